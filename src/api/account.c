@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The account, the hardware it may choose, and what the machine has. */
+#include "api/api.h"
+
+void account_show(struct http_request *r)
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(16 * 1024);
+    struct json_writer w;
+
+    json_writer_init(&w, &body);
+    show_account(&w, &account_of(r)->info);
+    api_answer(r, 200, &body);
+}
+
+void hardware_list(struct http_request *r)
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(256 * 1024);
+    const struct hardware *h = api_of(r)->hardware;
+    struct json_writer w;
+
+    json_writer_init(&w, &body);
+    json_begin_array(&w);
+    for (size_t i = 0; i < h->n_skus; i++) {
+        json_begin_object(&w);
+        json_member_string(&w, "name", h->skus[i].name);
+        json_member_string(&w, "sku", h->skus[i].sku);
+        json_end_object(&w);
+    }
+    json_end_array(&w);
+    api_answer(r, 200, &body);
+}
+
+void health_show(struct http_request *r)
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(1024);
+    struct json_writer w;
+
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_member_string(&w, "status", "ok");
+    json_member_string(&w, "version", BERTH_VERSION);
+    json_end_object(&w);
+    api_answer(r, 200, &body);
+}
+
+static void show_machine(struct json_writer *w, const struct hardware *h)
+{
+    json_key(w, "machine");
+    json_begin_object(w);
+    json_member_double(w, "cpus", (double)h->machine.cpus_milli / 1000);
+    json_member_int(w, "memory_bytes", h->machine.memory);
+    json_key(w, "gpus");
+    json_begin_array(w);
+    for (int i = 0; i < h->machine.n_gpus; i++) {
+        json_begin_object(w);
+        json_member_int(w, "index", h->machine.gpus[i].index);
+        json_member_string(w, "name", h->machine.gpus[i].name);
+        json_member_int(w, "memory_bytes", h->machine.gpus[i].memory);
+        json_member_bool(w, "taken", (h->gpus_used >> i) & 1);
+        json_end_object(w);
+    }
+    json_end_array(w);
+    json_member_double(w, "cpu_overcommit", h->cpu_overcommit);
+    json_member_double(w, "memory_overcommit", h->memory_overcommit);
+    json_member_double(w, "cpus_promised", (double)h->cpus_used / 1000);
+    json_member_int(w, "memory_promised_bytes", h->memory_used);
+    json_end_object(w);
+}
+
+/* Who holds and who waits; of other accounts only that it is another. */
+static void show_holders(struct json_writer *w, struct http_request *r)
+{
+    struct api *a = api_of(r);
+    const char *me = account_of(r)->info.id;
+    struct pool *p;
+
+    json_key(w, "pools");
+    json_begin_array(w);
+    for (size_t at = 0; map_next(&a->fleet->pools, &at, NULL, (void **)&p);) {
+        bool is_mine = p->owner_id && strcmp(p->owner_id, me) == 0;
+        struct lane *l;
+
+        list_each (&p->lanes, l, struct lane, node) {
+            size_t n = list_length(&l->instances);
+
+            if (n == 0 && !l->no_capacity)
+                continue;
+            json_begin_object(w);
+            json_member_string(w, "owner", is_mine ? p->owner : NULL);
+            json_member_string(w, "name", is_mine ? p->name : NULL);
+            json_member_string(w, "hardware", l->sku_name);
+            json_member_int(w, "instances", (int64_t)n);
+            json_member_string(w, "waits_for", l->no_capacity ? l->waits_for : NULL);
+            json_end_object(w);
+        }
+    }
+    json_end_array(w);
+}
+
+void capacity_show(struct http_request *r)
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(4 * 1024 * 1024);
+    struct api *a = api_of(r);
+    const struct driver_facts *facts = driver_facts(a->fleet->driver);
+    struct json_writer w;
+
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    show_machine(&w, a->hardware);
+    show_holders(&w, r);
+    json_key(&w, "not_enforced");
+    json_begin_array(&w);
+    for (size_t i = 0; i < ARRAY_SIZE(facts->missing) && facts->missing[i]; i++)
+        json_stringz(&w, facts->missing[i]);
+    json_end_array(&w);
+    json_end_object(&w);
+    api_answer(r, 200, &body);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Accounts and tokens, for whoever may open the socket in the data folder: that is what makes an administrator. */
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/encode.h"
+
+#include <stdlib.h>
+
+static void show_token(struct json_writer *w, const struct token_row *t, const char *account)
+{
+    json_begin_object(w);
+    json_member_string(w, "id", t->id);
+    json_member_string(w, "account", account);
+    json_member_string(w, "hint", t->hint);
+    json_member_string(w, "label", t->label);
+    show_time(w, "created_at", t->created_at);
+    json_end_object(w);
+}
+
+/* --- accounts ---------------------------------------------------------------------------------------------------------- */
+
+void admin_account_list(struct http_request *r)
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(16 << 20);
+    struct api *a = api_of(r);
+    struct api_account *x;
+    struct json_writer w;
+
+    json_writer_init(&w, &body);
+    json_begin_array(&w);
+    for (size_t at = 0; map_next(&a->accounts, &at, NULL, (void **)&x);)
+        show_account(&w, &x->info);
+    json_end_array(&w);
+    api_answer(r, 200, &body);
+}
+
+static void account_effect(struct api *a, struct store_op *op)
+{
+    struct store_account_create *c = container_of(op, struct store_account_create, op);
+
+    api_account_add(a, &c->in, c->webhook_secret);
+}
+
+static void on_account(struct http_request *r, struct store_op *op)
+{
+    struct store_account_create *c = container_of(op, struct store_account_create, op);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(16 * 1024);
+    struct json_writer w;
+
+    if (op->status == STATUS_CONFLICT) {
+        http_problem(r, 409, "Conflict", "An account named %s exists already.", c->in.username);
+        return;
+    }
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    show_account(&w, &c->in);
+    api_answer(r, 201, &body);
+}
+
+static const char *new_webhook_secret(struct http_request *r)
+{
+    struct buf text CLEANUP(buf_deinit) = BUF_INIT(128);
+    unsigned char key[24]; /* 24 bytes are 32 characters of base64 without padding */
+
+    rand_bytes(loop_rand(r->loop), key, sizeof(key));
+    buf_adds(&text, "whsec_");
+    base64_add(&text, key, sizeof(key));
+    return arena_copy(r->arena, buf_str(&text));
+}
+
+void admin_account_create(struct http_request *r)
+{
+    static const char *const keys[] = { "username", "type", "name", "github_url", "avatar_url", NULL };
+    struct store_account_create *op;
+    struct account in = { 0 };
+    const char *type;
+    struct problems p;
+    struct error err;
+    char id[ID_SIZE];
+
+    if (!body_is_object(r))
+        return;
+    problems_init(&p, r);
+    body_only(r, &p, keys);
+    in.username = body_text(r, &p, "username", true);
+    if (in.username && !account_name_ok(str_of(in.username), &err))
+        problems_add(&p, "username", "%s", err.text);
+    type = body_text(r, &p, "type", true);
+    if (type && !account_type_parse(str_of(type), &in.type))
+        problems_add(&p, "type", "\"%.60s\" must be user or organization.", type);
+    in.name = body_text(r, &p, "name", false);
+    in.github_url = body_url(r, &p, "github_url");
+    in.avatar_url = body_url(r, &p, "avatar_url");
+    if (problems_send(&p))
+        return;
+    op = api_op_new(sizeof(*op));
+    id_make(&api_of(r)->fleet->ids, loop_wall_ms(r->loop), id);
+    op->in = (struct account){
+        .id = store_keep(&op->op, str_of(id)),
+        .type = in.type,
+        .username = store_keep(&op->op, str_of(in.username)),
+        .name = store_keep(&op->op, str_of(in.name ? in.name : in.username)),
+        .github_url = store_keep(&op->op, str_of(in.github_url)),
+        .avatar_url = store_keep(&op->op, str_of(in.avatar_url)),
+        .created_at = loop_wall_ms(r->loop),
+    };
+    op->webhook_secret = store_keep(&op->op, str_of(new_webhook_secret(r)));
+    api_op_start_effect(r, &op->op, &STORE_ACCOUNT_CREATE, account_effect, on_account);
+}
+
+/* --- tokens ------------------------------------------------------------------------------------------------------------- */
+
+/* The token itself travels with the operation only until the answer. */
+struct new_token {
+    struct store_token_create create;
+    char token[TOKEN_LEN + 1];
+    const char *account;
+};
+
+static void token_effect(struct api *a, struct store_op *op)
+{
+    struct store_token_create *c = container_of(op, struct store_token_create, op);
+
+    api_token_add(a, &c->in);
+}
+
+static void on_token(struct http_request *r, struct store_op *op)
+{
+    struct store_token_create *c = container_of(op, struct store_token_create, op);
+    struct new_token *t = container_of(c, struct new_token, create);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(4096);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_member_string(&w, "id", c->in.id);
+    json_member_string(&w, "account", t->account);
+    json_member_string(&w, "token", t->token);
+    json_end_object(&w);
+    api_answer(r, 201, &body);
+}
+
+static struct api_account *read_account(struct http_request *r, struct problems *p)
+{
+    const char *name = body_text(r, p, "account", true);
+    struct api_account *x = name ? map_get(&api_of(r)->by_name, str_of(name)) : NULL;
+
+    if (name && !x)
+        problems_add(p, "account", "There is no account named \"%.60s\". See `berth account list`.", name);
+    return x;
+}
+
+void admin_token_create(struct http_request *r)
+{
+    static const char *const keys[] = { "account", "label", NULL };
+    struct api_account *x;
+    struct new_token *t;
+    const char *label;
+    struct problems p;
+    char id[ID_SIZE], hint[8];
+
+    if (!body_is_object(r))
+        return;
+    problems_init(&p, r);
+    body_only(r, &p, keys);
+    x = read_account(r, &p);
+    label = body_text(r, &p, "label", false);
+    if (problems_send(&p))
+        return;
+    t = api_op_new(sizeof(*t));
+    id_make(&api_of(r)->fleet->ids, loop_wall_ms(r->loop), id);
+    id_token(loop_rand(r->loop), t->token);
+    snprintf(hint, sizeof(hint), "%.6s", t->token);
+    t->account = store_keep(&t->create.op, str_of(x->info.username));
+    t->create.in = (struct token_row){
+        .id = store_keep(&t->create.op, str_of(id)),
+        .account_id = store_keep(&t->create.op, str_of(x->info.id)),
+        .hint = store_keep(&t->create.op, str_of(hint)),
+        .label = store_keep(&t->create.op, str_of(label)),
+        .created_at = loop_wall_ms(r->loop),
+    };
+    sha256(str_of(t->token), t->create.in.hash);
+    api_op_start_effect(r, &t->create.op, &STORE_TOKEN_CREATE, token_effect, on_token);
+}
+
+static void on_tokens(struct http_request *r, struct store_op *op)
+{
+    struct store_token_list *list = container_of(op, struct store_token_list, op);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(16 << 20);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    json_begin_array(&w);
+    for (size_t i = 0; i < list->n; i++) {
+        struct api_account *x = map_get(&api_of(r)->accounts, str_of(list->rows[i].account_id));
+
+        show_token(&w, &list->rows[i], x ? x->info.username : NULL);
+    }
+    json_end_array(&w);
+    api_answer(r, 200, &body);
+}
+
+void admin_token_list(struct http_request *r)
+{
+    struct str name = http_query(r, "account");
+    struct api_account *x = name.p ? map_get(&api_of(r)->by_name, name) : NULL;
+    struct store_token_list *op;
+
+    if (name.p && !x) {
+        http_problem(r, 404, NULL, "There is no account named \"%.*s\".", STR_ARG(name));
+        return;
+    }
+    op = api_op_new(sizeof(*op));
+    op->account_id = x ? store_keep(&op->op, str_of(x->info.id)) : NULL;
+    api_op_start(r, &op->op, &STORE_TOKEN_LIST, on_tokens);
+}
+
+static void revoke_effect(struct api *a, struct store_op *op)
+{
+    api_token_remove(a, container_of(op, struct store_token_revoke, op)->hash);
+}
+
+static void on_revoked(struct http_request *r, struct store_op *op)
+{
+    if (op->status != STATUS_OK)
+        api_refuse(r, &op->error);
+    else
+        http_respond_empty(r, 204);
+}
+
+void admin_token_revoke(struct http_request *r)
+{
+    struct store_token_revoke *op = api_op_new(sizeof(*op));
+
+    op->id = store_keep(&op->op, http_param(r, "id"));
+    op->now = loop_wall_ms(r->loop);
+    api_op_start_effect(r, &op->op, &STORE_TOKEN_REVOKE, revoke_effect, on_revoked);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all handlers of the public API share. */
+#pragma once
+
+#include "base/map.h"
+#include "http/server.h"
+#include "run/build.h"
+#include "run/fleet.h"
+#include "store/account.h"
+
+struct bucket { /* a token bucket: so many a minute, as many at once */
+    double level;
+    int64_t at_ms;
+};
+
+/* An account and its tokens are few: they live in memory, and in the store. */
+struct api_account {
+    struct account info; /* texts belong to it */
+    char *webhook_secret;
+    struct bucket predictions, requests;
+};
+
+struct api_token {
+    char id[ID_SIZE];
+    char *account_id;
+    unsigned char hash[32];
+    struct api_account *account;
+};
+
+struct api {
+    struct loop *loop;
+    struct store *store;
+    struct fleet *fleet;
+    struct builds *builds;
+    struct hardware *hardware;
+    const struct options *options;
+    struct map accounts;  /* id -> struct api_account */
+    struct map by_name;   /* username -> struct api_account */
+    struct map tokens;    /* 32 bytes of hash -> struct api_token */
+    struct list waits;    /* requests that wait for a prediction */
+};
+
+enum status api_init(struct api *a, struct loop *l, struct store *s, struct fleet *f, struct builds *b,
+                     const struct options *o, struct error *err) NODISCARD;
+/* Answers every request that still waits, with what there is. */
+void api_answer_waits(struct api *a);
+void api_deinit(struct api *a);
+
+/* The tables: the public API, the internal listener for instances, and the administrator's socket. */
+extern const struct http_route API_ROUTES[];
+extern const size_t API_N_ROUTES;
+extern const struct http_route INTERNAL_ROUTES[];
+extern const size_t INTERNAL_N_ROUTES;
+extern const struct http_route ADMIN_ROUTES[];
+extern const size_t ADMIN_N_ROUTES;
+
+bool api_gate(struct http_request *r);
+void api_observe(struct http_request *r, int status, int64_t took_ms, uint64_t bytes_out);
+/* docs/api.md from the table. */
+void api_markdown(struct buf *out);
+
+static inline struct api *api_of(const struct http_request *r)
+{
+    return r->user;
+}
+
+/* Who asks; never NULL behind the gate of a route that is not open. */
+static inline struct api_account *account_of(const struct http_request *r)
+{
+    return r->account;
+}
+
+/* Finds the token's account; NULL when there is none. */
+struct api_account *api_authenticate(struct api *a, struct str authorization);
+struct api_account *api_account_add(struct api *a, const struct account *info, const char *webhook_secret);
+void api_token_add(struct api *a, const struct token_row *row);
+void api_token_remove(struct api *a, const unsigned char hash[32]);
+/* False: the answer 429 has been given. */
+bool api_take(struct http_request *r, bool creates_prediction);
+
+/* A store operation on behalf of a request. When the client goes meanwhile the operation still ends, and its result is
+ * dropped. `type *op` must have `struct store_op op` first. */
+struct api_op {
+    struct api *api;
+    struct http_request *request; /* NULL: the client has gone */
+    void (*effect)(struct api *a, struct store_op *op);
+    void (*done)(struct http_request *r, struct store_op *op);
+};
+/* Allocates an operation of `size` bytes whose inputs may point into the request's arena only through store_keep(). */
+void *api_op_new(size_t size);
+void api_op_start(struct http_request *r, struct store_op *op, const struct store_op_type *type,
+                  void (*done)(struct http_request *r, struct store_op *op));
+/* The same, with what must happen after a success whether the client is still there or not. */
+void api_op_start_effect(struct http_request *r, struct store_op *op, const struct store_op_type *type,
+                         void (*effect)(struct api *a, struct store_op *op),
+                         void (*done)(struct http_request *r, struct store_op *op));
+void api_op_drop(struct store_op *op); /* one that was not started */
+
+/* --- answers ------------------------------------------------------------------------------------------------------ */
+
+void api_answer(struct http_request *r, int status, const struct buf *json);
+void api_not_found(struct http_request *r);
+/* Errors of a store operation or rule, in the shape that management calls use. */
+void api_refuse(struct http_request *r, const struct error *err);
+
+/* The form of management calls: 400 (or 409) with `errors[{pointer, detail}]`. Collect, then send if any. */
+struct problems {
+    struct http_request *request;
+    struct buf lines;  /* "- key: text" lines */
+    struct buf errors; /* JSON elements */
+    size_t n;
+};
+void problems_init(struct problems *p, struct http_request *r);
+void problems_add(struct problems *p, const char *key, const char *fmt, ...) PRINTF(3, 4);
+bool problems_send(struct problems *p); /* true: there were some and 400 was answered */
+
+/* The form of predictions: 422 with `invalid_fields[{type, field, description}]`. */
+void api_invalid_input(struct http_request *r, const struct input_problem *first);
+struct input_problem *api_input_problem(struct http_request *r, const char *type, const char *field,
+                                        const char *fmt, ...) PRINTF(4, 5);
+
+/* --- reading bodies ------------------------------------------------------------------------------------------------- */
+
+/* A member that must be text: NULL and a problem when it is missing (and required) or of another type. */
+const char *body_text(struct http_request *r, struct problems *p, const char *key, bool required);
+const char *body_url(struct http_request *r, struct problems *p, const char *key);
+/* -1 and a problem likewise. */
+int64_t body_int(struct http_request *r, struct problems *p, const char *key, bool required, int64_t low,
+                 int64_t high);
+/* A problem for every key that is not in the list (which ends with NULL). */
+void body_only(struct http_request *r, struct problems *p, const char *const *keys);
+bool body_is_object(struct http_request *r); /* false: 400 was answered */
+
+/* --- pages ---------------------------------------------------------------------------------------------------------- */
+
+enum { PAGE_SMALL = 25, PAGE_LARGE = 100 };
+/* Reads `cursor`; false: 400 was answered. Texts are kept in `op`'s arena. */
+bool page_read(struct http_request *r, struct store_op *op, int limit, struct page_query *out);
+/* Writes "next" and "previous" with all other query parameters kept. `first` and `last` are the cursors of the page's
+ * rows (NULL for an empty page). */
+void page_begin(struct http_request *r, struct json_writer *w, const struct page_info *info,
+                const char *first, const char *last);
+void page_end(struct json_writer *w);
+
+/* --- objects ---------------------------------------------------------------------------------------------------------- */
+
+/* public_url if set, else as the client spoke to us. In the request's arena. */
+const char *api_base(struct http_request *r);
+void show_time(struct json_writer *w, const char *key, int64_t ms); /* 0 writes null */
+void show_account(struct json_writer *w, const struct account *a);
+void show_version(struct json_writer *w, const struct version_row *v);
+void show_model(struct json_writer *w, const struct model_row *m, const struct version_row *latest,
+                const char *base);
+void show_release_row(struct json_writer *w, const struct release_row *rel);
+void show_deployment(struct json_writer *w, const struct deployment_row *d);
+/* `as_starting`: the answer of a wait that ran out, which clients take for "not finished" by this word alone. */
+void show_prediction(struct json_writer *w, const struct prediction_row *p, bool as_starting);
+
+/* --- handlers: one for each row of the tables, in the file of their noun ---------------------------------------------- */
+
+#define API_HANDLERS(X)                                                                            \
+    X(account_show) X(hardware_list)                                                               \
+    X(model_list) X(model_search) X(model_create) X(model_show) X(model_update) X(model_delete)    \
+    X(model_readme) X(model_examples)                                                              \
+    X(version_list) X(version_show) X(version_delete) X(version_push)                              \
+    X(build_show) X(build_log)                                                                     \
+    X(deployment_list) X(deployment_create) X(deployment_show) X(deployment_update)                \
+    X(deployment_delete) X(deployment_enable) X(deployment_instances) X(deployment_releases)       \
+    X(prediction_list) X(prediction_make) X(prediction_make_model) X(prediction_make_deployment)   \
+    X(prediction_show) X(prediction_stop)                                                          \
+    X(capacity_show) X(health_show)                                                                \
+    X(internal_webhook)                                                                            \
+    X(admin_account_create) X(admin_account_list) X(admin_token_create) X(admin_token_list)        \
+    X(admin_token_revoke)
+#define X(name) void name(struct http_request *r);
+API_HANDLERS(X)
+#undef X

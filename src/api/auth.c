@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who asks: tokens, the gate before each handler, and the limits of an account. */
+#include "api/api.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+static void account_free(struct api_account *x)
+{
+    char *texts[] = {
+        (char *)(uintptr_t)x->info.id,         (char *)(uintptr_t)x->info.username,
+        (char *)(uintptr_t)x->info.name,       (char *)(uintptr_t)x->info.github_url,
+        (char *)(uintptr_t)x->info.avatar_url, x->webhook_secret,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        free(texts[i]);
+    free(x);
+}
+
+struct api_account *api_account_add(struct api *a, const struct account *info, const char *secret)
+{
+    struct api_account *x = xnew(struct api_account);
+
+    x->info = (struct account){
+        .id = xstrdup(info->id),
+        .type = info->type,
+        .username = xstrdup(info->username),
+        .name = xstrdup(info->name ? info->name : info->username),
+        .github_url = xstrdup(info->github_url),
+        .avatar_url = xstrdup(info->avatar_url),
+        .created_at = info->created_at,
+    };
+    x->webhook_secret = xstrdup(secret);
+    x->predictions.level = (double)a->options->rate_limit_predictions;
+    x->requests.level = (double)a->options->rate_limit_requests;
+    x->predictions.at_ms = x->requests.at_ms = loop_now_ms(a->loop);
+    map_put(&a->accounts, str_of(x->info.id), x);
+    map_put(&a->by_name, str_of(x->info.username), x);
+    return x;
+}
+
+void api_token_add(struct api *a, const struct token_row *row)
+{
+    struct api_account *x = map_get(&a->accounts, str_of(row->account_id));
+    struct api_token *t;
+
+    if (!x)
+        return;
+    t = xnew(struct api_token);
+    snprintf(t->id, sizeof(t->id), "%s", row->id);
+    memcpy(t->hash, row->hash, sizeof(t->hash));
+    t->account = x;
+    free(map_put(&a->tokens, str_make((const char *)t->hash, sizeof(t->hash)), t));
+}
+
+void api_token_remove(struct api *a, const unsigned char hash[32])
+{
+    free(map_remove(&a->tokens, str_make((const char *)hash, 32)));
+}
+
+/* Only the hash is looked up, under a key that nobody outside knows: what the time of a look-up could tell is of no
+ * use. The hashes are then compared in constant time all the same. */
+struct api_account *api_authenticate(struct api *a, struct str authorization)
+{
+    struct str rest = str_trim(authorization), scheme;
+    unsigned char hash[SHA256_SIZE];
+    struct api_token *t;
+
+    if (!str_split(&rest, ' ', &scheme) || !rest.p)
+        return NULL;
+    if (!str_ieq(scheme, STR("bearer")) && !str_ieq(scheme, STR("token")))
+        return NULL;
+    rest = str_trim(rest);
+    if (rest.n == 0 || rest.n > 200)
+        return NULL;
+    sha256(rest, hash);
+    t = map_get(&a->tokens, str_make((const char *)hash, sizeof(hash)));
+    if (!t || !bytes_equal_constant_time(t->hash, hash, sizeof(hash)))
+        return NULL;
+    return t->account;
+}
+
+static void refuse_token(struct http_request *r, const char *detail)
+{
+    http_set_header(r, "WWW-Authenticate", "Bearer");
+    http_problem(r, 401, "Unauthenticated", "%s", detail);
+}
+
+bool api_gate(struct http_request *r)
+{
+    struct str given = http_header(r, "authorization");
+
+    if (r->route->flags & HTTP_OPEN)
+        return true;
+    if (!given.p) {
+        refuse_token(r, "You did not pass an authentication token");
+        return false;
+    }
+    r->account = api_authenticate(api_of(r), given);
+    if (!r->account) {
+        refuse_token(r, "You did not pass a valid authentication token");
+        return false;
+    }
+    if (strstr(r->route->name, "predictions.create"))
+        return api_take(r, true);
+    return api_take(r, false);
+}
+
+static void refill(struct bucket *b, int64_t per_minute, int64_t now_ms)
+{
+    b->level += (double)(now_ms - b->at_ms) * (double)per_minute / 60000.0;
+    b->level = MIN(b->level, (double)per_minute);
+    b->at_ms = now_ms;
+}
+
+bool api_take(struct http_request *r, bool creates_prediction)
+{
+    struct api *a = api_of(r);
+    struct api_account *x = account_of(r);
+    struct bucket *b = creates_prediction ? &x->predictions : &x->requests;
+    int64_t limit = creates_prediction ? a->options->rate_limit_predictions
+                                       : a->options->rate_limit_requests;
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(1024);
+    char text[32];
+    int wait_s;
+
+    if (limit == 0)
+        return true;
+    refill(b, limit, loop_now_ms(a->loop));
+    if (b->level >= 1) {
+        b->level -= 1;
+        snprintf(text, sizeof(text), "%lld", (long long)b->level);
+        http_set_header(r, "ratelimit-remaining", text);
+        http_set_header(r, "ratelimit-reset", "1");
+        return true;
+    }
+    wait_s = (int)((1 - b->level) * 60.0 / (double)limit) + 1;
+    snprintf(text, sizeof(text), "%d", wait_s);
+    http_set_header(r, "Retry-After", text);
+    http_set_header(r, "ratelimit-remaining", "0");
+    http_set_header(r, "ratelimit-reset", text);
+    buf_addf(&body,
+             "{\"detail\":\"Request was throttled. Your rate limit resets in ~%ds.\",\"status\":429,"
+             "\"retry_after\":%d}",
+             wait_s, wait_s);
+    http_respond(r, 429, "application/problem+json", buf_str(&body));
+    return false;
+}
+
+void api_observe(struct http_request *r, int status, int64_t took_ms, uint64_t bytes_out)
+{
+    struct api_account *x = r->account;
+
+    log_debug("request", LOG_S("id", r->id), LOG_S("method", r->method ? r->method : ""),
+              LOG_S("route", r->route ? r->route->path : ""), LOG_I("status", status),
+              LOG_I("ms", took_ms), LOG_I("bytes", bytes_out), LOG_STR("peer", r->peer),
+              LOG_S("account", x ? x->info.username : ""));
+}
+
+static enum status load_accounts(struct api *a, struct error *err)
+{
+    struct store_account_list op = { 0 };
+    enum status s = store_run(a->store, &op.op, &STORE_ACCOUNT_LIST);
+
+    if (s != STATUS_OK)
+        *err = op.op.error;
+    for (size_t i = 0; s == STATUS_OK && i < op.n; i++)
+        api_account_add(a, &op.rows[i], NULL);
+    store_op_deinit(&op.op);
+    return s;
+}
+
+enum status api_init(struct api *a, struct loop *l, struct store *st, struct fleet *f, struct builds *b,
+                     const struct options *o, struct error *err)
+{
+    struct store_token_list op = { 0 };
+    enum status s;
+
+    *a = (struct api){
+        .loop = l, .store = st, .fleet = f, .builds = b, .hardware = f->hardware, .options = o,
+    };
+    list_init(&a->waits);
+    map_init(&a->accounts);
+    map_init(&a->by_name);
+    map_init(&a->tokens);
+    s = load_accounts(a, err);
+    if (s != STATUS_OK)
+        return s;
+    s = store_run(st, &op.op, &STORE_TOKEN_LIST);
+    if (s != STATUS_OK)
+        *err = op.op.error;
+    for (size_t i = 0; s == STATUS_OK && i < op.n; i++)
+        api_token_add(a, &op.rows[i]);
+    store_op_deinit(&op.op);
+    return s;
+}
+
+void api_deinit(struct api *a)
+{
+    void *value;
+
+    for (size_t at = 0; map_next(&a->tokens, &at, NULL, &value);)
+        free(value);
+    for (size_t at = 0; map_next(&a->accounts, &at, NULL, &value);)
+        account_free(value);
+    map_deinit(&a->tokens);
+    map_deinit(&a->by_name);
+    map_deinit(&a->accounts);
+}

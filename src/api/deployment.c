@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deployments: a stable address in front of a model's version, with hardware and bounds. */
+#include "api/api.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+enum { MAX_PAGE_BODY = 16 << 20 };
+
+static void answer_deployment(struct http_request *r, const struct deployment_row *d)
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
+    struct json_writer w;
+
+    json_writer_init(&w, &body);
+    show_deployment(&w, d);
+    api_answer(r, 200, &body);
+}
+
+/* --- reading a body ------------------------------------------------------------------------------------------------ */
+
+struct wanted {
+    const char *name, *model, *version, *hardware;
+    int64_t min, max; /* -1: not given */
+};
+
+static bool is_version_id(const char *z)
+{
+    size_t n = strlen(z);
+
+    for (size_t i = 0; i < n; i++)
+        if (!((z[i] >= '0' && z[i] <= '9') || (z[i] >= 'a' && z[i] <= 'f')))
+            return false;
+    return n == 64;
+}
+
+static void read_configuration(struct http_request *r, struct problems *p, bool required,
+                               struct wanted *out)
+{
+    struct api *a = api_of(r);
+    struct buf names CLEANUP(buf_deinit) = BUF_INIT(16 * 1024);
+    const struct sku *sku;
+
+    out->version = body_text(r, p, "version", required);
+    if (out->version && !is_version_id(out->version))
+        problems_add(p, "version",
+                     "\"%.80s\" is not a version id: it must be the 64 hexadecimal digits of a version.",
+                     out->version);
+    out->hardware = body_text(r, p, "hardware", required);
+    if (out->hardware) {
+        sku = hardware_find(a->hardware, str_of(out->hardware));
+        hardware_names(a->hardware, &names);
+        if (!sku)
+            problems_add(p, "hardware", "%.100s is not a valid hardware SKU. Your options are: %.*s.",
+                         out->hardware, STR_ARG(buf_str(&names)));
+        else if (!sku->is_process)
+            problems_add(p, "hardware",
+                         "%.100s does not offer the process runtime, which a pushed folder needs.",
+                         out->hardware);
+    }
+    out->min = body_int(r, p, "min_instances", required, 0, a->options->min_instances_limit);
+    out->max = body_int(r, p, "max_instances", required, 0, a->options->max_instances_limit);
+    if (out->min >= 0 && out->max >= 0 && out->max < out->min)
+        problems_add(p, "max_instances",
+                     "%lld is less than min_instances (%lld): it must be at least as large.",
+                     (long long)out->max, (long long)out->min);
+}
+
+/* Replicate's command line may send "owner/name" as the name. */
+static const char *strip_owner(struct http_request *r, const char *name)
+{
+    const char *me = account_of(r)->info.username;
+    size_t n = strlen(me);
+
+    if (name && strncmp(name, me, n) == 0 && name[n] == '/')
+        return name + n + 1;
+    return name;
+}
+
+/* --- create ---------------------------------------------------------------------------------------------------------- */
+
+static void bring_to_life(struct api *a, const struct deployment_row *row,
+                          const struct version_row *version)
+{
+    struct error err;
+
+    if (pool_apply(a->fleet, row, version, &err) != STATUS_OK)
+        log_error("a stored deployment cannot be run", LOG_S("deployment", row->name), LOG_ERR(&err));
+}
+
+static void create_effect(struct api *a, struct store_op *op)
+{
+    struct store_deployment_create *c = container_of(op, struct store_deployment_create, op);
+
+    bring_to_life(a, &c->row, &c->used);
+}
+
+static void refuse_model(struct http_request *r, bool bad_model, const char *text)
+{
+    struct problems p;
+
+    problems_init(&p, r);
+    problems_add(&p, bad_model ? "model" : "version", "%s", text);
+    problems_send(&p);
+}
+
+static void on_created(struct http_request *r, struct store_op *op)
+{
+    struct store_deployment_create *c = container_of(op, struct store_deployment_create, op);
+
+    if (op->status == STATUS_CONFLICT)
+        http_respond(r, 409, "application/problem+json",
+                     STR("{\"status\":409,\"title\":\"Conflict\",\"detail\":\"A deployment with that name and "
+                         "owner already exists.\",\"errors\":[{\"detail\":\"A deployment with that name and "
+                         "owner already exists.\"}]}"));
+    else if (op->status == STATUS_UNPROCESSABLE)
+        refuse_model(r, c->bad_model, op->error.text);
+    else if (op->status != STATUS_OK)
+        api_refuse(r, &op->error);
+    else
+        answer_deployment(r, &c->row);
+}
+
+static bool read_create(struct http_request *r, struct wanted *want, struct str *owner, struct str *name)
+{
+    static const char *const keys[] = { "name",          "model",         "version", "hardware",
+                                        "min_instances", "max_instances", NULL };
+    struct str version;
+    struct problems p;
+    struct error err;
+
+    problems_init(&p, r);
+    body_only(r, &p, keys);
+    want->name = strip_owner(r, body_text(r, &p, "name", true));
+    if (want->name && !object_name_ok(str_of(want->name), "deployment", &err))
+        problems_add(&p, "name", "%s", err.text);
+    want->model = body_text(r, &p, "model", true);
+    if (want->model &&
+        (!model_ref_split(str_of(want->model), owner, name, &version) || version.p))
+        problems_add(&p, "model", "\"%.140s\" must have the form owner/name.", want->model);
+    read_configuration(r, &p, true, want);
+    return !problems_send(&p);
+}
+
+void deployment_create(struct http_request *r)
+{
+    struct api *a = api_of(r);
+    const struct account *me = &account_of(r)->info;
+    struct store_deployment_create *op;
+    struct str owner = STR_NULL, name = STR_NULL;
+    struct wanted want = { 0 };
+    char id[ID_SIZE];
+
+    if (!body_is_object(r) || !read_create(r, &want, &owner, &name))
+        return;
+    op = api_op_new(sizeof(*op));
+    id_make(&a->fleet->ids, loop_wall_ms(a->loop), id);
+    op->in = (struct deployment_row){
+        .id = store_keep(&op->op, str_of(id)),
+        .owner_id = store_keep(&op->op, str_of(me->id)),
+        .name = store_keep(&op->op, str_of(want.name)),
+        .created_at = loop_wall_ms(a->loop),
+        .settings = "{}",
+        .release = {
+            .model_owner = store_keep(&op->op, owner),
+            .model_name = store_keep(&op->op, name),
+            .version = store_keep(&op->op, str_of(want.version)),
+            .hardware = store_keep(&op->op, str_of(want.hardware)),
+            .min_instances = want.min,
+            .max_instances = want.max,
+            .created_at = loop_wall_ms(a->loop),
+            .created_by = { .id = store_keep(&op->op, str_of(me->id)) },
+        },
+    };
+    api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_CREATE, create_effect, on_created);
+}
+
+/* --- read ------------------------------------------------------------------------------------------------------------ */
+
+static void on_shown(struct http_request *r, struct store_op *op)
+{
+    struct store_deployment_get *get = container_of(op, struct store_deployment_get, op);
+
+    if (op->status != STATUS_OK)
+        api_refuse(r, &op->error);
+    else
+        answer_deployment(r, &get->row);
+}
+
+void deployment_show(struct http_request *r)
+{
+    struct store_deployment_get *op = api_op_new(sizeof(*op));
+
+    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
+    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
+    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_start(r, &op->op, &STORE_DEPLOYMENT_GET, on_shown);
+}
+
+static void on_listed(struct http_request *r, struct store_op *op)
+{
+    struct store_deployment_list *list = container_of(op, struct store_deployment_list, op);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    page_begin(r, &w, &list->info, list->n ? list->rows[0].id : NULL,
+               list->n ? list->rows[list->n - 1].id : NULL);
+    for (size_t i = 0; i < list->n; i++)
+        show_deployment(&w, &list->rows[i]);
+    page_end(&w);
+    api_answer(r, 200, &body);
+}
+
+void deployment_list(struct http_request *r)
+{
+    struct store_deployment_list *op = api_op_new(sizeof(*op));
+
+    if (!page_read(r, &op->op, PAGE_SMALL, &op->page)) {
+        api_op_drop(&op->op);
+        return;
+    }
+    op->owner_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_start(r, &op->op, &STORE_DEPLOYMENT_LIST, on_listed);
+}
+
+/* --- update ------------------------------------------------------------------------------------------------------------ */
+
+static void update_effect(struct api *a, struct store_op *op)
+{
+    struct store_deployment_update *u = container_of(op, struct store_deployment_update, op);
+    struct pool *p = pool_find(a->fleet, str_of(u->row.owner), str_of(u->row.name));
+
+    if (u->changed)
+        bring_to_life(a, &u->row, &u->used);
+    else if (p) /* asking again lets a failed release try again */
+        pool_enable(p);
+}
+
+static void on_updated(struct http_request *r, struct store_op *op)
+{
+    struct store_deployment_update *u = container_of(op, struct store_deployment_update, op);
+    struct problems p;
+
+    if (op->status == STATUS_UNPROCESSABLE && u->bad_bounds) {
+        problems_init(&p, r);
+        problems_add(&p, u->max_instances >= 0 ? "max_instances" : "min_instances", "%s",
+                     op->error.text);
+        problems_send(&p);
+        return;
+    }
+    if (op->status == STATUS_UNPROCESSABLE) {
+        refuse_model(r, false, op->error.text);
+        return;
+    }
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    answer_deployment(r, &u->row);
+}
+
+static bool read_update(struct http_request *r, struct wanted *want)
+{
+    static const char *const keys[] = { "version", "hardware", "min_instances", "max_instances",
+                                        "model", NULL };
+    struct str owner = http_param(r, "owner"), name = http_param(r, "name");
+    struct pool *pool = pool_find(api_of(r)->fleet, owner, name);
+    struct problems p;
+    char model[160];
+
+    problems_init(&p, r);
+    body_only(r, &p, keys);
+    read_configuration(r, &p, false, want);
+    want->model = body_text(r, &p, "model", false);
+    if (want->model && pool && pool_current(pool)) { /* the Go client may send it: fine while it is the same */
+        const struct version *v = pool_current(pool)->lane->version;
+
+        snprintf(model, sizeof(model), "%s/%s", v->owner, v->model);
+        if (strcmp(model, want->model) != 0)
+            problems_add(&p, "model", "A deployment's model cannot be changed (it is %s). Create another "
+                         "deployment for %.100s.", model, want->model);
+    }
+    return !problems_send(&p);
+}
+
+void deployment_update(struct http_request *r)
+{
+    struct api *a = api_of(r);
+    struct store_deployment_update *op;
+    struct wanted want = { 0 };
+
+    if (!body_is_object(r) || !read_update(r, &want))
+        return;
+    op = api_op_new(sizeof(*op));
+    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
+    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
+    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    op->version = store_keep(&op->op, str_of(want.version));
+    op->hardware = store_keep(&op->op, str_of(want.hardware));
+    op->min_instances = want.min;
+    op->max_instances = want.max;
+    op->now = loop_wall_ms(a->loop);
+    op->author_id = op->viewer_id;
+    api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_UPDATE, update_effect, on_updated);
+}
+
+/* --- delete, enable ------------------------------------------------------------------------------------------------------ */
+
+static void delete_effect(struct api *a, struct store_op *op)
+{
+    pool_remove(a->fleet, container_of(op, struct store_deployment_delete, op)->id);
+}
+
+static void on_deleted(struct http_request *r, struct store_op *op)
+{
+    struct problems p;
+
+    if (op->status == STATUS_UNPROCESSABLE) {
+        problems_init(&p, r);
+        problems_add(&p, NULL, "%s", op->error.text);
+        problems_send(&p);
+        return;
+    }
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    http_respond_empty(r, 204);
+}
+
+void deployment_delete(struct http_request *r)
+{
+    struct api *a = api_of(r);
+    struct store_deployment_delete *op = api_op_new(sizeof(*op));
+
+    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
+    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
+    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    op->now = loop_wall_ms(a->loop);
+    op->quiet_ms = a->options->delete_after;
+    api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_DELETE, delete_effect, on_deleted);
+}
+
+/* The caller's deployment that is live; NULL after a 404. */
+static struct pool *own_pool(struct http_request *r)
+{
+    struct pool *p = pool_find(api_of(r)->fleet, http_param(r, "owner"), http_param(r, "name"));
+
+    if (p && strcmp(p->owner_id, account_of(r)->info.id) == 0)
+        return p;
+    api_not_found(r);
+    return NULL;
+}
+
+void deployment_enable(struct http_request *r)
+{
+    struct pool *p = own_pool(r);
+
+    if (!p)
+        return;
+    if (p->max == 0) {
+        http_problem(r, 422, "Deployment disabled",
+                     "The deployment may run no instances. Set max_instances to 1 or more to enable it.");
+        return;
+    }
+    pool_enable(p);
+    deployment_show(r);
+}
+
+/* --- what runs ---------------------------------------------------------------------------------------------------------- */
+
+static void show_instance(struct json_writer *w, const struct instance *in)
+{
+    const char *state = instance_state_name(in->state);
+
+    if (in->state == INSTANCE_READY)
+        state = in->in_flight > 0 ? "active" : "idle";
+    json_begin_object(w);
+    json_member_string(w, "id", in->id);
+    json_member_string(w, "state", state);
+    json_member_string(w, "version", in->lane->version->id);
+    json_member_string(w, "hardware", in->lane->sku_name);
+    json_member_int(w, "predictions", in->in_flight);
+    show_time(w, "created_at", in->created_at);
+    show_time(w, "ready_at", in->ready_at);
+    json_member_str(w, "setup_log", buf_str(&in->setup_log));
+    json_end_object(w);
+}
+
+void deployment_instances(struct http_request *r)
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
+    struct pool *p = own_pool(r);
+    const char *waits = NULL;
+    struct json_writer w;
+    struct lane *l;
+    int waiting = 0;
+
+    if (!p)
+        return;
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_key(&w, "results");
+    json_begin_array(&w);
+    list_each (&p->lanes, l, struct lane, node) {
+        struct instance *in;
+
+        waiting += l->n_queue;
+        if (l->no_capacity)
+            waits = l->waits_for;
+        list_each (&l->instances, in, struct instance, node)
+            show_instance(&w, in);
+    }
+    json_end_array(&w);
+    json_member_int(&w, "waiting_predictions", waiting);
+    json_member_string(&w, "waits_for", waits);
+    json_end_object(&w);
+    api_answer(r, 200, &body);
+}
+
+static void on_releases(struct http_request *r, struct store_op *op)
+{
+    struct store_release_list *list = container_of(op, struct store_release_list, op);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_key(&w, "results");
+    json_begin_array(&w);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct release_row *row = &list->rows[i];
+
+        json_begin_object(&w);
+        json_key(&w, "release");
+        show_release_row(&w, row);
+        json_member_string(&w, "state", row->failed_at ? "failed" : row->ready_at ? "ready" : "new");
+        show_time(&w, "ready_at", row->ready_at);
+        show_time(&w, "failed_at", row->failed_at);
+        json_member_string(&w, "failure", row->failure);
+        json_end_object(&w);
+    }
+    json_end_array(&w);
+    json_end_object(&w);
+    api_answer(r, 200, &body);
+}
+
+void deployment_releases(struct http_request *r)
+{
+    struct pool *p = own_pool(r);
+    struct store_release_list *op;
+
+    if (!p)
+        return;
+    op = api_op_new(sizeof(*op));
+    op->deployment_id = store_keep(&op->op, str_of(p->id));
+    api_op_start(r, &op->op, &STORE_RELEASE_LIST, on_releases);
+}

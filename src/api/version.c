@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Versions of models. How a new one is pushed is in push.c. */
+#include "api/api.h"
+
+#include <stdlib.h>
+
+enum { MAX_PAGE_BODY = 64 << 20 };
+
+static void on_listed(struct http_request *r, struct store_op *op)
+{
+    struct store_version_list *list = container_of(op, struct store_version_list, op);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    page_begin(r, &w, &list->info, list->n ? list->rows[0].seq : NULL,
+               list->n ? list->rows[list->n - 1].seq : NULL);
+    for (size_t i = 0; i < list->n; i++)
+        show_version(&w, &list->rows[i]);
+    page_end(&w);
+    api_answer(r, 200, &body);
+}
+
+void version_list(struct http_request *r)
+{
+    struct store_version_list *op = api_op_new(sizeof(*op));
+
+    if (!page_read(r, &op->op, PAGE_LARGE, &op->page)) {
+        api_op_drop(&op->op);
+        return;
+    }
+    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
+    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
+    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_start(r, &op->op, &STORE_VERSION_LIST, on_listed);
+}
+
+static void on_shown(struct http_request *r, struct store_op *op)
+{
+    struct store_version_get *get = container_of(op, struct store_version_get, op);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    show_version(&w, &get->row);
+    api_answer(r, 200, &body);
+}
+
+static void get_version(struct http_request *r, struct str owner, struct str name)
+{
+    struct store_version_get *op = api_op_new(sizeof(*op));
+
+    op->owner = str_of(store_keep(&op->op, owner));
+    op->name = str_of(store_keep(&op->op, name));
+    op->id = str_of(store_keep(&op->op, http_param(r, "id")));
+    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_start(r, &op->op, &STORE_VERSION_GET, on_shown);
+}
+
+/* Replicate's command line asks for a deployment's schema under the deployment's own name: that is followed to the
+ * version that the deployment runs. */
+void version_show(struct http_request *r)
+{
+    struct str owner = http_param(r, "owner"), name = http_param(r, "name"), id = http_param(r, "id");
+    struct pool *p = pool_find(api_of(r)->fleet, owner, name);
+    struct lane *l;
+
+    if (p && strcmp(p->owner_id, account_of(r)->info.id) == 0) {
+        list_each (&p->lanes, l, struct lane, node) {
+            if (str_is(id, l->version->id)) {
+                get_version(r, str_of(l->version->owner), str_of(l->version->model));
+                return;
+            }
+        }
+    }
+    get_version(r, owner, name);
+}
+
+static void on_deleted(struct http_request *r, struct store_op *op)
+{
+    if (op->status != STATUS_OK)
+        api_refuse(r, &op->error);
+    else
+        http_respond_empty(r, 202);
+}
+
+void version_delete(struct http_request *r)
+{
+    struct store_version_delete *op = api_op_new(sizeof(*op));
+
+    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
+    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
+    op->id = str_of(store_keep(&op->op, http_param(r, "id")));
+    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_start(r, &op->op, &STORE_VERSION_DELETE, on_deleted);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Allocation of our own small objects: never fails, aborts instead. The store is durable, so that a
+ * restart recovers. Anything whose size a peer chooses goes through struct buf, which has a
+ * maximum. */
+#pragma once
+
+#include "base/compiler.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+
+void *xcalloc(size_t n, size_t size) NODISCARD;
+void *xrealloc(void *p, size_t size) NODISCARD;
+void *xmemdup(const void *p, size_t n) NODISCARD; /* adds a NUL after the copy */
+char *xstrdup(const char *s) NODISCARD;           /* NULL gives NULL */
+char *xasprintf(const char *fmt, ...) PRINTF(1, 2) NODISCARD;
+
+/* For CLEANUP(): free(*p). */
+void mem_free(void *p);
+
+#define xnew(type) ((type *)xcalloc(1, sizeof(type)))

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of commands; finding one, reading its flags, and the help that is made from the same rows. */
+#include "cli/cli.h"
+
+#include "base/log.h"
+
+#include <unistd.h>
+
+static const struct flag account_create_flags[] = {
+    { .name = "--type", .takes_value = true, .help = "user or organization (default user)" },
+    { .name = "--full-name", .takes_value = true, .help = "name that people read" },
+    { .name = "--github-url", .takes_value = true, .help = "address of its page" },
+    ADMIN_FLAGS,
+    { .name = NULL },
+};
+
+static const struct flag admin_flags[] = { ADMIN_FLAGS, { .name = NULL } };
+
+static const struct flag token_create_flags[] = {
+    { .name = "--label", .takes_value = true, .help = "words to remember what it is for" },
+    ADMIN_FLAGS,
+    { .name = NULL },
+};
+
+static const struct flag token_list_flags[] = {
+    { .name = "--account", .takes_value = true, .help = "only this account's" },
+    ADMIN_FLAGS,
+    { .name = NULL },
+};
+
+static const struct flag push_flags[] = {
+    { .name = "--public", .takes_value = false, .help = "make the model public, if it is new" },
+    { .name = "--hardware", .takes_value = true, .help = "SKU for predictions without a deployment, if it is new" },
+    { .name = "--detach", .takes_value = false, .help = "do not wait for the build" },
+    PUBLIC_FLAGS,
+    { .name = NULL },
+};
+
+static const struct command commands[] = {
+    { .words = "account create", .usage = "NAME", .run = account_create_command, .flags = account_create_flags,
+      .help = "Create an account. Models, deployments and tokens belong to one." },
+    { .words = "account list", .usage = "", .run = account_list_command, .flags = admin_flags,
+      .help = "List all accounts." },
+    { .words = "token create", .usage = "ACCOUNT", .run = token_create_command, .flags = token_create_flags,
+      .help = "Create a token and print it. It is shown this once." },
+    { .words = "token list", .usage = "", .run = token_list_command, .flags = token_list_flags,
+      .help = "List the tokens that are valid." },
+    { .words = "token revoke", .usage = "ID", .run = token_revoke_command, .flags = admin_flags,
+      .help = "Revoke a token, at once and for ever. `token list` shows ids." },
+    { .words = "push", .usage = "DIR OWNER/NAME", .run = push_command, .flags = push_flags,
+      .help = "Push a folder with a cog.yaml as a new version of a model, and wait until it is built. The last line "
+              "printed is OWNER/NAME:VERSION." },
+};
+
+static const struct command *find_command(int argc, char **argv, int *out_words)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        struct str rest = str_of(commands[i].words), word;
+        int at = 1;
+
+        while (str_split(&rest, ' ', &word)) {
+            if (at >= argc || !str_is(word, argv[at]))
+                break;
+            at++;
+            if (!rest.p) {
+                *out_words = at;
+                return &commands[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static void print_command(FILE *f, const struct command *c)
+{
+    fprintf(f, "Usage: berth %s %s%s[FLAGS]\n\n%s\n\nFlags:\n", c->words, c->usage, *c->usage ? " " : "", c->help);
+    for (const struct flag *x = c->flags; x->name; x++)
+        fprintf(f, "  %-12s %-6s %s\n", x->name, x->takes_value ? "VALUE" : "", x->help);
+}
+
+static void print_help(FILE *f)
+{
+    fputs("Berth serves machine-learning models from your own machine, with the HTTP API of Replicate.\n\n"
+          "Usage: berth COMMAND [FLAGS]\n\nCommands:\n"
+          "  serve                              Run the server. `berth serve --help` lists its options.\n",
+          f);
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        const char *dot = strchr(commands[i].help, '.');
+
+        fprintf(f, "  %-14s %-19s %.*s\n", commands[i].words, commands[i].usage,
+                (int)(dot ? dot - commands[i].help + 1 : 0), commands[i].help);
+    }
+    fputs("\n`berth COMMAND --help` says more. Accounts and tokens are made on the server's own machine, by whoever may "
+          "open its\ndata folder (--data or BERTH_DATA); everything else speaks the public API (--url, --token, or "
+          "BERTH_URL and BERTH_TOKEN).\n",
+          f);
+}
+
+static const struct flag *find_flag(const struct command *c, struct str name)
+{
+    for (const struct flag *x = c->flags; x->name; x++)
+        if (str_is(name, x->name))
+            return x;
+    return NULL;
+}
+
+static bool read_flag(const struct command *c, const char *const **at, struct given *out)
+{
+    struct str whole = str_of(**at), name = whole, value = STR_NULL;
+    const char *eq = strchr(**at, '=');
+    const struct flag *x;
+
+    if (eq) {
+        name.n = (size_t)(eq - whole.p);
+        value = str_of(eq + 1);
+    }
+    x = find_flag(c, name);
+    if (!x || out->n_flags == (int)ARRAY_SIZE(out->flags)) {
+        fprintf(stderr, "berth %s: there is no flag %.*s. `berth %s --help` lists them.\n", c->words, STR_ARG(name),
+                c->words);
+        return false;
+    }
+    if (x->takes_value && !value.p) {
+        if (!(*at)[1]) {
+            fprintf(stderr, "berth %s: %s needs a value: %s.\n", c->words, x->name, x->help);
+            return false;
+        }
+        value = str_of(*++*at);
+    }
+    if (!x->takes_value && value.p) {
+        fprintf(stderr, "berth %s: %s takes no value.\n", c->words, x->name);
+        return false;
+    }
+    out->flags[out->n_flags].flag = x;
+    out->flags[out->n_flags++].value = value.p ? value.p : "";
+    return true;
+}
+
+bool given_read(const struct command *c, const char *const *args, int n_least, int n_most, struct given *out)
+{
+    *out = (struct given){ .command = c };
+    for (; *args; args++) {
+        if (strncmp(*args, "--", 2) == 0) {
+            if (!read_flag(c, &args, out))
+                return false;
+        } else if (out->n == n_most) {
+            fprintf(stderr, "berth %s: \"%s\" is one word too many. Usage: berth %s %s\n", c->words, *args, c->words,
+                    c->usage);
+            return false;
+        } else {
+            out->positions[out->n++] = *args;
+        }
+    }
+    if (out->n < n_least) {
+        fprintf(stderr, "berth %s: something is missing. Usage: berth %s %s\n", c->words, c->words, c->usage);
+        return false;
+    }
+    return true;
+}
+
+const char *given_flag(const struct given *g, const char *name)
+{
+    for (int i = 0; i < g->n_flags; i++)
+        if (strcmp(g->flags[i].flag->name, name) == 0)
+            return g->flags[i].value;
+    return NULL;
+}
+
+int cli_main(int argc, char **argv)
+{
+    const struct command *c;
+    int words = 0;
+
+    log_setup(LOG_WARNING, LOG_TEXT, STDERR_FILENO);
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+        puts("berth " BERTH_VERSION);
+        return 0;
+    }
+    c = find_command(argc, argv, &words);
+    if (!c) {
+        fprintf(stderr, "berth: there is no command \"%s%s%s\". `berth --help` lists them.\n", argv[1],
+                argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+        return 2;
+    }
+    for (int i = words; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            print_command(stdout, c);
+            return 0;
+        }
+    }
+    return c->run(c, (const char *const *)(argv + words));
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls to a server, one at a time: the loop runs until the answer is there. */
+#include "cli/cli.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+struct exchange {
+    struct http_call call;
+    struct loop *loop;
+    struct error error;
+    bool failed, prints;
+};
+
+static const char *first_of(const char *a, const char *b, const char *c, const char *otherwise)
+{
+    const char *all[] = { a, b, c };
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        if (all[i] && *all[i])
+            return all[i];
+    return otherwise;
+}
+
+bool remote_public(const struct given *g, struct remote *out)
+{
+    const char *url = first_of(given_flag(g, "--url"), getenv("BERTH_URL"), getenv("REPLICATE_BASE_URL"),
+                               "http://127.0.0.1:8080");
+    const char *token = first_of(given_flag(g, "--token"), getenv("BERTH_TOKEN"), getenv("REPLICATE_API_TOKEN"), NULL);
+    struct str u = str_of(url);
+
+    *out = (struct remote){ 0 };
+    if (!str_starts(u, "http://") && !str_starts(u, "https://")) {
+        fprintf(stderr, "berth: the server's address \"%s\" must begin with http:// or https:// (--url).\n", url);
+        return false;
+    }
+    while (u.n && u.p[u.n - 1] == '/')
+        u.n--;
+    if (str_ends(u, "/v1"))
+        u.n -= 3;
+    if (!token) {
+        fprintf(stderr, "berth: no token was given. Use --token, or set BERTH_TOKEN. A token is made with "
+                        "`berth token create ACCOUNT` on the server's machine.\n");
+        return false;
+    }
+    snprintf(out->url, sizeof(out->url), "%.*s", STR_ARG(u));
+    snprintf(out->authorization, sizeof(out->authorization), "Authorization: Bearer %s", token);
+    return true;
+}
+
+bool remote_admin(const struct given *g, struct remote *out)
+{
+    const char *data = first_of(given_flag(g, "--data"), getenv("BERTH_DATA"), NULL, "./data");
+
+    *out = (struct remote){ 0 };
+    snprintf(out->url, sizeof(out->url), "http://localhost");
+    snprintf(out->socket, sizeof(out->socket), "%s/admin.sock", data);
+    if (access(out->socket, F_OK) != 0) {
+        fprintf(stderr, "berth: no server runs on the data folder %s (there is no %s). Start it with `berth serve --data "
+                        "%s`, or name another folder with --data.\n", data, out->socket, data);
+        return false;
+    }
+    return true;
+}
+
+void answer_deinit(struct answer *a)
+{
+    buf_deinit(&a->body);
+    arena_deinit(&a->arena);
+}
+
+static void on_done(struct http_call *call, const struct error *err)
+{
+    struct exchange *x = container_of(call, struct exchange, call);
+
+    x->failed = err != NULL;
+    if (err)
+        x->error = *err;
+    loop_stop(x->loop);
+}
+
+static bool on_data(struct http_call *call, struct str piece)
+{
+    (void)call;
+    fwrite(piece.p, 1, piece.n, stderr);
+    return true;
+}
+
+static void run_exchange(struct exchange *x, const struct remote *r, const char *method, const char *path,
+                         struct str body, const char *content_type)
+{
+    static const struct http_call_events collect = { .done = on_done };
+    static const struct http_call_events follow = { .data = on_data, .done = on_done };
+    struct buf url CLEANUP(buf_deinit) = BUF_INIT(8192);
+    struct buf type CLEANUP(buf_deinit) = BUF_INIT(256);
+    const char *headers[4] = { NULL };
+    struct http_client *client;
+    struct http_call_spec spec;
+    int n = 0;
+
+    buf_addf(&url, "%s%s", r->url, path);
+    if (*r->authorization)
+        headers[n++] = r->authorization;
+    if (body.p) {
+        buf_addf(&type, "Content-Type: %s", content_type);
+        headers[n++] = type.p;
+    }
+    spec = (struct http_call_spec){
+        .method = method, .url = url.p, .unix_socket = *r->socket ? r->socket : NULL, .headers = headers, .body = body,
+    };
+    x->loop = loop_new_real();
+    client = http_client_new(x->loop);
+    http_call_start(client, &x->call, &spec, x->prints ? &follow : &collect);
+    loop_run(x->loop);
+    http_client_free(client);
+    loop_free(x->loop);
+}
+
+static void print_problem(const struct answer *a)
+{
+    struct str detail = json_to_str(json_get(a->json, "detail"));
+
+    if (detail.p)
+        fprintf(stderr, "berth: %.*s\n", STR_ARG(detail));
+    else
+        fprintf(stderr, "berth: the server answered %d.\n", a->status);
+}
+
+bool remote_call(const struct remote *r, const char *method, const char *path, struct str body,
+                 const char *content_type, struct answer *out)
+{
+    struct exchange x = { 0 };
+    struct error err;
+
+    *out = (struct answer){ 0 };
+    run_exchange(&x, r, method, path, body, content_type);
+    out->status = x.call.status;
+    out->body = x.call.body;
+    buf_deinit(&x.call.head);
+    if (x.failed) {
+        fprintf(stderr, "berth: the server at %s does not answer: %s\n", *r->socket ? r->socket : r->url, x.error.text);
+        return false;
+    }
+    if (out->body.n == 0 ||
+        json_parse(&out->arena, buf_str(&out->body), NULL, &out->json, &err) != STATUS_OK)
+        out->json = NULL;
+    if (out->status >= 400) {
+        print_problem(out);
+        return false;
+    }
+    return true;
+}
+
+bool remote_follow(const struct remote *r, const char *path)
+{
+    struct exchange x = { .prints = true };
+
+    run_exchange(&x, r, "GET", path, STR_NULL, NULL);
+    buf_deinit(&x.call.body);
+    buf_deinit(&x.call.head);
+    return !x.failed;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hardware: the SKUs that configuration offers, the machine's inventory, and who holds what. */
+#pragma once
+
+#include "base/json.h"
+
+struct sku {
+    const char *sku, *name;
+    int64_t price_nano; /* per second and instance, in billionths of the unit of money */
+    int64_t cpus_milli; /* 1000 is one cpu */
+    int64_t memory;     /* bytes */
+    int64_t gpus;
+    const char *gpu_kind; /* NULL: any; else a word that must occur in the device's name, letter
+                             case ignored */
+    int64_t gpu_memory;   /* bytes each, 0: any */
+    bool is_process, is_docker; /* runtimes it offers; process alone when none is named */
+};
+
+enum { MAX_SKUS = 256, MAX_GPUS = 64 };
+
+struct gpu {
+    int index;
+    char name[96];
+    int64_t memory; /* 0: unknown */
+};
+
+struct inventory {
+    int64_t cpus_milli, memory; /* of the machine, or of the cgroup the server lives in */
+    struct gpu gpus[MAX_GPUS];
+    int n_gpus;
+};
+
+struct hardware {
+    struct sku *skus;
+    size_t n_skus;
+    struct inventory machine;
+    double cpu_overcommit, memory_overcommit; /* 4 and 2 */
+    /* what is handed out */
+    int64_t cpus_used, memory_used;
+    uint64_t gpus_used; /* bit for each index into machine.gpus */
+};
+
+struct hold { /* what one instance has taken */
+    int64_t cpus_milli, memory;
+    uint64_t gpus; /* bits */
+};
+
+/* `list` is the `hardware` key of the configuration (may be NULL: cpu-small and cpu). Names the row
+ * and key. */
+enum status hardware_parse(struct arena *a, const struct json *list, struct hardware *out,
+                           struct error *err) NODISCARD;
+const struct sku *hardware_find(const struct hardware *h, struct str sku);
+const struct sku *hardware_smallest(const struct hardware *h); /* by price, then memory */
+/* "cpu, gpu-t4": for error texts. */
+void hardware_names(const struct hardware *h, struct buf *out);
+
+/* Takes what an instance of the SKU needs. BUSY says what is missing and how much there is ("needs
+ * 1 GPU of kind T4; this machine has none", "needs 4 cpus; 8 of 8 are taken"). */
+enum status hardware_take(struct hardware *h, const struct sku *s, struct hold *out,
+                          struct error *err) NODISCARD;
+void hardware_give(struct hardware *h, const struct hold *held);
+/* Whether one could ever fit on the empty machine. */
+bool hardware_possible(const struct hardware *h, const struct sku *s, struct error *err);
+/* "0,2": indexes for CUDA_VISIBLE_DEVICES; "" for none. */
+void hold_gpu_indexes(const struct hardware *h, const struct hold *held, struct buf *out);
+/* Takes exactly these again (after a restart). */
+bool hardware_take_again(struct hardware *h, const struct sku *s, struct str gpu_indexes,
+                         struct hold *out);

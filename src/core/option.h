@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options of `berth serve`: one table of name, type, range, default and help. The flag
+ * (--idle-timeout=60s), the environment variable (BERTH_IDLE_TIMEOUT) and the key in berth.yaml
+ * (idle_timeout) follow from the name; --help and docs/configuration.md are printed from it. The
+ * command line wins over the environment, which wins over the file. */
+#pragma once
+
+#include "base/json.h"
+
+enum option_type {
+    OPTION_STRING,
+    OPTION_INT,
+    OPTION_DOUBLE,
+    OPTION_BOOL,
+    OPTION_DURATION /* ms */,
+    OPTION_SIZE /* bytes */
+};
+
+/* group, NAME, member, type, minimum, maximum, default text, help. Ranges are in the type's unit.
+ */
+#define OPTION_TABLE(X)                                                                            \
+    X("Server", listen, STRING, 0, 0, "127.0.0.1:8080",                                            \
+      "address of the public API: HOST:PORT, or unix:PATH")                                        \
+    X("Server", data, STRING, 0, 0, "./data",                                                      \
+      "folder of the database, models, environments, files and logs")                              \
+    X("Server", config, STRING, 0, 0, "",                                                          \
+      "configuration file (YAML); the default is berth.yaml in the data folder, if there")         \
+    X("Server", public_url, STRING, 0, 0, "",                                                      \
+      "scheme and host that addresses in answers begin with; the default is what each request "    \
+      "used")                                                                                      \
+    X("Server", internal_listen, STRING, 0, 0, "127.0.0.1:0",                                      \
+      "address where instances reach the server; port 0 takes a free one and keeps it")            \
+    X("Server", log_level, STRING, 0, 0, "info",                                                   \
+      "least level that is logged: debug, info, warning or error")                                 \
+    X("Server", log_format, STRING, 0, 0, "auto", "text, json, or auto (text on a terminal)")      \
+    X("Server", keep_instances, BOOL, 0, 1, "false",                                               \
+      "leave instances running when the server ends, for the next server")                         \
+    X("Server", drain_timeout, DURATION, 0, 86400000, "30s",                                       \
+      "how long open predictions may go on when the server ends")                                  \
+    X("Instances", setup_timeout, DURATION, 1000, 86400000, "600s",                                \
+      "how long an instance may take to get ready")                                                \
+    X("Instances", idle_timeout, DURATION, 0, 604800000, "60s",                                    \
+      "how long an idle instance above the minimum is kept")                                       \
+    X("Instances", orphan_timeout, DURATION, 1000, 604800000, "600s",                              \
+      "how long an instance outlives its server")                                                  \
+    X("Instances", min_instances_limit, INT, 0, 10000, "5",                                        \
+      "largest min_instances that a deployment may ask for")                                       \
+    X("Instances", max_instances_limit, INT, 0, 10000, "20",                                       \
+      "largest max_instances that a deployment may ask for")                                       \
+    X("Instances", model_max_instances, INT, 1, 10000, "1",                                        \
+      "instances of a model that runs without a deployment")                                       \
+    X("Instances", cpu_overcommit, DOUBLE, 0.1, 1000, "4",                                         \
+      "how many times the machine's cpus may be promised")                                         \
+    X("Instances", memory_overcommit, DOUBLE, 0.1, 1000, "2",                                      \
+      "how many times the machine's memory may be promised")                                       \
+    X("Instances", surge, INT, 0, 100, "1",                                                        \
+      "instances above max_instances while a new release takes over")                              \
+    X("Instances", max_setup_log, SIZE, 1024, 1073741824, "1MB",                                   \
+      "bytes of an instance's own log that are kept")                                              \
+    X("Predictions", run_timeout, DURATION, 1000, 604800000, "30m",                                \
+      "how long one prediction may run")                                                           \
+    X("Predictions", cancel_grace, DURATION, 0, 3600000, "30s",                                    \
+      "how long a canceled prediction may go on before its instance is killed")                    \
+    X("Predictions", max_attempts, INT, 1, 100, "3",                                               \
+      "how often a prediction is tried whose instance was lost")                                   \
+    X("Predictions", max_queue, INT, 1, 100000000, "100000",                                       \
+      "waiting predictions of one deployment; then 429")                                           \
+    X("Predictions", max_output, SIZE, 1024, 10737418240, "100MB",                                 \
+      "bytes of one prediction's output")                                                          \
+    X("Predictions", max_logs, SIZE, 1024, 1073741824, "1MiB",                                     \
+      "bytes of one prediction's logs; the middle is cut out")                                     \
+    X("Predictions", max_input, SIZE, 1024, 1073741824, "16MiB",                                   \
+      "bytes of a prediction's request body")                                                      \
+    X("Predictions", delete_after, DURATION, 0, 31536000000, "15m",                                \
+      "a deployment can be deleted when unused for so long")                                       \
+    X("Limits", rate_limit_predictions, INT, 0, 100000000, "600",                                  \
+      "predictions an account may create in a minute; 0 is off")                                   \
+    X("Limits", rate_limit_requests, INT, 0, 100000000, "3000",                                    \
+      "other requests of an account in a minute; 0 is off")                                        \
+    X("Limits", http_max_connections, INT, 1, 10000000, "10000", "open connections in all")        \
+    X("Limits", http_max_connections_per_address, INT, 0, 10000000, "0",                           \
+      "open connections of one address (loopback excepted); 0 is off")                             \
+    X("Limits", http_head_timeout, DURATION, 100, 3600000, "10s",                                  \
+      "time for a request's head to arrive")                                                       \
+    X("Limits", http_keep_alive, DURATION, 0, 3600000, "75s",                                      \
+      "how long a connection may wait for its next request")                                       \
+    X("Limits", http_max_header_bytes, SIZE, 1024, 1048576, "32KiB",                               \
+      "bytes of a request's header fields together")                                               \
+    X("Limits", http_max_headers, INT, 10, 10000, "100", "header fields of a request")             \
+    X("Builds", max_push, SIZE, 1024, 1099511627776, "2GB", "bytes of a pushed folder, packed")    \
+    X("Builds", max_push_unpacked, SIZE, 1024, 1099511627776, "10GB",                              \
+      "bytes of a pushed folder, unpacked")                                                        \
+    X("Builds", max_push_files, INT, 1, 100000000, "100000",                                       \
+      "files and folders in a pushed folder")                                                      \
+    X("Builds", build_timeout, DURATION, 1000, 86400000, "30m", "how long a build may take")       \
+    X("Builds", build_parallel, INT, 1, 64, "1", "builds at the same time")                        \
+    X("Builds", python_version_strict, BOOL, 0, 1, "false",                                        \
+      "refuse a model whose Python version is not on this machine, instead of taking the nearest") \
+    X("Builds", requirements_any_source, BOOL, 0, 1, "false",                                      \
+      "allow index options, paths and version-control links in a model's requirements")            \
+    X("Trust", webhook_private_targets, BOOL, 0, 1, "false",                                       \
+      "allow http:// and private addresses as webhook targets")                                    \
+    X("Trust", input_private_targets, BOOL, 0, 1, "false",                                         \
+      "allow inputs to be fetched from private addresses")                                         \
+    X("Trust", enable_fake, BOOL, 0, 1, "false", "offer the fake driver and protocol (tests only)")
+
+struct options {
+#define OPTION_STRING_C                             const char *
+#define OPTION_INT_C                                int64_t
+#define OPTION_DOUBLE_C                             double
+#define OPTION_BOOL_C                               bool
+#define OPTION_DURATION_C                           int64_t
+#define OPTION_SIZE_C                               int64_t
+#define X(group, name, type, low, high, text, help) OPTION_##type##_C name;
+    OPTION_TABLE(X)
+#undef X
+    const struct json
+        *file;          /* the whole configuration document (for `hardware`, `gpus`); NULL: none */
+    struct arena arena; /* owns the texts */
+};
+
+/* Reads, in rising order of weight, defaults, the file, BERTH_* of `env` and the flags. `args` are
+ * those after "serve", ends with NULL. INVALID names the option, the value, and what would be
+ * right. Unknown flags, unknown keys of the file, and environment variables that begin with BERTH_
+ * but name no option (other than the clients' BERTH_URL, BERTH_TOKEN, BERTH_DATA and those that
+ * begin with BERTH_TEST_) are refused; near misses are suggested. `read_file` returns the file's
+ * text, allocated; NULL and *err (never a NULL pointer) when it cannot be read; NULL with *err
+ * untouched when it is absent and need not exist. After a failure there is nothing to free. */
+enum status options_read(struct options *o, const char *const *args, const char *const *env,
+                         char *(*read_file)(const char *path, bool must_exist, struct error *err),
+                         struct error *err) NODISCARD;
+void options_deinit(struct options *o);
+void options_help(struct buf *out);     /* for --help */
+void options_markdown(struct buf *out); /* docs/configuration.md */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys that this server does not know are passed over: the text may have been written by a newer
+ * one. */
+#include "core/version.h"
+
+enum { MAX_CONCURRENCY = 10000 };
+
+/* A text or null; anything else is an error. */
+static enum status read_text(struct arena *a, const struct json *root, const char *key,
+                             const char **out, struct error *err)
+{
+    const struct json *v = json_get(root, key);
+
+    *out = NULL;
+    if (!v || json_is(v, JSON_NULL))
+        return STATUS_OK;
+    if (!json_is(v, JSON_STRING) || memchr(v->text.p, '\0', v->text.n))
+        return FAIL(err, STATUS_INVALID, "version configuration: %s must be text", key);
+    *out = arena_copy(a, v->text);
+    return STATUS_OK;
+}
+
+static enum status read_bool(const struct json *root, const char *key, bool *out, struct error *err)
+{
+    const struct json *v = json_get(root, key);
+
+    *out = false;
+    if (!v || json_is(v, JSON_NULL) || json_to_bool(v, out))
+        return STATUS_OK;
+    return FAIL(err, STATUS_INVALID, "version configuration: %s must be true or false", key);
+}
+
+static enum status read_environment(struct arena *a, const struct json *root,
+                                    const char *const **out, struct error *err)
+{
+    const struct json *list = json_get(root, "environment");
+    const char **names;
+    size_t n = 0;
+
+    if (list && !json_is(list, JSON_NULL) && !json_is(list, JSON_ARRAY))
+        return FAIL(err, STATUS_INVALID, "version configuration: environment must be a list");
+    names = arena_array(a, const char *, (list ? list->n : 0) + 1);
+    json_each (list, entry) {
+        struct str s = json_to_str(entry);
+
+        if (!s.p || s.n == 0 || s.p[0] == '=' || !memchr(s.p, '=', s.n) || memchr(s.p, '\0', s.n))
+            return FAIL(err, STATUS_INVALID,
+                        "version configuration: environment holds NAME=value only");
+        names[n++] = arena_copy(a, s);
+    }
+    *out = names;
+    return STATUS_OK;
+}
+
+static enum status read_all(struct arena *a, const struct json *root, struct version_config *c,
+                            struct error *err)
+{
+    const struct json *concurrency = json_get(root, "concurrency");
+    enum status st = read_text(a, root, "dialect", &c->dialect, err);
+
+    if (!st)
+        st = read_text(a, root, "predict_ref", &c->predict_ref, err);
+    if (!st)
+        st = read_text(a, root, "train_ref", &c->train_ref, err);
+    if (!st)
+        st = read_text(a, root, "env", &c->env, err);
+    if (!st)
+        st = read_bool(root, "needs_gpu", &c->needs_gpu, err);
+    if (!st)
+        st = read_bool(root, "iterator", &c->iterator, err);
+    if (!st)
+        st = read_bool(root, "output_files_listed", &c->output_files_listed, err);
+    if (!st)
+        st = read_environment(a, root, &c->environment, err);
+    if (st)
+        return st;
+    if (!c->dialect)
+        return FAIL(err, STATUS_INVALID, "version configuration: dialect is missing");
+    c->concurrency = 1;
+    if (concurrency && (!json_to_i64(concurrency, &c->concurrency) || c->concurrency < 1 ||
+                        c->concurrency > MAX_CONCURRENCY))
+        return FAIL(err, STATUS_INVALID, "version configuration: concurrency must be 1 to %d",
+                    MAX_CONCURRENCY);
+    return STATUS_OK;
+}
+
+enum status version_config_parse(struct arena *a, struct str text, struct version_config *out,
+                                 struct error *err)
+{
+    struct version_config c = { 0 };
+    struct json *root = NULL;
+    /* Spans point into the source, and the arena must own all of it. */
+    struct str copy = str_make(arena_copy(a, text), text.n);
+    enum status st = json_parse(a, copy, NULL, &root, err);
+
+    if (st) {
+        if (err)
+            error_context(err, "version configuration");
+        return st;
+    }
+    if (!json_is(root, JSON_OBJECT))
+        return FAIL(err, STATUS_INVALID, "version configuration: not an object");
+    st = read_all(a, root, &c, err);
+    if (!st)
+        *out = c;
+    return st;
+}
+
+void version_config_write(const struct version_config *c, struct buf *out)
+{
+    struct json_writer w;
+
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_member_string(&w, "dialect", c->dialect);
+    json_member_string(&w, "predict_ref", c->predict_ref);
+    json_member_string(&w, "train_ref", c->train_ref);
+    json_member_int(&w, "concurrency", c->concurrency);
+    json_member_bool(&w, "needs_gpu", c->needs_gpu);
+    json_member_string(&w, "env", c->env);
+    json_key(&w, "environment");
+    json_begin_array(&w);
+    for (const char *const *e = c->environment; e && *e; e++)
+        json_stringz(&w, *e);
+    json_end_array(&w);
+    json_member_bool(&w, "iterator", c->iterator);
+    json_member_bool(&w, "output_files_listed", c->output_files_listed);
+    json_end_object(&w);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+#include "driver/process/process_impl.h"
+#include "init/cgroup.h"
+#include "init/file.h"
+#include "init/procs.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+void instance_tell_end(struct instance *i)
+{
+    struct launch *l = TAKE(i->launch);
+    struct exit_info how;
+    struct error err = i->error;
+    bool failed = i->is_failed;
+
+    if (!l)
+        return;
+    how = exit_info_make(i->state.code, i->state.signal, i->state.out_of_memory,
+                         !failed && !i->state.is_ended);
+    if (failed)
+        how.code = -1;
+    launch_ended(l, &how, failed ? &err : NULL);
+}
+
+/* Its supervisor was killed before its time, so that nobody watches what it started. HOME in the
+ * environment tells those that left the process group and the control group. */
+static void kill_leftovers(const struct instance *i)
+{
+    enum { ROUNDS = 200, PAUSE_US = 10000 };
+    const struct init_state *s = &i->state;
+    struct cgroup g = { .memory = "" };
+    char *mark = xasprintf("HOME=%s/home", i->folder);
+
+    memcpy(g.memory, s->cgroups[0], sizeof(g.memory));
+    memcpy(g.cpu, s->cgroups[1], sizeof(g.cpu));
+    if (s->pid > 0 && procs_start((pid_t)s->pid) == s->start)
+        kill((pid_t)s->pid, SIGKILL);
+    if (s->model_pid > 0 && procs_start((pid_t)s->model_pid) == s->model_start)
+        kill(-(pid_t)s->model_pid, SIGKILL);
+    for (int n = 0; n < ROUNDS; n++) {
+        cgroup_kill(&g);
+        if (procs_kill_marked(str_of(mark)) == 0)
+            break;
+        usleep(PAUSE_US);
+    }
+    cgroup_remove(&g);
+    free(mark);
+}
+
+/* On another thread. */
+static void run_removal(struct work *w)
+{
+    const struct instance *i = container_of(w, struct instance, removal);
+
+    if (i->kill_leftovers)
+        kill_leftovers(i);
+    if (i->dirfd >= 0)
+        folder_remove(AT_FDCWD, i->folder);
+}
+
+static void removal_done(struct process_driver *p)
+{
+    p->n_removals--;
+    if (p->is_freeing && p->n_removals == 0)
+        loop_stop(p->driver.loop);
+}
+
+static void on_removed(struct work *w)
+{
+    struct instance *i = container_of(w, struct instance, removal);
+    struct process_driver *p = i->driver;
+
+    instance_tell_end(i);
+    instance_drop(i);
+    removal_done(p);
+}
+
+void instance_leave(struct instance *i, bool kill_leftovers)
+{
+    i->phase = INSTANCE_LEAVING;
+    i->kill_leftovers = kill_leftovers;
+    i->driver->n_removals++;
+    work_start(i->driver->driver.loop, &i->removal, run_removal, on_removed);
+}
+
+struct clean {
+    struct work work;
+    struct process_driver *driver;
+    char *path;
+};
+
+static void run_clean(struct work *w)
+{
+    folder_remove(AT_FDCWD, container_of(w, struct clean, work)->path);
+}
+
+static void on_clean_done(struct work *w)
+{
+    struct clean *c = container_of(w, struct clean, work);
+
+    removal_done(c->driver);
+    free(c->path);
+    free(c);
+}
+
+void process_clean(struct process_driver *p, const struct instance *i, const char *prediction_id)
+{
+    struct clean *c = xnew(struct clean);
+
+    c->driver = p;
+    c->path = i->state.has_own_coglet
+                  ? xasprintf("%s/coglet/predictions/%s", i->folder, prediction_id)
+                  : xasprintf("/tmp/coglet/predictions/%s", prediction_id);
+    p->n_removals++;
+    work_start(p->driver.loop, &c->work, run_clean, on_clean_done);
+}

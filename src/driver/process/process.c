@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "driver/process/process.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "driver/process/process_impl.h"
+#include "init/init.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct process_driver *process_const(const struct driver *d)
+{
+    return (const struct process_driver *)(const void *)d;
+}
+
+_Static_assert(offsetof(struct process_driver, driver) == 0, "a driver is where its base is");
+
+static const struct driver_facts *process_facts(const struct driver *d)
+{
+    return &process_const(d)->facts;
+}
+
+static void process_launch(struct driver *d, struct launch *l, const struct launch_spec *spec)
+{
+    instance_launch(instance_new(process_of(d), l, spec->id), spec);
+}
+
+/* The folder follows from the id, so that a data folder may be moved while nothing runs; the
+ * handle's own one is for people. Lines come from the beginning of what the ring still holds: the
+ * handle is stored far too seldom to tell where an earlier server stopped reading. */
+static void process_recover(struct driver *d, struct launch *l, struct str handle)
+{
+    (void)handle;
+    instance_find(instance_new(process_of(d), l, l->id));
+}
+
+static void process_stop(struct driver *d, struct launch *l, int64_t grace_ms)
+{
+    (void)d;
+    instance_stop(l->impl, grace_ms);
+}
+
+static void process_release(struct driver *d, struct launch *l)
+{
+    struct instance *i = l->impl;
+
+    (void)d;
+    l->impl = NULL;
+    i->launch = NULL;
+    /* One that is ending anyway is seen to its end. */
+    if (i->phase != INSTANCE_LEAVING)
+        instance_drop(i);
+}
+
+static void process_clean_op(struct driver *d, struct launch *l, const char *prediction_id)
+{
+    process_clean(process_of(d), l->impl, prediction_id);
+}
+
+static bool is_known(const struct process_driver *p, const char *id)
+{
+    struct instance *i;
+
+    list_each (&p->instances, i, struct instance, node) {
+        if (strcmp(i->id, id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void process_sweep(struct driver *d)
+{
+    struct process_driver *p = process_of(d);
+    int fd = openat(p->instances_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *e;
+
+    while (dir && (e = readdir(dir))) {
+        struct instance *i;
+
+        if (e->d_name[0] == '.' || strlen(e->d_name) >= sizeof(i->id) || is_known(p, e->d_name))
+            continue;
+        log_info("ending an instance that nobody asked for", LOG_S("instance", e->d_name));
+        i = instance_new(p, NULL, e->d_name);
+        i->is_swept = true;
+        instance_find(i);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static void process_free(struct driver *d)
+{
+    struct process_driver *p = process_of(d);
+    struct instance *i;
+
+    list_each (&p->instances, i, struct instance, node) {
+        assert(!i->launch);
+        if (i->phase != INSTANCE_LEAVING)
+            instance_drop(i);
+    }
+    p->is_freeing = true;
+    if (p->n_removals > 0)
+        loop_run(d->loop);
+    /* Close callbacks still come, but touch nothing of ours: their list is empty then. */
+    while (!list_empty(&p->instances))
+        list_remove(list_first(&p->instances));
+    close(p->instances_fd);
+    free(p->instances_path);
+    free(p->self);
+    free(p->shim);
+    free(p);
+}
+
+static const struct driver_ops process_ops = {
+    .name = "process",
+    .free = process_free,
+    .facts = process_facts,
+    .launch = process_launch,
+    .recover = process_recover,
+    .stop = process_stop,
+    .release = process_release,
+    .clean = process_clean_op,
+    .sweep = process_sweep,
+};
+
+/* Asks the supervisor program what this machine lets it have; no bits when it does not run. */
+static enum status probe(const char *self, int *out_bits, struct error *err)
+{
+    char *name = xstrdup(self), command[] = "init", option[] = "--probe";
+    char *argv[] = { name, command, option, NULL }, *env[] = { NULL };
+    int status = 0, failed;
+    pid_t pid;
+
+    failed = posix_spawn(&pid, self, NULL, NULL, argv, env);
+    free(name);
+    if (failed)
+        return FAIL(err, STATUS_BROKEN, "cannot start %s: %s", self, strerror(failed));
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (!WIFEXITED(status) || !(WEXITSTATUS(status) & INIT_PROBED))
+        return FAIL(err, STATUS_BROKEN, "%s init --probe does not answer", self);
+    *out_bits = WEXITSTATUS(status);
+    return STATUS_OK;
+}
+
+static void state_facts(struct driver_facts *f, int bits)
+{
+    size_t n = 0;
+
+    f->name = "process";
+    f->missing[n++] = "instances run as the server's own user and share its network: a model can "
+                      "read what the server can read";
+    if (!(bits & INIT_HAS_MOUNTS))
+        f->missing[n++] = "mount namespaces are refused here: instances share /tmp/coglet, and the "
+                          "folders of versions are protected by their modes alone";
+    if (!(bits & INIT_HAS_MEMORY_LIMIT))
+        f->missing[n++] = "no control group for memory can be made here: memory is looked at twice "
+                          "a second instead";
+    if (!(bits & INIT_HAS_CPU_LIMIT))
+        f->missing[n++] =
+            "no control group for cpus can be made here: an instance may use all cpus";
+}
+
+enum status process_driver_new(struct loop *l, const struct process_driver_config *c,
+                               struct driver **out, struct error *err)
+{
+    struct process_driver *p;
+    enum status st;
+    int bits = 0;
+
+    assert(loop_uv(l) && c->data[0] == '/');
+    st = probe(c->self, &bits, err);
+    if (st)
+        return st;
+    p = xnew(struct process_driver);
+    p->driver = (struct driver){ .ops = &process_ops, .loop = l };
+    list_init(&p->instances);
+    p->instances_path = xasprintf("%s/instances", c->data);
+    p->self = xstrdup(c->self);
+    p->shim = xstrdup(c->shim);
+    state_facts(&p->facts, bits);
+    if (mkdir(p->instances_path, 0700) != 0 && errno != EEXIST)
+        FAIL(err, STATUS_BROKEN, "cannot make %s: %s", p->instances_path, strerror(errno));
+    p->instances_fd = open(p->instances_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (p->instances_fd < 0) {
+        st = FAIL(err, STATUS_BROKEN, "cannot open %s: %s", p->instances_path, strerror(errno));
+        free(p->instances_path);
+        free(p->self);
+        free(p->shim);
+        free(p);
+        return st;
+    }
+    *out = &p->driver;
+    return STATUS_OK;
+}
+
+void process_driver_test(struct driver *d, const char *const *argv, bool no_cgroup, bool no_mounts)
+{
+    struct process_driver *p = process_of(d);
+
+    p->test_argv = argv;
+    p->test_no_cgroup = no_cgroup;
+    p->test_no_mounts = no_mounts;
+}
+
+size_t process_driver_count(struct driver *d)
+{
+    struct instance *i;
+    size_t n = 0;
+
+    list_each (&process_of(d)->instances, i, struct instance, node)
+        n += i->driver != NULL;
+    return n;
+}

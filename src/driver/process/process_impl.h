@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the process driver. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "driver/driver_impl.h"
+#include "driver/process/process.h"
+#include "init/spec.h"
+#include "init/state.h"
+#include "loop/child.h"
+#include "loop/loop.h"
+
+#include <uv.h>
+
+struct process_driver {
+    struct driver driver;
+    char *instances_path, *self, *shim;
+    int instances_fd;
+    struct list instances; /* all of them, those without a launch too */
+    size_t n_removals;     /* folders being removed */
+    bool is_freeing;
+    struct driver_facts facts;
+    /* Tests only: run instead of the model server, and what to do without. */
+    const char *const *test_argv;
+    bool test_no_cgroup, test_no_mounts;
+};
+
+/* Where an instance of the driver stands. It is freed from any of them by instance_drop(). */
+enum instance_phase {
+    INSTANCE_STARTING,  /* the supervisor is going into the background */
+    INSTANCE_FINDING,   /* of an earlier server: its supervisor is looked for on the next turn */
+    INSTANCE_CONNECTED, /* events come from the supervisor */
+    INSTANCE_LEAVING,   /* what was left behind, and the folder, are being removed */
+    INSTANCE_GONE       /* handles are closing */
+};
+
+struct instance {
+    struct list node;
+    struct process_driver *driver;
+    struct launch *launch; /* NULL: released, ended, or never asked for (swept) */
+    enum instance_phase phase;
+    char id[32];
+    char *folder;
+    int dirfd; /* -1: no such folder */
+    struct child child;
+    struct buf complaint; /* what a supervisor said that did not start */
+    struct deferred later;
+    struct timer retry;
+    int n_tries;
+    uv_pipe_t pipe; /* always initialised, freed in its close callback */
+    struct buf in;
+    char chunk[16 * 1024];
+    struct init_state state;
+    uint64_t next_off; /* ring offset of the next line to come */
+    bool told_handle, told_address, is_swept, is_failed;
+    bool stop_wanted; /* before there was a connection */
+    int64_t stop_grace_ms;
+    struct error error; /* is_failed */
+    /* INSTANCE_LEAVING */
+    struct work removal;
+    bool kill_leftovers;
+};
+
+static inline struct process_driver *process_of(struct driver *d)
+{
+    return container_of(d, struct process_driver, driver);
+}
+
+/* instance.c */
+struct instance *instance_new(struct process_driver *p, struct launch *l, const char *id);
+void instance_launch(struct instance *i, const struct launch_spec *spec);
+void instance_find(struct instance *i);
+void instance_stop(struct instance *i, int64_t grace_ms);
+void instance_drop(struct instance *i); /* frees it on a later turn; it goes on running */
+
+/* leave.c: the end of an instance, its folder, and what a dead supervisor left running. */
+void instance_leave(struct instance *i, bool kill_leftovers);
+void instance_tell_end(struct instance *i);
+void process_clean(struct process_driver *p, const struct instance *i, const char *prediction_id);
+
+/* command.c: the supervisor's spec; strings live in the arena. */
+struct init_spec command_make(const struct process_driver *p, struct arena *a, const char *folder,
+                              const struct launch_spec *spec);
+
+/* For tests: what runs instead of Cog's server (must outlive the driver), and which isolation to do without. */
+void process_driver_test(struct driver *d, const char *const *argv, bool no_cgroup, bool no_mounts);
+/* For tests: instances that exist in this driver, those that are being removed included. */
+size_t process_driver_count(struct driver *d);

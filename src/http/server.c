@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Servers: how many connections there may be, and how all of it ends. */
+#include "http/conn.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { KEEPALIVE_S = 60 };
+
+static void on_grace_over(struct timer *t);
+static void on_drained(struct deferred *d);
+
+struct http_server *http_server_new(struct loop *l)
+{
+    struct http_server *s = xnew(struct http_server);
+
+    assert(loop_uv(l));
+    s->loop = l;
+    s->uv = loop_uv(l);
+    s->read_buf = xcalloc(1, READ_SIZE);
+    id_gen_init(&s->ids, loop_rand(l));
+    list_init(&s->listeners);
+    list_init(&s->conns);
+    list_init(&s->idle);
+    map_init(&s->addresses);
+    timer_init(l, &s->grace, on_grace_over);
+    deferred_init(l, &s->drained, on_drained);
+    return s;
+}
+
+void http_server_free(struct http_server *s)
+{
+    struct http_listener *li;
+
+    if (!s)
+        return;
+    assert(s->n_handles == 0);
+    list_each (&s->listeners, li, struct http_listener, node) {
+        list_remove(&li->node);
+        listener_free(li);
+    }
+    timer_stop(&s->grace);
+    deferred_cancel(&s->drained);
+    map_deinit(&s->addresses);
+    free(s->read_buf);
+    free(s);
+}
+
+size_t http_server_connections(const struct http_server *s)
+{
+    return s->n_conns;
+}
+
+/* A peer as a map key: 4 bytes of an IPv4 address, or the 8 bytes of network that an IPv6 host
+ * usually has to itself. False for those that are never limited. */
+static bool address_key(const struct sockaddr_storage *at, char out[8], size_t *out_n)
+{
+    union {
+        const struct sockaddr_storage *any;
+        const struct sockaddr_in *v4;
+        const struct sockaddr_in6 *v6;
+    } p = { .any = at };
+
+    if (at->ss_family == AF_INET) {
+        memcpy(out, &p.v4->sin_addr, *out_n = 4);
+        return out[0] != 127;
+    }
+    if (at->ss_family != AF_INET6 || IN6_IS_ADDR_LOOPBACK(&p.v6->sin6_addr))
+        return false;
+    if (IN6_IS_ADDR_V4MAPPED(&p.v6->sin6_addr)) {
+        memcpy(out, p.v6->sin6_addr.s6_addr + 12, *out_n = 4);
+        return out[0] != 127;
+    }
+    memcpy(out, &p.v6->sin6_addr, *out_n = 8);
+    return true;
+}
+
+/* Counts the connection under its peer's address; false when that has too many. */
+static bool count_address(struct http_conn *c, const struct sockaddr_storage *at)
+{
+    struct http_server *s = c->server;
+    size_t max = c->listener->config.limits.max_per_address;
+    char key[8];
+    uintptr_t n;
+
+    if (max == 0 || !address_key(at, key, &c->address_n))
+        return true;
+    n = (uintptr_t)map_get(&s->addresses, str_make(key, c->address_n));
+    if (n >= max)
+        return false;
+    c->address = xmemdup(key, c->address_n);
+    map_put(&s->addresses, str_make(key, c->address_n), (void *)(n + 1));
+    return true;
+}
+
+static void uncount_address(struct http_conn *c)
+{
+    struct map *m = &c->server->addresses;
+    struct str key = str_make(c->address, c->address_n);
+    uintptr_t n;
+
+    if (!c->address)
+        return;
+    n = (uintptr_t)map_get(m, key);
+    if (n > 1)
+        map_put(m, key, (void *)(n - 1));
+    else
+        map_remove(m, key);
+}
+
+void server_handle_gone(struct http_server *s)
+{
+    s->n_handles--;
+    if (s->is_draining && s->n_handles == 0)
+        deferred_call(&s->drained);
+}
+
+void server_forget(struct http_conn *c)
+{
+    uncount_address(c);
+    list_remove(&c->node);
+    list_remove(&c->idle_node);
+    c->server->n_conns--;
+    server_handle_gone(c->server);
+}
+
+/* Too many connections: the longest idle one makes room; when all are at work, the new one has to
+ * go. */
+static bool make_room(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    struct list *oldest = list_first(&s->idle);
+
+    if (s->n_conns <= c->listener->config.limits.max_connections)
+        return true;
+    if (!oldest)
+        return false;
+    conn_abort(container_of(oldest, struct http_conn, idle_node));
+    return true;
+}
+
+static void turn_away(struct http_conn *c)
+{
+    static const char body[] = "{\"detail\":\"There are too many connections.\",\"status\":503}";
+    char text[512], id[ID_SIZE];
+    uv_buf_t part;
+
+    id_make(&c->server->ids, loop_wall_ms(c->server->loop), id);
+    part.base = text;
+    part.len = (size_t)snprintf(text, sizeof(text),
+                                "HTTP/1.1 503 Service Unavailable\r\nX-Request-Id: %s\r\n"
+                                "X-Content-Type-Options: nosniff\r\nRetry-After: 1\r\n"
+                                "Content-Type: application/problem+json\r\n"
+                                "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                                id, sizeof(body) - 1, body);
+    /* Nobody waits for this to be taken. */
+    if (uv_try_write(&c->handle.stream, &part, 1) < 0)
+        c->is_broken = true;
+    conn_drop(c);
+}
+
+static void name_peer(struct http_conn *c, struct sockaddr_storage *out)
+{
+    union {
+        struct sockaddr_storage *any;
+        struct sockaddr *plain;
+        struct sockaddr_in *v4;
+        struct sockaddr_in6 *v6;
+    } p = { .any = out };
+    int n = sizeof(*out);
+
+    memset(out, 0, sizeof(*out));
+    snprintf(c->peer, sizeof(c->peer), "%s", c->listener->is_unix ? "unix" : "?");
+    if (c->listener->is_unix || uv_tcp_getpeername(&c->handle.tcp, p.plain, &n) < 0)
+        return;
+    if (out->ss_family == AF_INET)
+        uv_ip4_name(p.v4, c->peer, sizeof(c->peer));
+    else if (out->ss_family == AF_INET6)
+        uv_ip6_name(p.v6, c->peer, sizeof(c->peer));
+}
+
+void server_on_connection(uv_stream_t *stream, int status)
+{
+    struct http_listener *li =
+        container_of((union http_handle *)(void *)stream, struct http_listener, handle);
+    struct http_server *s = li->server;
+    struct sockaddr_storage from;
+    struct http_conn *c;
+
+    if (status < 0 || li->is_closing)
+        return;
+    c = xnew(struct http_conn);
+    c->server = s;
+    c->listener = li;
+    list_init(&c->idle_node);
+    if (li->is_unix)
+        uv_pipe_init(s->uv, &c->handle.pipe, 0);
+    else
+        uv_tcp_init(s->uv, &c->handle.tcp);
+    list_push(&s->conns, &c->node);
+    s->n_conns++;
+    s->n_handles++;
+    if (uv_accept(stream, &c->handle.stream) < 0) {
+        conn_drop(c);
+        return;
+    }
+    name_peer(c, &from);
+    if (!make_room(c) || !count_address(c, &from)) {
+        turn_away(c);
+        return;
+    }
+    if (!li->is_unix) {
+        uv_tcp_nodelay(&c->handle.tcp, 1);
+        uv_tcp_keepalive(&c->handle.tcp, 1, KEEPALIVE_S);
+    }
+    conn_start(c);
+}
+
+static void on_drained(struct deferred *d)
+{
+    struct http_server *s = container_of(d, struct http_server, drained);
+
+    timer_stop(&s->grace);
+    if (s->done)
+        s->done(s->done_arg);
+}
+
+static void on_grace_over(struct timer *t)
+{
+    struct http_server *s = container_of(t, struct http_server, grace);
+    struct http_conn *c;
+
+    list_each (&s->conns, c, struct http_conn, node)
+        conn_abort(c);
+}
+
+void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+    struct http_listener *li;
+    struct http_conn *c;
+
+    s->is_draining = true;
+    s->done = done;
+    s->done_arg = arg;
+    list_each (&s->listeners, li, struct http_listener, node)
+        listener_close(li);
+    list_each (&s->conns, c, struct http_conn, node) {
+        if (c->state == CONN_IDLE)
+            conn_abort(c);
+    }
+    timer_start(&s->grace, grace_ms);
+    if (s->n_handles == 0)
+        deferred_call(&s->drained);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes out. What the socket takes at once is never copied; the rest goes into one libuv write at a
+ * time, and what comes meanwhile gathers in c->out behind it. */
+#include "http/conn.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+enum { PARTS_MAX = 4 };
+
+struct conn_write {
+    uv_write_t req;
+    struct http_conn *conn;
+    struct buf bytes;
+};
+
+size_t conn_pending(const struct http_conn *c)
+{
+    if (!c->writing)
+        return 0;
+    return uv_stream_get_write_queue_size(&c->handle.stream) + c->out.n;
+}
+
+static void start_write(struct http_conn *c);
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct conn_write *w = container_of(req, struct conn_write, req);
+    struct http_conn *c = w->conn;
+
+    buf_deinit(&w->bytes);
+    free(w);
+    c->writing = NULL;
+    c->has_written = true;
+    if (c->state == CONN_CLOSING)
+        return;
+    if (status < 0)
+        c->is_broken = true;
+    else if (c->out.n > 0)
+        start_write(c);
+    conn_run(c);
+}
+
+static void start_write(struct http_conn *c)
+{
+    struct conn_write *w = xnew(struct conn_write);
+    uv_buf_t part;
+
+    w->conn = c;
+    w->bytes = c->out;
+    buf_init(&c->out, BUF_UNBOUNDED);
+    part = (uv_buf_t){ .base = w->bytes.p, .len = w->bytes.n };
+    c->writing = w;
+    if (uv_write(&w->req, &c->handle.stream, &part, 1, on_written) < 0) {
+        buf_deinit(&w->bytes);
+        free(w);
+        c->writing = NULL;
+        c->is_broken = true;
+    }
+    c->write_mark = c->queued - conn_pending(c);
+    c->write_due_ms = loop_now_ms(c->server->loop) + c->listener->config.limits.write_timeout_ms;
+    conn_arm(c);
+}
+
+/* Hands over what the socket takes without waiting; returns how much that was, or an error. */
+static ssize_t try_write(struct http_conn *c, const struct str *parts, size_t n_parts)
+{
+    uv_buf_t bufs[PARTS_MAX];
+    unsigned n = 0;
+    int r;
+
+    for (size_t i = 0; i < n_parts; i++) {
+        union {
+            const char *in;
+            char *out;
+        } p = { .in = parts[i].p }; /* libuv does not write there */
+
+        if (parts[i].n > 0)
+            bufs[n++] = (uv_buf_t){ .base = p.out, .len = parts[i].n };
+    }
+    if (n == 0)
+        return 0;
+    r = uv_try_write(&c->handle.stream, bufs, n);
+    return r == UV_EAGAIN ? 0 : r;
+}
+
+bool conn_write(struct http_conn *c, const struct str *parts, size_t n_parts, size_t max_pending)
+{
+    size_t skip = 0, total = 0;
+
+    if (c->is_broken || c->state == CONN_CLOSING)
+        return false;
+    for (size_t i = 0; i < n_parts; i++)
+        total += parts[i].n;
+    if (!c->writing) {
+        ssize_t r = try_write(c, parts, n_parts);
+
+        if (r < 0) {
+            c->is_broken = true;
+            return false;
+        }
+        skip = (size_t)r;
+    }
+    if (c->x)
+        c->x->bytes_out += total;
+    if (skip == total)
+        return true;
+    if (conn_pending(c) + total - skip > max_pending) {
+        c->is_broken = true;
+        return false;
+    }
+    c->queued += total - skip;
+    for (size_t i = 0; i < n_parts; i++) {
+        size_t gone = MIN(skip, parts[i].n);
+
+        skip -= gone;
+        if (parts[i].n > gone)
+            buf_add(&c->out, parts[i].p + gone, parts[i].n - gone);
+    }
+    if (!c->writing)
+        start_write(c);
+    return true;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "init/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum status file_read(int dirfd, const char *name, struct buf *out, struct error *err)
+{
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+    char part[4096];
+    ssize_t n;
+
+    if (fd < 0)
+        return FAIL(err, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_BROKEN, "cannot open %s: %s",
+                    name, strerror(errno));
+    do {
+        n = read(fd, part, sizeof(part));
+        if (n > 0)
+            buf_add(out, part, (size_t)n);
+    } while ((n > 0 && !out->failed) || (n < 0 && errno == EINTR));
+    close(fd);
+    if (out->failed)
+        return FAIL(err, STATUS_TOO_LARGE, "%s is too large", name);
+    return n < 0 ? FAIL(err, STATUS_BROKEN, "cannot read %s: %s", name, strerror(errno))
+                 : STATUS_OK;
+}
+
+static bool write_all(int fd, struct str text)
+{
+    while (text.n > 0) {
+        ssize_t n = write(fd, text.p, text.n);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        text = str_make(text.p + n, text.n - (size_t)n);
+    }
+    return true;
+}
+
+enum status file_replace(int dirfd, const char *name, struct str text, struct error *err)
+{
+    char second[64];
+    bool written;
+    int fd;
+
+    snprintf(second, sizeof(second), "%s.new", name);
+    fd = openat(dirfd, second, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return FAIL(err, STATUS_UNREACHABLE, "cannot write %s: %s", name, strerror(errno));
+    written = write_all(fd, text);
+    close(fd);
+    if (!written || renameat(dirfd, second, dirfd, name) != 0) {
+        enum status st = errno == ENOSPC ? STATUS_DISK_FULL : STATUS_UNREACHABLE;
+
+        FAIL(err, st, "cannot write %s: %s", name, strerror(errno));
+        unlinkat(dirfd, second, 0);
+        return st;
+    }
+    return STATUS_OK;
+}
+
+bool file_poke(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0)
+        return false;
+    n = write(fd, text, strlen(text));
+    close(fd);
+    return n == (ssize_t)strlen(text);
+}
+
+/* Models may take away their own rights on a folder; ours to give back, since we own it. */
+static int open_folder(int dirfd, const char *name)
+{
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(dirfd, name, flags);
+
+    if (fd < 0 && errno == EACCES && fchmodat(dirfd, name, 0700, 0) == 0)
+        fd = openat(dirfd, name, flags);
+    return fd;
+}
+
+/* Empties the open folder, one level of recursion for each level of folders; `depth` bounds it. */
+static void empty(int fd, int depth)
+{
+    DIR *d = fdopendir(fd);
+    const struct dirent *e;
+
+    if (!d) {
+        close(fd);
+        return;
+    }
+    fchmod(fd, 0700);
+    while ((e = readdir(d))) {
+        int inner;
+
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (unlinkat(fd, e->d_name, 0) == 0 || depth == 0)
+            continue;
+        inner = open_folder(fd, e->d_name);
+        if (inner >= 0)
+            empty(inner, depth - 1);
+        unlinkat(fd, e->d_name, AT_REMOVEDIR);
+    }
+    closedir(d);
+}
+
+bool folder_remove(int dirfd, const char *name)
+{
+    enum { MAX_DEPTH = 500 };
+    int fd = open_folder(dirfd, name);
+
+    if (fd >= 0)
+        empty(fd, MAX_DEPTH);
+    return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The model server itself: starting it, and reading from its output where it listens. */
+#pragma once
+
+#include "base/status.h"
+#include "base/str.h"
+#include "init/cgroup.h"
+#include "init/spec.h"
+
+#include <sys/types.h>
+
+/* Starts it in its own process group. *out_log is what it prints on both outputs (does not block). On failure it
+ * never ran: BROKEN when the program itself cannot be started. */
+enum status model_start(const struct init_spec *s, const struct cgroup *g, pid_t *out_pid, int *out_log,
+                        struct error *err) NODISCARD;
+/* The port in "Starting coglet server on 127.0.0.1:41234" (within coglet's JSON line) or "listening
+ * 127.0.0.1:41234"; 0 when the line does not say. */
+int model_port(struct str line);

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The health of a model server, as GET /health-check tells it.
+ *
+ * What it says is taken with care: READY and BUSY do not say how many slots are free; a worker that
+ * holds Python's lock makes the check time out although its prediction is fine; a worker that died
+ * leaves a server behind that answers for ever; a slot can be lost while everything seems well.
+ * FAILED and SICK are final: nothing is asked any more after them. */
+#include "protocol/cog/cog_impl.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { MAX_FAILURES = 3, REPROBE_MS = 100, SETUP_LOG_MAX = 1 << 20 };
+
+static void start_probe(struct cog_peer *cp);
+
+static bool is_final(const struct cog_peer *cp)
+{
+    return cp->health == PEER_FAILED || cp->health == PEER_SICK;
+}
+
+static void on_tell(struct deferred *d)
+{
+    struct cog_peer *cp = container_of(d, struct cog_peer, tell);
+    bool with_log = cp->has_setup_log && cp->health != PEER_SICK;
+
+    cp->peer->events->health(cp->peer, cp->health, cp->text,
+                             with_log ? buf_str(&cp->setup_log) : STR_NULL);
+}
+
+static void set_health(struct cog_peer *cp, enum peer_health h, struct str text)
+{
+    cp->health = h;
+    free(cp->text);
+    cp->text = text.p ? str_dup(text) : NULL;
+    deferred_call(&cp->tell);
+}
+
+void cog_peer_sick(struct cog_peer *cp, const char *text, bool worker_is_gone)
+{
+    struct cog_run *cr;
+
+    if (!cp->peer || is_final(cp))
+        return;
+    timer_stop(&cp->probe_timer);
+    set_health(cp, PEER_SICK, str_of(text));
+    list_each (&cp->runs, cr, struct cog_run, node)
+        cog_run_peer_sick(cr, worker_is_gone);
+}
+
+static void fail(struct cog_peer *cp, struct str text)
+{
+    struct cog_run *cr;
+
+    timer_stop(&cp->probe_timer);
+    set_health(cp, PEER_FAILED, text);
+    list_each (&cp->runs, cr, struct cog_run, node)
+        cog_run_peer_sick(cr, false);
+}
+
+void cog_peer_full(struct cog_peer *cp)
+{
+    int64_t now = cog_now(cp);
+
+    if (cp->n_accepted > 0) {
+        cp->full_since_ms = -1;
+        return;
+    }
+    if (cp->full_since_ms < 0) {
+        cp->full_since_ms = now;
+        /* The usual distance would tell too late. */
+        timer_start(&cp->probe_timer,
+                    MIN(cp->cog->timing.lost_slot_ms / 4, cp->cog->timing.probe_ready_ms));
+    } else if (now - cp->full_since_ms > cp->cog->timing.lost_slot_ms) {
+        cog_peer_sick(cp, "the model server has lost a slot: it is busy while nothing runs", false);
+    }
+}
+
+/* Setup is over. */
+static void set_ready(struct cog_peer *cp, const struct json *root)
+{
+    struct str logs = json_to_str(json_path(root, "setup.logs"));
+
+    if (cp->health != PEER_STARTING)
+        return;
+    if (logs.n) {
+        cp->has_setup_log = true;
+        if (cp->dialect == COG_COGLET)
+            cog_setup_log(logs, &cp->setup_log);
+        else
+            buf_add(&cp->setup_log, logs.p, MIN(logs.n, (size_t)SETUP_LOG_MAX));
+    }
+    set_health(cp, PEER_READY, STR_NULL);
+}
+
+/* The last line that says something: in the older server's setup log that is the exception. */
+static struct str last_line(struct str text)
+{
+    struct str line, last = STR_NULL;
+
+    while (str_split(&text, '\n', &line)) {
+        if (str_trim(line).n)
+            last = str_trim(line);
+    }
+    return last;
+}
+
+static void on_setup_failed(struct cog_peer *cp, const struct json *root)
+{
+    struct str logs = json_to_str(json_path(root, "setup.logs")), text = STR_NULL;
+
+    /* coglet's log of a failed setup is nothing but the error sentence; what the model printed
+     * before is on the server's standard error only. */
+    if (logs.n && cp->dialect == COG_COGLET) {
+        text = cog_setup_error(logs);
+    } else if (logs.n) {
+        text = last_line(logs);
+        cp->has_setup_log = true;
+        buf_add(&cp->setup_log, logs.p, MIN(logs.n, (size_t)SETUP_LOG_MAX));
+    }
+    fail(cp, text.n ? text : STR("The model's setup failed without saying why"));
+}
+
+static void on_unhealthy(struct cog_peer *cp, const struct json *root)
+{
+    struct str text = json_to_str(json_get(root, "user_healthcheck_error"));
+    int64_t now = cog_now(cp);
+    char *why;
+
+    if (!text.n)
+        text = STR("the model says that it is not healthy");
+    why = str_dup(text);
+    if (str_starts(text, "Healthcheck error:") || strstr(why, "Worker crashed")) {
+        if (cp->health == PEER_STARTING)
+            fail(cp, STR("The model's process ended by itself"));
+        else
+            cog_peer_sick(cp, "the model's process ended by itself", true);
+        free(why);
+        return;
+    }
+    /* The model's own check failed, or the worker was too busy to answer it: while something runs
+     * that is no reason to end it. */
+    cp->n_unhealthy++;
+    if (cp->n_accepted > 0 || cp->unhealthy_since_ms < 0)
+        cp->unhealthy_since_ms = now;
+    else if (cp->n_unhealthy >= MAX_FAILURES &&
+             now - cp->unhealthy_since_ms >= cp->cog->timing.unhealthy_ms) {
+        if (cp->health == PEER_STARTING)
+            fail(cp, text);
+        else
+            cog_peer_sick(cp, why, false);
+    }
+    free(why);
+}
+
+static void learn_dialect(struct cog_peer *cp, const struct json *root)
+{
+    struct cog_run *cr;
+
+    if (cp->dialect != COG_UNKNOWN)
+        return;
+    cp->dialect = json_path(root, "version.coglet") ? COG_COGLET : COG_LEGACY;
+    list_each (&cp->runs, cr, struct cog_run, node)
+        cog_run_peer_known(cr);
+}
+
+static void on_free(struct cog_peer *cp, const struct json *root)
+{
+    struct cog_run *cr;
+
+    cp->full_since_ms = -1;
+    set_ready(cp, root);
+    if (cp->slots > 1) /* one free slot among several says nothing about a run */
+        return;
+    list_each (&cp->runs, cr, struct cog_run, node)
+        cog_run_peer_ready(cr);
+}
+
+static void on_busy(struct cog_peer *cp, const struct json *root)
+{
+    struct cog_run *cr;
+
+    set_ready(cp, root);
+    list_each (&cp->runs, cr, struct cog_run, node)
+        cr->ready_since_ms = -1;
+    cog_peer_full(cp);
+}
+
+/* The server answered `root`. Words that are not known change nothing. */
+static void read_health(struct cog_peer *cp, const struct json *root)
+{
+    struct str status = json_to_str(json_get(root, "status"));
+
+    cp->n_failures = 0;
+    if (!status.p)
+        return;
+    learn_dialect(cp, root);
+    if (!str_is(status, "UNHEALTHY")) {
+        cp->n_unhealthy = 0;
+        cp->unhealthy_since_ms = -1;
+    }
+    if (str_is(status, "READY"))
+        on_free(cp, root);
+    else if (str_is(status, "BUSY"))
+        on_busy(cp, root);
+    else if (str_is(status, "SETUP_FAILED"))
+        on_setup_failed(cp, root);
+    else if (str_is(status, "UNHEALTHY"))
+        on_unhealthy(cp, root);
+    else if (str_is(status, "DEFUNCT") && cp->health == PEER_STARTING)
+        fail(cp, STR("The model's process ended by itself"));
+    else if (str_is(status, "DEFUNCT"))
+        cog_peer_sick(cp, "the model's process ended by itself", true);
+    else if (str_is(status, "STARTING") && cp->health == PEER_READY)
+        cog_peer_sick(cp, "the model server began anew", false);
+}
+
+/* Nobody answered, or nothing that can be read. Before it was ready that is how every server
+ * begins. */
+static void on_no_answer(struct cog_peer *cp, enum status st)
+{
+    if (cp->health != PEER_READY)
+        return;
+    cp->n_failures++;
+    if (st == STATUS_UNREACHABLE || st == STATUS_BROKEN) {
+        if (cp->n_failures >= 2)
+            cog_peer_sick(cp, "the model server does not answer any more", false);
+    } else if (cp->n_failures >= MAX_FAILURES && cp->n_accepted == 0) {
+        cog_peer_sick(cp, "the model server does not answer its health check", false);
+    }
+}
+
+static int64_t next_interval(struct cog_peer *cp)
+{
+    const struct cog_timing *t = &cp->cog->timing;
+
+    if (cp->health == PEER_READY) {
+        if (cp->n_failures > 0)
+            return MIN((int64_t)REPROBE_MS, t->probe_ready_ms);
+        if (cp->full_since_ms >= 0)
+            return MIN(t->lost_slot_ms / 4, t->probe_ready_ms);
+        return t->probe_ready_ms;
+    }
+    cp->interval_ms = cp->interval_ms ? MIN(cp->interval_ms + cp->interval_ms / 2, t->probe_max_ms)
+                                      : t->probe_first_ms;
+    return cp->interval_ms;
+}
+
+static void on_probe_done(struct http_call *c, const struct error *err)
+{
+    struct cog_peer *cp = container_of(c, struct cog_peer, probe);
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct json *root = NULL;
+
+    cp->probe_open = false;
+    if (!cp->peer) {
+        cog_peer_unref(cp);
+        return;
+    }
+    if (is_final(cp))
+        return;
+    if (err)
+        on_no_answer(cp, err->status);
+    else if (c->status != 200 || json_parse(&a, buf_str(&c->body), NULL, &root, NULL) != STATUS_OK)
+        on_no_answer(cp, STATUS_INVALID);
+    else
+        read_health(cp, root);
+    if (is_final(cp))
+        return;
+    if (cp->probe_again) {
+        cp->probe_again = false;
+        start_probe(cp);
+        return;
+    }
+    timer_start(&cp->probe_timer, next_interval(cp));
+}
+
+static const struct http_call_events probe_events = { .done = on_probe_done };
+
+static void start_probe(struct cog_peer *cp)
+{
+    timer_stop(&cp->probe_timer);
+    cp->probe_open = true;
+    http_call_start(cp->cog->client, &cp->probe,
+                    &(struct http_call_spec){ .method = "GET",
+                                              .url = cp->probe_url,
+                                              .unix_socket = cp->unix_socket,
+                                              .timeout_ms = cp->cog->timing.probe_timeout_ms,
+                                              .max_body = 16 << 20 },
+                    &probe_events);
+}
+
+static void on_probe_timer(struct timer *t)
+{
+    struct cog_peer *cp = container_of(t, struct cog_peer, probe_timer);
+
+    if (!cp->probe_open)
+        start_probe(cp);
+}
+
+void cog_probe_now(struct cog_peer *cp)
+{
+    if (!cp->peer || is_final(cp))
+        return;
+    if (cp->probe_open)
+        cp->probe_again = true;
+    else
+        timer_start(&cp->probe_timer, 0);
+}
+
+void cog_probe_init(struct cog_peer *cp)
+{
+    struct loop *l = cp->cog->base.loop;
+
+    cp->health = PEER_STARTING;
+    cp->unhealthy_since_ms = cp->full_since_ms = -1;
+    cp->probe_url = xasprintf("%s/health-check", cp->url);
+    buf_init(&cp->setup_log, 2 * SETUP_LOG_MAX);
+    timer_init(l, &cp->probe_timer, on_probe_timer);
+    deferred_init(l, &cp->tell, on_tell);
+    start_probe(cp);
+}
+
+void cog_probe_deinit(struct cog_peer *cp)
+{
+    timer_stop(&cp->probe_timer);
+    deferred_cancel(&cp->tell);
+    if (cp->probe_open)
+        http_call_cancel(&cp->probe);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A build, as its own files see it. */
+#pragma once
+
+#include "base/arena.h"
+#include "core/version.h"
+#include "loop/child.h"
+#include "loop/flow.h"
+#include "run/build.h"
+#include "run/cogyaml.h"
+#include "store/model.h"
+
+enum build_state {
+    BUILD_QUEUED,
+    BUILD_UNPACKING,   /* the archive, on a work thread */
+    BUILD_READING,     /* cog.yaml and requirements, on a work thread */
+    BUILD_CHECKING,    /* system packages: dpkg-query */
+    BUILD_RESOLVING,   /* uv pip compile: exact versions and hashes */
+    BUILD_WAITING_ENV, /* another build makes the same environment */
+    BUILD_MAKING_ENV,  /* uv venv */
+    BUILD_INSTALLING,  /* uv pip sync */
+    BUILD_DESCRIBING,  /* the schema, from the source */
+    BUILD_STORING,     /* digest and move, on a work thread */
+    BUILD_REGISTERING, /* the row of the version */
+    BUILD_ENDING,      /* the row of the build, then the rest is swept */
+    BUILD_DONE,
+};
+
+struct builds {
+    struct loop *loop;
+    struct store *store;
+    const struct options *options;
+    struct id_gen *ids;
+    char *data, *helper;
+    struct list queue;   /* struct build.node, waiting */
+    struct list running; /* struct build.node */
+    int n_running;
+    struct map live;     /* id -> struct build */
+};
+
+struct build {
+    struct list node;
+    struct builds *owner;
+    struct flow flow;
+    struct build_row row;  /* texts in `arena` */
+    struct arena arena;
+    struct list watchers;
+    struct timer deadline;
+    struct work work;
+    struct child child;
+    bool has_child, is_over_time;
+    int child_code, child_signal;
+    struct buf captured;   /* standard output of the helper that describes */
+    bool captures;
+    int log_fd;
+    int64_t log_bytes;
+    bool log_is_full;
+    int64_t began_ms;
+    enum status status;    /* of the step that ended; not OK: on to the end */
+    struct error error;
+    char last_line[400];   /* of a child, for the error's text */
+
+    char folder[512];      /* builds/<id> */
+    struct cog_yaml cog;
+    char python[256];      /* interpreter */
+    char python_version[32];
+    char uv[512];          /* "": none, pip is used */
+    char env_key[33];
+    char env_path[512];    /* relative to the data folder: "envs/<key>" */
+    char version_id[65];
+    char version_path[512]; /* relative: "versions/<id>" */
+    struct version_config config;
+    struct str schema;
+    struct store_version_create create;
+    struct store_build_update update;
+};
+
+/* --- build_log.c: the log, and who follows it --- */
+void build_log_open(struct build *b);
+void build_log_write(struct build *b, const char *fmt, ...) PRINTF(2, 3); /* a line; the newline is added */
+void build_log_close(struct build *b);
+void build_tell_end(struct build *b);
+
+/* --- build_steps.c: one function for each step; each ends by calling build_step_done() later --- */
+void build_unpack(struct build *b);
+void build_read(struct build *b);
+void build_check_packages(struct build *b);
+void build_resolve(struct build *b);
+void build_find_env(struct build *b);      /* the key of the environment it needs */
+bool build_env_is_ready(const struct build *b);
+void build_make_env(struct build *b);
+void build_install(struct build *b);
+void build_describe(struct build *b);
+void build_store_files(struct build *b);
+void build_sweep(struct build *b); /* on a work thread */
+
+struct build *build_new(struct builds *o, const struct build_row *row); /* and starts it when its turn comes */
+void build_step_done(struct build *b);
+
+/* --- build_python.c --- */
+/* The interpreter nearest to what cog.yaml asks for. NOT_FOUND, or INVALID when the version must be exact. Blocks. */
+enum status python_find(const char *wanted, bool strict, char out_path[256], char out_version[32], struct error *err);
+/* uv in the data folder's tools or on PATH; "" when there is none. */
+void uv_find(const char *data, char out_path[512]);

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The beginning and the end: what is found in the store at start-up, and what is left behind at shutdown. */
+#include "run/fleet.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void on_stop_timer(struct timer *t);
+
+void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardware *h, struct driver *d,
+                struct protocol *pr, const struct fleet_config *c)
+{
+    *f = (struct fleet){
+        .loop = l,
+        .store = s,
+        .hardware = h,
+        .driver = d,
+        .protocol = pr,
+        .options = c->options,
+        .data = c->data,
+        .internal_base = c->internal_base,
+    };
+    id_gen_init(&f->ids, loop_rand(l));
+    map_init(&f->pools);
+    map_init(&f->by_name);
+    map_init(&f->predictions);
+    map_init(&f->instances);
+    map_init(&f->capabilities);
+    map_init(&f->versions);
+    timer_init(l, &f->stop_timer, on_stop_timer);
+}
+
+void fleet_deinit(struct fleet *f)
+{
+    map_deinit(&f->pools);
+    map_deinit(&f->by_name);
+    map_deinit(&f->predictions);
+    map_deinit(&f->instances);
+    map_deinit(&f->capabilities);
+    map_deinit(&f->versions);
+}
+
+/* --- start-up --------------------------------------------------------------------------------------------------- */
+
+static enum status load_version(struct fleet *f, const char *owner, const char *model, const char *id,
+                                struct store_version_get *op, struct error *err)
+{
+    enum status s;
+
+    op->owner = str_of(owner);
+    op->name = str_of(model);
+    op->id = str_of(id);
+    s = store_run(f->store, &op->op, &STORE_VERSION_GET);
+    if (s != STATUS_OK && err)
+        *err = op->op.error;
+    return s;
+}
+
+static enum status load_release(struct fleet *f, const struct deployment_row *row,
+                                const struct release_row *release, struct error *err)
+{
+    struct store_version_get version = { 0 };
+    struct deployment_row with = *row;
+    enum status s = load_version(f, release->model_owner, release->model_name, release->version,
+                                 &version, err);
+
+    with.release = *release;
+    if (s == STATUS_OK)
+        s = pool_apply(f, &with, &version.row, err);
+    store_op_deinit(&version.op);
+    return s;
+}
+
+/* The releases that still matter, oldest first, so that the current one is applied last. */
+static enum status load_deployment(struct fleet *f, const struct deployment_row *row, struct error *err)
+{
+    struct store_release_list list = { .deployment_id = row->id, .only_open = true };
+    enum status s = store_run(f->store, &list.op, &STORE_RELEASE_LIST);
+
+    if (s != STATUS_OK)
+        *err = list.op.error;
+    for (size_t i = list.n; s == STATUS_OK && i > 0; i--)
+        s = load_release(f, row, &list.rows[i - 1], err);
+    store_op_deinit(&list.op);
+    if (s != STATUS_OK)
+        error_context(err, "deployment %s/%s", row->owner, row->name);
+    return s;
+}
+
+static enum status load_deployments(struct fleet *f, struct error *err)
+{
+    char after[ID_SIZE] = "";
+    bool more = true;
+    enum status s = STATUS_OK;
+
+    while (more && s == STATUS_OK) {
+        struct store_deployment_list op = { .page = { .limit = 100 } };
+
+        op.page.after = after[0] ? after : NULL;
+        s = store_run(f->store, &op.op, &STORE_DEPLOYMENT_LIST);
+        if (s != STATUS_OK)
+            *err = op.op.error;
+        for (size_t i = 0; s == STATUS_OK && i < op.n; i++)
+            s = load_deployment(f, &op.rows[i], err);
+        if (s == STATUS_OK && op.n > 0)
+            snprintf(after, sizeof(after), "%s", op.rows[op.n - 1].id);
+        more = s == STATUS_OK && op.info.has_next;
+        store_op_deinit(&op.op);
+    }
+    return s;
+}
+
+static struct lane *lane_of_release(struct pool *p, int64_t number)
+{
+    struct release *r;
+
+    list_each (&p->releases, r, struct release, node)
+        if (r->number == number)
+            return r->lane;
+    return NULL;
+}
+
+/* Where a stored prediction or instance belongs; NULL when that is gone. */
+static struct lane *find_lane(struct fleet *f, const char *owner, const char *model, const char *version)
+{
+    struct store_version_get op = { 0 };
+    struct lane *l = NULL;
+    struct error err;
+
+    if (load_version(f, owner, model, version, &op, &err) != STATUS_OK ||
+        pool_of_model(f, &op.row, &l, &err) != STATUS_OK)
+        log_warning("a stored version cannot be used", LOG_S("version", version), LOG_ERR(&err));
+    store_op_deinit(&op.op);
+    return l;
+}
+
+static struct lane *lane_of_prediction(struct fleet *f, const struct prediction_row *row)
+{
+    struct pool *p = row->deployment_id ? map_get(&f->pools, str_of(row->deployment_id)) : NULL;
+
+    if (row->release > 0)
+        return p ? lane_of_release(p, row->release) : NULL;
+    return find_lane(f, row->model_owner, row->model_name, row->version);
+}
+
+static struct lane *lane_of_instance(struct fleet *f, const struct instance_row *row)
+{
+    struct pool *p = map_get(&f->pools, str_of(row->pool_id));
+    struct lane *l;
+
+    if (!p)
+        return NULL;
+    list_each (&p->lanes, l, struct lane, node)
+        if (strcmp(l->version->id, row->version_id) == 0 && strcmp(l->sku_name, row->hardware) == 0)
+            return l;
+    return NULL;
+}
+
+static void end_record(struct fleet *f, const char *id, const char *reason)
+{
+    struct store_instance_update op = { .in = { .id = id } };
+
+    op.in.ended_at = loop_wall_ms(f->loop);
+    op.in.end_reason = reason;
+    if (store_run(f->store, &op.op, &STORE_INSTANCE_UPDATE) != STATUS_OK)
+        log_warning("an instance's end could not be recorded", LOG_ERR(&op.op.error));
+    store_op_deinit(&op.op);
+}
+
+/* Those whose deployment is gone are ended by the driver's sweep. */
+static enum status load_instances(struct fleet *f, struct error *err)
+{
+    struct store_instance_open op = { 0 };
+    enum status s = store_run(f->store, &op.op, &STORE_INSTANCE_OPEN);
+
+    if (s != STATUS_OK)
+        *err = op.op.error;
+    for (size_t i = 0; s == STATUS_OK && i < op.n; i++) {
+        struct lane *l = op.rows[i].handle.n ? lane_of_instance(f, &op.rows[i]) : NULL;
+
+        if (l)
+            instance_recover(l, &op.rows[i]);
+        else
+            end_record(f, op.rows[i].id, "nothing needs it after a restart of the server");
+    }
+    store_op_deinit(&op.op);
+    return s;
+}
+
+/* A prediction that was under way: it goes on in its instance if it was started the long way and the instance may still
+ * be there; else it waits again, first in the queue. */
+static void resume(struct fleet *f, struct prediction *p, const struct prediction_row *row)
+{
+    struct instance *in = row->instance_id ? map_get(&f->instances, str_of(row->instance_id)) : NULL;
+    struct exit_info lost = { .code = -1, .lost = true, .text = "the server stopped" };
+
+    if (row->attempt > 0 && row->instance_id)
+        p->attempt_open = true;
+    if (in && row->started_long) {
+        p->instance = in;
+        p->row.instance_id = in->id;
+        in->in_flight++;
+        list_push(&in->runs, &p->run_node);
+        return;
+    }
+    if (p->attempt_open)
+        prediction_lost(p, &lost, NULL);
+    else if (p->row.cancel_requested)
+        prediction_end(p, PREDICTION_CANCELED, NULL);
+    else
+        lane_push(p->lane, p, false);
+}
+
+static void fail_stray(struct fleet *f, const struct prediction_row *row)
+{
+    struct store_prediction_end op = {
+        .id = row->id,
+        .attempt = -1,
+        .status = PREDICTION_FAILED,
+        .error = "The version or deployment that was to run the prediction is gone.",
+        .predict_time = 0,
+        .completed_at = loop_wall_ms(f->loop),
+    };
+
+    if (store_run(f->store, &op.op, &STORE_PREDICTION_END) != STATUS_OK)
+        log_error("a prediction without a version could not be ended", LOG_S("prediction", row->id),
+                  LOG_ERR(&op.op.error));
+    store_op_deinit(&op.op);
+}
+
+/* Oldest first; those that were under way are put back newest first, each at the head, so that the order stays. Model
+ * pools come to life here, before the instances are looked for. */
+static enum status load_predictions(struct fleet *f, struct error *err)
+{
+    struct store_prediction_open op = { 0 };
+    enum status s = store_run(f->store, &op.op, &STORE_PREDICTION_OPEN);
+    struct prediction **live;
+
+    if (s != STATUS_OK) {
+        *err = op.op.error;
+        store_op_deinit(&op.op);
+        return s;
+    }
+    live = arena_array(&op.op.arena, struct prediction *, op.n + 1);
+    for (size_t i = 0; i < op.n; i++) {
+        struct lane *l = lane_of_prediction(f, &op.rows[i]);
+
+        if (l)
+            live[i] = prediction_restore(f, l, &op.rows[i]);
+        else
+            fail_stray(f, &op.rows[i]);
+    }
+    s = load_instances(f, err);
+    for (size_t i = 0; s == STATUS_OK && i < op.n; i++)
+        if (live[i] && !op.rows[i].instance_id)
+            resume(f, live[i], &op.rows[i]);
+    for (size_t i = op.n; s == STATUS_OK && i > 0; i--)
+        if (live[i - 1] && op.rows[i - 1].instance_id)
+            resume(f, live[i - 1], &op.rows[i - 1]);
+    if (op.n > 0)
+        log_info("open predictions were found again", LOG_I("n", op.n));
+    store_op_deinit(&op.op);
+    return s;
+}
+
+enum status fleet_load(struct fleet *f, struct error *err)
+{
+    struct store_lease_take lease = { 0 };
+    enum status s = store_run(f->store, &lease.op, &STORE_LEASE_TAKE);
+
+    f->lease_epoch = lease.epoch;
+    if (s != STATUS_OK)
+        *err = lease.op.error;
+    store_op_deinit(&lease.op);
+    if (s == STATUS_OK)
+        s = load_deployments(f, err);
+    if (s == STATUS_OK)
+        s = load_predictions(f, err);
+    if (s == STATUS_OK)
+        driver_sweep(f->driver);
+    return s;
+}
+
+/* --- releases ------------------------------------------------------------------------------------------------------ */
+
+static void on_marked(struct store_op *op)
+{
+    if (op->status != STATUS_OK)
+        log_warning("a release's state could not be stored", LOG_ERR(&op->error));
+    store_op_deinit(op);
+    free(op);
+}
+
+void release_mark(struct release *r, struct pool *p, const char *failure)
+{
+    struct store_release_mark *op = xnew(struct store_release_mark);
+
+    op->deployment_id = store_keep(&op->op, str_of(p->id));
+    op->number = r->number;
+    op->now = loop_wall_ms(p->fleet->loop);
+    op->failure = store_keep(&op->op, str_of(failure));
+    op->clear = !failure && !r->was_ready;
+    op->lease_epoch = p->fleet->lease_epoch;
+    store_start(p->fleet->store, &op->op, &STORE_RELEASE_MARK, on_marked);
+}
+
+/* --- the end --------------------------------------------------------------------------------------------------------- */
+
+/* Runs that end with our connection, or all of them where the instances go with us. */
+static size_t runs_to_wait_for(struct fleet *f)
+{
+    struct prediction *p;
+    size_t at = 0, n = 0;
+
+    while (map_next(&f->predictions, &at, NULL, (void **)&p))
+        n += p->is_ending || (p->has_run && !(f->options->keep_instances && p->row.started_long));
+    return n;
+}
+
+static void let_go(struct fleet *f)
+{
+    struct instance *in;
+    size_t at = 0;
+
+    while (map_next(&f->instances, &at, NULL, (void **)&in)) {
+        struct prediction *p;
+
+        if (!in->has_launch)
+            continue;
+        if (!f->options->keep_instances || in->state != INSTANCE_READY) {
+            instance_kill(in, "the server stops", 2000);
+            continue;
+        }
+        list_each (&in->runs, p, struct prediction, run_node) {
+            if (p->has_run)
+                run_release(&p->run);
+            p->has_run = false;
+        }
+        if (in->peer_is_open)
+            peer_close(&in->peer);
+        driver_release(&in->launch);
+        in->has_launch = in->peer_is_open = false;
+    }
+}
+
+static bool launches_remain(struct fleet *f)
+{
+    struct instance *in;
+    size_t at = 0;
+
+    while (map_next(&f->instances, &at, NULL, (void **)&in))
+        if (in->has_launch)
+            return true;
+    return false;
+}
+
+void fleet_check_stopped(struct fleet *f)
+{
+    void (*stopped)(void *) = f->stopped;
+
+    if (!f->is_stopping || !stopped || timer_armed(&f->stop_timer) || launches_remain(f))
+        return;
+    f->stopped = NULL;
+    stopped(f->stopped_arg);
+}
+
+static void on_stop_timer(struct timer *t)
+{
+    struct fleet *f = container_of(t, struct fleet, stop_timer);
+    bool is_due = loop_wall_ms(f->loop) >= f->stop_at;
+
+    if (!is_due && runs_to_wait_for(f) > 0) {
+        timer_start(&f->stop_timer, 20);
+        return;
+    }
+    let_go(f);
+    fleet_check_stopped(f);
+}
+
+void fleet_stop(struct fleet *f, void (*stopped)(void *arg), void *arg)
+{
+    f->is_stopping = true;
+    f->stopped = stopped;
+    f->stopped_arg = arg;
+    f->stop_at = loop_wall_ms(f->loop) + f->options->drain_timeout;
+    timer_start(&f->stop_timer, 0);
+}
+
+void fleet_stop_now(struct fleet *f)
+{
+    f->stop_at = 0;
+    if (timer_armed(&f->stop_timer))
+        timer_start(&f->stop_timer, 0);
+}

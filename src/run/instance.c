@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of one instance:
+ *
+ *   booting   capacity is held, the driver was asked; the setup deadline runs
+ *   ready     the model server takes predictions
+ *   draining  takes nothing new; stops when the last run is over
+ *   stopping  the driver was told to end it
+ *
+ * and `ended`, the driver's last word, after which the object goes. Whoever runs in it then is told why. The
+ * record in the store is written before the launch and after each step, so that the next server finds it. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "run/fleet.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { STOP_GRACE_MS = 5000, MAX_ERROR = 4096 };
+
+static const struct launch_events launch_events;
+static const struct peer_events peer_events;
+
+const char *instance_state_name(enum instance_state s)
+{
+    static const char *const names[INSTANCE_STATE_COUNT] = {
+        [INSTANCE_BOOTING] = "setting up",
+        [INSTANCE_READY] = "ready",
+        [INSTANCE_DRAINING] = "draining",
+        [INSTANCE_STOPPING] = "stopping",
+    };
+
+    return names[s];
+}
+
+/* --- the record in the store --------------------------------------------------------------------------------- */
+
+static void on_stored(struct store_op *op)
+{
+    if (op->status != STATUS_OK)
+        log_error("an instance's record could not be written", LOG_ERR(&op->error));
+    store_op_deinit(op);
+    free(op);
+}
+
+static void record_created(struct instance *in, const char *gpus)
+{
+    struct store_instance_create *op = xnew(struct store_instance_create);
+    struct pool *p = in->lane->pool;
+    struct release *r = pool_current(p);
+
+    op->in = (struct instance_row){
+        .id = store_keep(&op->op, str_of(in->id)),
+        .pool_id = store_keep(&op->op, str_of(p->id)),
+        .pool_is_model = p->is_model,
+        .version_id = store_keep(&op->op, str_of(in->lane->version->id)),
+        .version_model_id = store_keep(&op->op, str_of(in->lane->version->model_id)),
+        .hardware = store_keep(&op->op, str_of(in->lane->sku_name)),
+        .driver = "process",
+        .capability = store_keep(&op->op, str_of(in->capability)),
+        .gpus = store_keep(&op->op, str_of(gpus)),
+        .created_at = in->created_at,
+        .release = r ? r->number : 0,
+    };
+    store_start(in->fleet->store, &op->op, &STORE_INSTANCE_CREATE, on_stored);
+}
+
+static struct store_instance_update *record_update(struct instance *in)
+{
+    struct store_instance_update *op = xnew(struct store_instance_update);
+
+    op->in.id = store_keep(&op->op, str_of(in->id));
+    return op;
+}
+
+static void record_ready(struct instance *in)
+{
+    struct store_instance_update *op = record_update(in);
+
+    op->in.ready_at = in->ready_at;
+    store_start(in->fleet->store, &op->op, &STORE_INSTANCE_UPDATE, on_stored);
+}
+
+static void record_ended(struct instance *in, const char *reason)
+{
+    struct store_instance_update *op = record_update(in);
+
+    op->in.ended_at = loop_wall_ms(in->fleet->loop);
+    op->in.end_reason = store_keep(&op->op, str_of(reason));
+    op->in.setup_log = str_make(store_keep(&op->op, buf_str(&in->setup_log)), in->setup_log.n);
+    store_start(in->fleet->store, &op->op, &STORE_INSTANCE_UPDATE, on_stored);
+}
+
+static void on_handle(struct launch *l, struct str json)
+{
+    struct instance *in = container_of(l, struct instance, launch);
+    struct store_instance_update *op = record_update(in);
+
+    op->in.handle = str_make(store_keep(&op->op, json), json.n);
+    store_start(in->fleet->store, &op->op, &STORE_INSTANCE_UPDATE, on_stored);
+}
+
+/* --- setting up ------------------------------------------------------------------------------------------------ */
+
+static void on_deadline(struct timer *t)
+{
+    struct instance *in = container_of(t, struct instance, deadline);
+    char text[TIME_TEXT_SIZE];
+
+    if (in->state != INSTANCE_BOOTING)
+        return;
+    duration_format(in->fleet->options->setup_timeout, text);
+    free(in->setup_error);
+    in->setup_error = xasprintf("The model did not finish its setup within %s (setup_timeout).", text);
+    instance_kill(in, "setup took too long", 0);
+}
+
+static struct instance *instance_new(struct lane *l)
+{
+    struct fleet *f = l->pool->fleet;
+    struct instance *in = xnew(struct instance);
+
+    in->fleet = f;
+    in->lane = l;
+    in->state = INSTANCE_BOOTING;
+    in->created_at = in->idle_since = loop_wall_ms(f->loop);
+    buf_init(&in->setup_log, (size_t)f->options->max_setup_log);
+    list_init(&in->runs);
+    timer_init(f->loop, &in->deadline, on_deadline);
+    list_push(&l->instances, &in->node);
+    return in;
+}
+
+static void instance_register(struct instance *in)
+{
+    map_put(&in->fleet->instances, str_of(in->id), in);
+    map_put(&in->fleet->capabilities, str_of(in->capability), in);
+    in->has_launch = true;
+}
+
+static bool wants_uploads(const struct version *v)
+{
+    return false && v->output.has_files && !v->output.files_listed;
+}
+
+enum status instance_boot(struct lane *l, const char *why, struct error *err)
+{
+    struct fleet *f = l->pool->fleet;
+    struct version *v = l->version;
+    char url[256], folder[512], env[512], gpus[256];
+    struct buf indexes CLEANUP(buf_deinit) = BUF_INIT(sizeof(gpus) - 1);
+    struct launch_spec spec;
+    struct instance *in;
+    struct hold hold;
+    enum status s;
+
+    if (!l->sku)
+        return FAIL(err, STATUS_BUSY, "the hardware %s is no longer offered by this server",
+                    l->sku_name);
+    s = hardware_take(f->hardware, l->sku, &hold, err);
+    if (s != STATUS_OK)
+        return s;
+    in = instance_new(l);
+    in->hold = hold;
+    id_make(&f->ids, loop_wall_ms(f->loop), in->id);
+    id_secret(loop_rand(f->loop), 52, in->capability);
+    id_secret(loop_rand(f->loop), 52, in->webhook_token);
+    instance_register(in);
+    hold_gpu_indexes(f->hardware, &hold, &indexes);
+    snprintf(gpus, sizeof(gpus), "%.*s", STR_ARG(buf_str(&indexes)));
+    snprintf(url, sizeof(url), "%s/_i/%s", f->internal_base, in->capability);
+    snprintf(folder, sizeof(folder), "%s/%s", f->data, v->path);
+    snprintf(env, sizeof(env), "%s/%s", f->data, v->config.env ? v->config.env : "");
+    spec = (struct launch_spec){
+        .id = in->id,
+        .version_path = folder,
+        .env_path = v->config.env ? env : NULL,
+        .config = &v->config,
+        .mode = "predict",
+        .internal_url = url,
+        .webhook_token = in->webhook_token,
+        .upload = wants_uploads(v),
+        .sku = l->sku,
+        .gpu_indexes = gpus,
+        .setup_timeout_ms = f->options->setup_timeout,
+        .orphan_timeout_ms = f->options->orphan_timeout,
+        .max_log = f->options->max_setup_log,
+    };
+    f->n_boots++;
+    log_info("instance boots", LOG_S("instance", in->id), LOG_S("pool", l->pool->name),
+             LOG_S("hardware", l->sku_name), LOG_S("why", why));
+    record_created(in, gpus);
+    timer_start(&in->deadline, f->options->setup_timeout);
+    driver_launch(f->driver, &in->launch, &spec, &launch_events);
+    return STATUS_OK;
+}
+
+void instance_recover(struct lane *l, const struct instance_row *row)
+{
+    struct fleet *f = l->pool->fleet;
+    struct instance *in = instance_new(l);
+
+    snprintf(in->id, sizeof(in->id), "%s", row->id);
+    snprintf(in->capability, sizeof(in->capability), "%s", row->capability);
+    id_secret(loop_rand(f->loop), 52, in->webhook_token);
+    in->is_recovered = true;
+    in->created_at = row->created_at;
+    in->was_ready = row->ready_at != 0;
+    if (l->sku)
+        hardware_take_again(f->hardware, l->sku, str_of(row->gpus), &in->hold);
+    instance_register(in);
+    timer_start(&in->deadline, f->options->setup_timeout);
+    driver_recover(f->driver, &in->launch, in->id, row->handle, &launch_events);
+}
+
+static void on_address(struct launch *l, const char *url, const char *unix_socket)
+{
+    struct instance *in = container_of(l, struct instance, launch);
+    struct version *v = in->lane->version;
+    char internal[256];
+    struct peer_spec spec;
+
+    snprintf(internal, sizeof(internal), "%s/_i/%s", in->fleet->internal_base, in->capability);
+    spec = (struct peer_spec){
+        .url = url,
+        .unix_socket = unix_socket,
+        .internal_url = internal,
+        .webhook_token = in->webhook_token,
+        .slots = (int)MAX(v->config.concurrency, 1),
+        .streams = v->output.supports_stream,
+    };
+    if (in->state == INSTANCE_STOPPING || in->peer_is_open)
+        return;
+    in->peer_is_open = true;
+    peer_open(in->fleet->protocol, &in->peer, &spec, &peer_events);
+}
+
+static void on_line(struct launch *l, struct str line)
+{
+    struct instance *in = container_of(l, struct instance, launch);
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    bool is_runtime = false;
+    struct str text = protocol_log_line(in->fleet->protocol, &a, line, &is_runtime);
+
+    if (!text.p || is_runtime)
+        return;
+    if (in->setup_log.n + text.n + 1 >= in->setup_log.max) { /* keep the end: that is where it fails */
+        size_t drop = MIN(in->setup_log.n, in->setup_log.max / 2 + text.n);
+
+        buf_shift(&in->setup_log, drop);
+        in->setup_log.failed = false;
+    }
+    buf_add_str(&in->setup_log, text);
+    if (text.n == 0 || text.p[text.n - 1] != '\n')
+        buf_addc(&in->setup_log, '\n');
+}
+
+static void became_ready(struct instance *in)
+{
+    struct lane *l = in->lane;
+    struct pool *p = l->pool;
+    struct release *r;
+
+    timer_stop(&in->deadline);
+    if (in->state == INSTANCE_BOOTING)
+        in->state = INSTANCE_READY;
+    in->idle_since = loop_wall_ms(in->fleet->loop);
+    l->failures = 0;
+    l->retry_at = 0;
+    if (!in->was_ready) {
+        in->was_ready = true;
+        in->ready_at = in->idle_since;
+        record_ready(in);
+        log_info("instance is ready", LOG_S("instance", in->id), LOG_S("pool", p->name),
+                 LOG_I("ms", in->ready_at - in->created_at));
+    }
+    list_each (&p->releases, r, struct release, node) {
+        if (r->lane == l && !r->was_ready) {
+            r->was_ready = true;
+            r->is_failed = false;
+            release_mark(r, p, NULL);
+        }
+    }
+}
+
+static void join_runs(struct instance *in)
+{
+    struct prediction *x;
+
+    list_each (&in->runs, x, struct prediction, run_node)
+        if (!x->has_run)
+            prediction_join(x, in);
+}
+
+static void on_health(struct peer *peer, enum peer_health h, const char *text, struct str setup_log)
+{
+    struct instance *in = container_of(peer, struct instance, peer);
+
+    switch (h) {
+    case PEER_STARTING:
+        break;
+    case PEER_READY:
+        if (in->setup_log.n == 0 && setup_log.n)
+            buf_add_str(&in->setup_log, setup_log);
+        became_ready(in);
+        if (in->is_recovered)
+            join_runs(in);
+        break;
+    case PEER_FAILED:
+        free(in->setup_error);
+        in->setup_error = xmemdup(text ? text : "", text ? MIN(strlen(text), (size_t)MAX_ERROR) : 0);
+        instance_kill(in, "setup failed", 0);
+        break;
+    case PEER_SICK:
+        log_warning("instance is sick and is replaced", LOG_S("instance", in->id),
+                    LOG_S("why", text ? text : ""));
+        if (list_empty(&in->runs))
+            instance_kill(in, "sick", 0);
+        else
+            instance_drain(in, "sick");
+        break;
+    }
+    pool_wake(in->lane->pool);
+}
+
+/* --- ending ---------------------------------------------------------------------------------------------------- */
+
+void instance_drain(struct instance *in, const char *why)
+{
+    if (!in || in->state == INSTANCE_STOPPING)
+        return;
+    in->why_stop = why;
+    if (list_empty(&in->runs)) {
+        instance_kill(in, why, STOP_GRACE_MS);
+        return;
+    }
+    in->state = INSTANCE_DRAINING;
+    pool_wake(in->lane->pool);
+}
+
+void instance_kill(struct instance *in, const char *why, int64_t grace_ms)
+{
+    if (in->state == INSTANCE_STOPPING && grace_ms > 0)
+        return;
+    log_info("instance stops", LOG_S("instance", in->id), LOG_S("pool", in->lane->pool->name),
+             LOG_S("why", why));
+    timer_stop(&in->deadline);
+    in->state = INSTANCE_STOPPING;
+    in->why_stop = why;
+    in->stop_is_ours = true;
+    driver_stop(&in->launch, grace_ms);
+}
+
+void instance_run_ended(struct instance *in)
+{
+    assert(in->in_flight > 0);
+    in->in_flight--;
+    in->idle_since = loop_wall_ms(in->fleet->loop);
+    if (in->state == INSTANCE_DRAINING && list_empty(&in->runs))
+        instance_kill(in, in->why_stop, STOP_GRACE_MS);
+    pool_wake(in->lane->pool);
+}
+
+/* What the boot's failure was, in words for the user: the model's own log first. */
+static char *boot_failure(struct instance *in, const struct exit_info *how, const struct error *err)
+{
+    const char *what = in->setup_error ? in->setup_error
+                       : err           ? err->text
+                                       : how->text;
+    struct str log = buf_str(&in->setup_log);
+    size_t tail = MIN(log.n, (size_t)2000);
+
+    if (tail == 0)
+        return xasprintf("%s", what);
+    return xasprintf("%s\n\nThe end of its setup log:\n%.*s", what, (int)tail, log.p + log.n - tail);
+}
+
+static void mark_failed(struct lane *l)
+{
+    struct pool *p = l->pool;
+    struct release *r = pool_current(p);
+
+    if (p->is_model) {
+        /* No release to mark: what waits for this version gets the error, and later ones try afresh. */
+        lane_fail_queue(l, l->last_failure);
+        l->failures = 0;
+        return;
+    }
+    if (!r || r->lane != l || r->was_ready || r->is_failed)
+        return;
+    r->is_failed = true;
+    free(r->failure);
+    r->failure = xstrdup(l->last_failure);
+    log_warning("release failed", LOG_S("deployment", p->name), LOG_I("release", r->number));
+    release_mark(r, p, r->failure);
+}
+
+/* A boot that never got ready. The driver's own trouble and the machine's do not count against the model. */
+static void boot_failed(struct instance *in, const struct exit_info *how, const struct error *err)
+{
+    struct lane *l = in->lane;
+    bool counts = !(err && (err->status == STATUS_BUSY || err->status == STATUS_UNREACHABLE));
+    char *text = boot_failure(in, how, err);
+
+    in->fleet->n_boot_failures++;
+    log_warning("instance did not get ready", LOG_S("instance", in->id),
+                LOG_S("pool", l->pool->name), LOG_S("text", text));
+    free(l->last_failure);
+    l->last_failure = text;
+    l->failures++;
+    l->retry_at = loop_wall_ms(in->fleet->loop) + scale_backoff_ms(l->failures);
+    if (counts && l->failures >= SCALE_BOOTS_UNTIL_FAILED)
+        mark_failed(l);
+}
+
+static void wake_those_without_room(struct fleet *f)
+{
+    struct pool *p;
+    size_t at = 0;
+
+    while (map_next(&f->pools, &at, NULL, (void **)&p)) {
+        struct lane *l;
+
+        list_each (&p->lanes, l, struct lane, node) {
+            if (l->no_capacity) {
+                l->retry_at = 0;
+                pool_wake(p);
+            }
+        }
+    }
+}
+
+static void instance_free(struct instance *in)
+{
+    struct fleet *f = in->fleet;
+
+    timer_stop(&in->deadline);
+    map_remove(&f->instances, str_of(in->id));
+    map_remove(&f->capabilities, str_of(in->capability));
+    list_remove(&in->node);
+    hardware_give(f->hardware, &in->hold);
+    pool_wake(in->lane->pool);
+    wake_those_without_room(f);
+    buf_deinit(&in->setup_log);
+    free(in->setup_error);
+    free(in);
+    fleet_check_stopped(f);
+}
+
+static void on_ended(struct launch *l, const struct exit_info *how, const struct error *err)
+{
+    struct instance *in = container_of(l, struct instance, launch);
+    struct prediction *x;
+    const char *reason = in->stop_is_ours ? in->why_stop : err ? err->text : how->text;
+    bool was_boot = !in->was_ready && !how->lost;
+
+    in->has_launch = false;
+    log_info("instance ended", LOG_S("instance", in->id), LOG_S("pool", in->lane->pool->name),
+             LOG_S("how", err ? err->text : how->text), LOG_S("why", reason ? reason : ""));
+    if (in->peer_is_open)
+        peer_close(&in->peer);
+    in->peer_is_open = false;
+    if (was_boot && (!in->stop_is_ours || in->setup_error))
+        boot_failed(in, how, err);
+    list_each (&in->runs, x, struct prediction, run_node) {
+        struct exit_info told = *how;
+
+        told.lost = told.lost || (in->stop_is_ours && !how->out_of_memory);
+        prediction_lost(x, &told, NULL);
+    }
+    record_ended(in, reason);
+    instance_free(in);
+}
+
+static const struct launch_events launch_events = {
+    .address = on_address,
+    .handle = on_handle,
+    .line = on_line,
+    .ended = on_ended,
+};
+
+static const struct peer_events peer_events = {
+    .health = on_health,
+};
+
+enum status instance_webhook(struct fleet *f, struct str capability, struct str prediction_id,
+                             struct str body, struct error *err)
+{
+    struct instance *in = map_get(&f->capabilities, capability);
+    struct prediction *x = prediction_find(f, prediction_id);
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct run_result final = { 0 };
+    enum status s;
+
+    if (!in)
+        return FAIL(err, STATUS_NOT_FOUND, "no such instance");
+    if (!x || x->is_ending)
+        return STATUS_OK; /* it has ended already: nothing to learn */
+    if (x->instance != in)
+        return FAIL(err, STATUS_NOT_FOUND, "the prediction does not run on this instance");
+    if (x->has_run)
+        return run_webhook(&x->run, body, err);
+    s = protocol_read_final(f->protocol, &a, body, x->lane->version->output.is_array, &final, err);
+    if (s != STATUS_OK)
+        return s;
+    prediction_final(x, &final);
+    return STATUS_OK;
+}

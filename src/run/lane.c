@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue of a lane, and the matching of what waits with free slots. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "run/fleet.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void lane_push(struct lane *l, struct prediction *p, bool at_head)
+{
+    assert(!p->is_queued && !p->instance);
+    p->is_queued = true;
+    p->lane->n_queue++;
+    if (at_head)
+        list_push_front(&l->queue, &p->node);
+    else
+        list_push(&l->queue, &p->node);
+    pool_wake(l->pool);
+}
+
+static struct prediction *lane_pop(struct lane *l)
+{
+    struct prediction *p = container_of(list_first(&l->queue), struct prediction, node);
+
+    list_remove(&p->node);
+    p->is_queued = false;
+    l->n_queue--;
+    return p;
+}
+
+/* The ready instance with the fewest predictions, if it has a free slot. */
+static struct instance *free_instance(struct lane *l)
+{
+    int slots = (int)MAX(l->version->config.concurrency, 1);
+    struct instance *best = NULL, *in;
+
+    list_each (&l->instances, in, struct instance, node)
+        if (in->state == INSTANCE_READY && in->in_flight < slots &&
+            (!best || in->in_flight < best->in_flight))
+            best = in;
+    return best;
+}
+
+void lane_dispatch(struct lane *l)
+{
+    struct instance *in;
+
+    if (l->pool->fleet->is_stopping)
+        return;
+    while (!list_empty(&l->queue) && (in = free_instance(l)) != NULL)
+        prediction_begin(lane_pop(l), in);
+}
+
+/* What waits runs elsewhere; an input that the other version does not take ends with the reason. */
+static bool input_fits(struct prediction *p, const struct version *v)
+{
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    const char *text = p->secret_input ? p->secret_input : p->input;
+    struct json *input;
+    struct error err;
+
+    if (!text) /* large: it is checked by the model server */
+        return true;
+    if (json_parse(&a, str_of(text), NULL, &input, &err) != STATUS_OK)
+        return false;
+    return input_validate(v->schema, &a, input) == NULL;
+}
+
+static void on_rebound(struct store_op *op)
+{
+    if (op->status != STATUS_OK && op->status != STATUS_CONFLICT)
+        log_error("a move to another release could not be stored", LOG_ERR(&op->error));
+    store_op_deinit(op);
+    free(op);
+}
+
+static void rebind(struct prediction *p, struct release *r, struct lane *to)
+{
+    struct store_prediction_rebind *op = xnew(struct store_prediction_rebind);
+
+    p->lane->refs--;
+    p->lane->n_queue--;
+    list_remove(&p->node);
+    p->is_queued = false;
+    p->lane = to;
+    to->refs++;
+    p->row.release = r->number;
+    p->row.version = arena_copy(&p->arena, str_of(to->version->id));
+    op->id = store_keep(&op->op, str_of(p->id));
+    op->release = r->number;
+    op->version = store_keep(&op->op, str_of(to->version->id));
+    store_start(p->fleet->store, &op->op, &STORE_PREDICTION_REBIND, on_rebound);
+    lane_push(to, p, false);
+}
+
+void lane_move_queue(struct lane *from, struct release *to_release, struct lane *to)
+{
+    struct prediction *p;
+
+    if (from == to)
+        return;
+    list_each (&from->queue, p, struct prediction, node) {
+        if (input_fits(p, to->version))
+            rebind(p, to_release, to);
+        else
+            prediction_end(p, PREDICTION_FAILED,
+                           "The release that was to run the prediction failed, and the release before it does "
+                           "not take this input.");
+    }
+}
+
+void lane_fail_queue(struct lane *l, const char *error)
+{
+    char text[4096];
+    struct prediction *p;
+
+    snprintf(text, sizeof(text), "The model could not be set up. %s", error ? error : "");
+    list_each (&l->queue, p, struct prediction, node)
+        prediction_end(p, PREDICTION_FAILED, text);
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/unpack.h"
+
+#include "base/buf.h"
+#include "base/encode.h"
+#include "base/utf8.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_PATH_BYTES = 1024, MAX_DEPTH = 64 };
+
+struct unpacking {
+    struct archive *archive;
+    int root; /* folder that everything is opened below */
+    const struct unpack_limits *limits;
+    int64_t bytes, files;
+    struct error *err;
+};
+
+/* NULL: fine; else what is wrong with the path. */
+static const char *path_problem(struct str path)
+{
+    struct str rest = path, part;
+    int depth = 0;
+
+    if (path.n == 0)
+        return "an empty name";
+    if (path.n > MAX_PATH_BYTES)
+        return "a path longer than 1024 bytes";
+    if (path.p[0] == '/')
+        return "an absolute path";
+    if (!utf8_valid(path))
+        return "a name that is not UTF-8";
+    for (size_t i = 0; i < path.n; i++)
+        if ((unsigned char)path.p[i] < 0x20 || path.p[i] == 0x7f)
+            return "a control character in its name";
+    while (str_split(&rest, '/', &part)) {
+        if (str_is(part, ".."))
+            return "a path that leads out of the folder (..)";
+        if (++depth > MAX_DEPTH)
+            return "folders nested more than 64 deep";
+    }
+    return NULL;
+}
+
+/* A link may point anywhere inside the tree: walked as text from where it stands. */
+static bool link_stays_inside(struct str path, struct str target)
+{
+    struct str rest = path, part;
+    int depth = -1;
+
+    if (target.n == 0 || target.p[0] == '/')
+        return false;
+    while (str_split(&rest, '/', &part))
+        depth += part.n > 0 && !str_is(part, ".");
+    rest = target;
+    while (str_split(&rest, '/', &part)) {
+        if (str_is(part, ".."))
+            depth--;
+        else if (part.n > 0 && !str_is(part, "."))
+            depth++;
+        if (depth < 0)
+            return false;
+    }
+    return true;
+}
+
+static enum status disk_trouble(struct unpacking *u, const char *path)
+{
+    return FAIL(u->err, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN, "cannot write %.200s: %s", path,
+                strerror(errno));
+}
+
+/* Opens the folder that `path` stands in, making what is missing, never through a link. The file's own name is left in
+ * *out_name. */
+static int open_parent(struct unpacking *u, struct str path, char out_name[256])
+{
+    struct str rest = path, part, next;
+    int at = dup(u->root);
+
+    out_name[0] = '\0';
+    while (at >= 0 && str_split(&rest, '/', &part)) {
+        char name[256];
+        int below;
+
+        if (part.n == 0 || str_is(part, "."))
+            continue;
+        if (part.n > 255) {
+            errno = ENAMETOOLONG;
+            close(at);
+            return -1;
+        }
+        snprintf(name, sizeof(name), "%.*s", STR_ARG(part));
+        next = rest;
+        while (next.n && next.p[0] == '/')
+            next = str_make(next.p + 1, next.n - 1);
+        if (!rest.p || next.n == 0) {
+            snprintf(out_name, 256, "%s", name);
+            return at;
+        }
+        if (mkdirat(at, name, 0755) != 0 && errno != EEXIST) {
+            close(at);
+            return -1;
+        }
+        below = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        close(at);
+        at = below;
+    }
+    return at;
+}
+
+static enum status write_bytes(struct unpacking *u, int fd, const char *path)
+{
+    const void *p;
+    size_t n;
+    la_int64_t offset;
+    int r;
+
+    while ((r = archive_read_data_block(u->archive, &p, &n, &offset)) == ARCHIVE_OK) {
+        u->bytes += (int64_t)n;
+        if (u->bytes > u->limits->max_bytes || offset + (int64_t)n > u->limits->max_bytes)
+            return FAIL(u->err, STATUS_TOO_LARGE,
+                        "The pushed folder is larger than %lld bytes when unpacked (max_push_unpacked).",
+                        (long long)u->limits->max_bytes);
+        while (n > 0) {
+            ssize_t m = pwrite(fd, p, n, offset);
+
+            if (m <= 0)
+                return disk_trouble(u, path);
+            p = (const char *)p + m;
+            offset += m;
+            n -= (size_t)m;
+        }
+    }
+    if (r != ARCHIVE_EOF)
+        return FAIL(u->err, STATUS_INVALID, "The pushed archive is damaged at %.200s: %s", path,
+                    archive_error_string(u->archive));
+    return STATUS_OK;
+}
+
+static enum status make_file(struct unpacking *u, struct archive_entry *e, int dir, const char *name, const char *path)
+{
+    mode_t mode = archive_entry_perm(e) & 0111 ? 0755 : 0644;
+    enum status s;
+    int fd;
+
+    unlinkat(dir, name, 0);
+    fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0)
+        return disk_trouble(u, path);
+    s = write_bytes(u, fd, path);
+    if (s == STATUS_OK && fchmod(fd, mode) != 0)
+        s = disk_trouble(u, path);
+    close(fd);
+    return s;
+}
+
+static enum status make_entry(struct unpacking *u, struct archive_entry *e, struct str path)
+{
+    const char *target = archive_entry_symlink(e);
+    char name[256];
+    int dir = open_parent(u, path, name);
+    enum status s = STATUS_OK;
+
+    if (dir < 0)
+        return FAIL(u->err, STATUS_INVALID, "The entry %.*s cannot be put anywhere: %s", STR_ARG(path), strerror(errno));
+    if (archive_entry_filetype(e) == AE_IFDIR) {
+        if (*name && mkdirat(dir, name, 0755) != 0 && errno != EEXIST)
+            s = disk_trouble(u, name);
+    } else if (archive_entry_filetype(e) == AE_IFLNK) {
+        if (!target || !link_stays_inside(path, str_of(target)))
+            s = FAIL(u->err, STATUS_INVALID, "The pushed folder has a link that points out of it: %.*s -> %.200s",
+                     STR_ARG(path), target ? target : "");
+        else if (symlinkat(target, dir, name) != 0)
+            s = disk_trouble(u, name);
+    } else {
+        s = make_file(u, e, dir, name, name);
+    }
+    close(dir);
+    return s;
+}
+
+static enum status take_entry(struct unpacking *u, struct archive_entry *e)
+{
+    const char *raw = archive_entry_pathname(e);
+    struct str path = str_of(raw ? raw : "");
+    const char *problem = path_problem(path);
+    unsigned type = archive_entry_filetype(e);
+
+    if (problem)
+        return FAIL(u->err, STATUS_INVALID, "The pushed folder has an entry with %s: \"%.200s\"", problem,
+                    raw && utf8_valid(path) ? raw : "");
+    if (archive_entry_hardlink(e))
+        return FAIL(u->err, STATUS_INVALID, "The pushed folder has a hard link, which is not taken: %.200s", raw);
+    if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
+        return FAIL(u->err, STATUS_INVALID, "The pushed folder has a device, socket or pipe, which is not taken: %.200s",
+                    raw);
+    if (++u->files > u->limits->max_files)
+        return FAIL(u->err, STATUS_TOO_LARGE, "The pushed folder has more than %lld files and folders (max_push_files).",
+                    (long long)u->limits->max_files);
+    return make_entry(u, e, path);
+}
+
+enum status unpack_folder(const char *archive, const char *target, const struct unpack_limits *limits,
+                          struct error *err)
+{
+    struct unpacking u = { .limits = limits, .err = err };
+    struct archive_entry *e;
+    enum status s = STATUS_OK;
+    int r = ARCHIVE_OK;
+
+    u.root = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (u.root < 0)
+        return FAIL(err, STATUS_BROKEN, "cannot open %s: %s", target, strerror(errno));
+    u.archive = archive_read_new();
+    archive_read_support_filter_gzip(u.archive);
+    archive_read_support_format_tar(u.archive);
+    if (archive_read_open_filename(u.archive, archive, 65536) != ARCHIVE_OK)
+        s = FAIL(err, STATUS_INVALID, "The body is not a gzip tar archive: %s", archive_error_string(u.archive));
+    while (s == STATUS_OK && (r = archive_read_next_header(u.archive, &e)) != ARCHIVE_EOF) {
+        if (r < ARCHIVE_WARN)
+            s = FAIL(err, STATUS_INVALID, "The body is not a gzip tar archive, or is damaged: %s",
+                     archive_error_string(u.archive));
+        else
+            s = take_entry(&u, e);
+    }
+    archive_read_free(u.archive);
+    close(u.root);
+    return s;
+}
+
+/* --- digest, removal --------------------------------------------------------------------------------------------------- */
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static enum status digest_file(struct sha256_ctx *c, const char *path, struct error *err)
+{
+    char piece[4096];
+    ssize_t n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return FAIL(err, STATUS_BROKEN, "cannot read %s: %s", path, strerror(errno));
+    while ((n = read(fd, piece, sizeof(piece))) > 0)
+        sha256_add(c, piece, (size_t)n);
+    close(fd);
+    return n < 0 ? FAIL(err, STATUS_BROKEN, "cannot read %s: %s", path, strerror(errno)) : STATUS_OK;
+}
+
+static enum status digest_entry(struct sha256_ctx *c, const FTSENT *e, size_t skip, struct error *err)
+{
+    struct buf head CLEANUP(buf_deinit) = BUF_INIT(8192);
+    char target[4096];
+    ssize_t n;
+
+    if (e->fts_info == FTS_F) {
+        buf_addf(&head, "%s%c%s%c%lld%c", e->fts_statp->st_mode & 0111 ? "x" : "f", 0, e->fts_path + skip, 0,
+                 (long long)e->fts_statp->st_size, 0);
+        sha256_add(c, head.p, head.n);
+        return digest_file(c, e->fts_accpath, err);
+    }
+    if (e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE) {
+        n = readlink(e->fts_accpath, target, sizeof(target) - 1);
+        buf_addf(&head, "l%c%s%c%.*s%c", 0, e->fts_path + skip, 0, (int)MAX(n, 0), target, 0);
+        sha256_add(c, head.p, head.n);
+    }
+    return STATUS_OK;
+}
+
+enum status tree_digest(const char *folder, const char *also, char out_hex[65], struct error *err)
+{
+    char *const roots[] = { (char *)(uintptr_t)folder, NULL };
+    struct sha256_ctx *c = sha256_new();
+    struct buf hex CLEANUP(buf_deinit) = BUF_INIT(128);
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+    unsigned char sum[SHA256_SIZE];
+    enum status s = STATUS_OK;
+    FTSENT *e;
+
+    while (s == STATUS_OK && tree && (e = fts_read(tree)) != NULL)
+        s = digest_entry(c, e, strlen(folder), err);
+    if (tree)
+        fts_close(tree);
+    sha256_add(c, also, strlen(also));
+    sha256_end(c, sum);
+    hex_add(&hex, sum, sizeof(sum));
+    snprintf(out_hex, 65, "%s", hex.p);
+    return s;
+}
+
+static void walk(const char *path, void (*each)(const FTSENT *e))
+{
+    char *const roots[] = { (char *)(uintptr_t)path, NULL };
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    FTSENT *e;
+
+    while (tree && (e = fts_read(tree)) != NULL)
+        each(e);
+    if (tree)
+        fts_close(tree);
+}
+
+static void remove_one(const FTSENT *e)
+{
+    if (e->fts_info == FTS_D)
+        chmod(e->fts_accpath, 0700);
+    else if (e->fts_info == FTS_DP)
+        rmdir(e->fts_accpath);
+    else
+        unlink(e->fts_accpath);
+}
+
+static void make_readonly_one(const FTSENT *e)
+{
+    if (e->fts_info == FTS_F || e->fts_info == FTS_DP)
+        chmod(e->fts_accpath, e->fts_statp->st_mode & 0555);
+}
+
+void tree_remove(const char *path)
+{
+    walk(path, remove_one);
+}
+
+void tree_make_readonly(const char *path)
+{
+    walk(path, make_readonly_one);
+}

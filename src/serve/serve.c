@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/serve.h"
+
+#include "api/api.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "driver/process/process.h"
+#include "http/client.h"
+#include "protocol/cog/cog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+extern char **environ;
+
+/* Everything the server is made of, in the order it is built. */
+struct serve {
+    struct options options;
+    struct arena arena;
+    char data[PATH_MAX], self[PATH_MAX], internal_base[192];
+    char helper[PATH_MAX + 32], shim[PATH_MAX + 32];
+    int lock_fd;
+    struct hardware hardware;
+    struct loop *loop;
+    struct store *store;
+    struct http_client *client;
+    struct protocol *protocol;
+    struct driver *driver;
+    struct id_gen ids;
+    struct fleet fleet;
+    struct builds *builds;
+    struct api api;
+    struct http_server *internal, *public; /* internal last to go: instances tell their ends there */
+    uv_signal_t signals[2];
+    int n_signals;
+    bool fleet_has_stopped, public_is_drained;
+};
+
+/* --- the data folder -------------------------------------------------------------------------------------------------- */
+
+static char *read_config(const char *path, bool must_exist, struct error *err)
+{
+    struct buf text = BUF_INIT(16 << 20);
+    ssize_t n = 1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        if (must_exist || errno != ENOENT)
+            FAIL(err, STATUS_NOT_FOUND, "cannot read the configuration %s: %s", path, strerror(errno));
+        return NULL; /* absent, and that is fine: *err is as it was */
+    }
+    while (n > 0) {
+        char *at = buf_reserve(&text, 65536);
+
+        n = at ? read(fd, at, 65536) : 0;
+        if (n > 0)
+            buf_commit(&text, (size_t)n);
+    }
+    close(fd);
+    return buf_take(&text);
+}
+
+static enum status take_lock(struct serve *s, struct error *err)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX + 16);
+
+    buf_addf(&path, "%s/lock", s->data);
+    s->lock_fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0)
+        return FAIL(err, STATUS_BROKEN, "cannot open %s: %s", path.p, strerror(errno));
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return FAIL(err, STATUS_CONFLICT,
+                    "another server is running on the data folder %s. Stop it, or choose another folder "
+                    "with --data.",
+                    s->data);
+    return STATUS_OK;
+}
+
+static enum status open_data(struct serve *s, struct error *err)
+{
+    ssize_t n;
+    enum status st;
+
+    if (mkdir(s->options.data, 0700) != 0 && errno != EEXIST)
+        return FAIL(err, STATUS_BROKEN, "cannot make the data folder %s: %s", s->options.data,
+                    strerror(errno));
+    if (!realpath(s->options.data, s->data))
+        return FAIL(err, STATUS_BROKEN, "cannot use the data folder %s: %s", s->options.data,
+                    strerror(errno));
+    n = readlink("/proc/self/exe", s->self, sizeof(s->self) - 1);
+    if (n <= 0)
+        return FAIL(err, STATUS_BROKEN, "cannot find this program's own file: %s", strerror(errno));
+    s->self[n] = '\0';
+    st = take_lock(s, err);
+    if (st == STATUS_OK)
+        st = helpers_write(s->data, err);
+    snprintf(s->helper, sizeof(s->helper), "%s/lib/cog_schema.py", s->data);
+    snprintf(s->shim, sizeof(s->shim), "%s/lib/shim", s->data);
+    return st;
+}
+
+/* --- building the parts ------------------------------------------------------------------------------------------------ */
+
+static enum status open_store(struct serve *s, struct error *err)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX + 16);
+
+    buf_addf(&path, "%s/berth.db", s->data);
+    s->loop = loop_new_real();
+    id_gen_init(&s->ids, loop_rand(s->loop));
+    return store_open(s->loop, path.p, &s->store, err);
+}
+
+static struct http_config http_config(struct serve *s)
+{
+    const struct options *o = &s->options;
+
+    return (struct http_config){
+        .user = &s->api,
+        .observer = api_observe,
+        .limits = {
+            .max_header_bytes = (size_t)o->http_max_header_bytes,
+            .max_headers = (size_t)o->http_max_headers,
+            .max_body = (size_t)o->max_input,
+            .max_connections = (size_t)o->http_max_connections,
+            .max_per_address = (size_t)o->http_max_connections_per_address,
+            .head_timeout_ms = o->http_head_timeout,
+            .idle_timeout_ms = o->http_keep_alive,
+        },
+    };
+}
+
+/* The port is kept in the store: instances that outlive a restart go on telling their ends to the same address. */
+static enum status listen_internal(struct serve *s, struct error *err)
+{
+    struct http_config c = http_config(s);
+    struct store_setting_get get = { .name = "internal_listen" };
+    struct store_setting_put put = { .name = "internal_listen" };
+    struct http_listener *li = NULL;
+    const char *wanted = s->options.internal_listen;
+    struct str host = str_of(wanted);
+    char address[160];
+    enum status st = store_run(s->store, &get.op, &STORE_SETTING_GET);
+
+    while (host.n && host.p[host.n - 1] != ':')
+        host.n--;
+    c.routes = INTERNAL_ROUTES;
+    c.n_routes = INTERNAL_N_ROUTES;
+    c.limits.max_body = (size_t)s->options.max_output * 2 + (64 << 20);
+    s->internal = http_server_new(s->loop);
+    if (st == STATUS_OK && get.value && strncmp(get.value, wanted, host.n) == 0 && str_ends(str_of(wanted), ":0"))
+        st = http_server_listen(s->internal, get.value, &c, &li, err);
+    if (!li)
+        st = http_server_listen(s->internal, wanted, &c, &li, err);
+    store_op_deinit(&get.op);
+    if (st != STATUS_OK)
+        return st;
+    snprintf(address, sizeof(address), "%.*s%d", STR_ARG(host), http_listener_port(li));
+    snprintf(s->internal_base, sizeof(s->internal_base), "http://%s", address);
+    put.value = address;
+    st = store_run(s->store, &put.op, &STORE_SETTING_PUT);
+    if (st != STATUS_OK)
+        *err = put.op.error;
+    store_op_deinit(&put.op);
+    return st;
+}
+
+static enum status listen_public(struct serve *s, struct error *err)
+{
+    struct http_config c = http_config(s), admin = c;
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX + 32);
+    struct http_listener *li;
+    enum status st;
+    char port[16];
+
+    c.routes = API_ROUTES;
+    c.n_routes = API_N_ROUTES;
+    c.gate = api_gate;
+    c.optional_prefix = "/v1";
+    admin.routes = ADMIN_ROUTES;
+    admin.n_routes = ADMIN_N_ROUTES;
+    s->public = http_server_new(s->loop);
+    buf_addf(&path, "unix:%s/admin.sock", s->data);
+    st = http_server_listen(s->public, path.p, &admin, &li, err);
+    if (st == STATUS_OK)
+        st = http_server_listen(s->public, s->options.listen, &c, &li, err);
+    if (st != STATUS_OK)
+        return st;
+    snprintf(port, sizeof(port), "%d", http_listener_port(li));
+    log_info("listening", LOG_S("address", s->options.listen), LOG_S("port", port),
+             LOG_S("data", s->data), LOG_S("version", BERTH_VERSION));
+    return STATUS_OK;
+}
+
+static enum status build_parts(struct serve *s, struct error *err)
+{
+    struct process_driver_config driver = {
+        .data = s->data, .self = s->self, .shim = s->shim, .ids = &s->ids,
+    };
+    struct builds_config builds = {
+        .options = &s->options, .data = s->data, .ids = &s->ids, .helper = s->helper,
+    };
+    struct fleet_config fleet = {
+        .options = &s->options, .data = s->data, .internal_base = s->internal_base,
+    };
+    enum status st = open_store(s, err);
+
+    if (st == STATUS_OK)
+        st = process_driver_new(s->loop, &driver, &s->driver, err);
+    if (st != STATUS_OK)
+        return st;
+    s->client = http_client_new(s->loop);
+    s->protocol = cog_protocol_new(s->loop, s->client);
+    st = listen_internal(s, err);
+    if (st != STATUS_OK)
+        return st;
+    fleet_init(&s->fleet, s->loop, s->store, &s->hardware, s->driver, s->protocol, &fleet);
+    s->builds = builds_new(s->loop, s->store, &builds);
+    st = builds_load(s->builds, err);
+    if (st == STATUS_OK)
+        st = api_init(&s->api, s->loop, s->store, &s->fleet, s->builds, &s->options, err);
+    if (st == STATUS_OK)
+        st = fleet_load(&s->fleet, err);
+    if (st == STATUS_OK)
+        st = listen_public(s, err);
+    return st;
+}
+
+/* --- the end ----------------------------------------------------------------------------------------------------------- */
+
+static void finish_if_done(struct serve *s)
+{
+    if (s->fleet_has_stopped && s->public_is_drained)
+        loop_stop(s->loop);
+}
+
+static void on_drained(void *arg)
+{
+    struct serve *s = arg;
+
+    s->public_is_drained = true;
+    finish_if_done(s);
+}
+
+static void on_fleet_stopped(void *arg)
+{
+    struct serve *s = arg;
+
+    s->fleet_has_stopped = true;
+    api_answer_waits(&s->api);
+    http_server_drain(s->public, 1000, on_drained, s);
+}
+
+static void on_signal(uv_signal_t *h, int number)
+{
+    struct serve *s = h->data;
+
+    if (s->n_signals++ > 0) {
+        log_info("stopping at once", LOG_I("signal", number));
+        fleet_stop_now(&s->fleet);
+        return;
+    }
+    log_info("stopping; a second signal stops without waiting", LOG_I("signal", number));
+    http_server_drain(s->public, s->options.drain_timeout + 2000, on_drained, s);
+    fleet_stop(&s->fleet, on_fleet_stopped, s);
+}
+
+static void on_internal_drained(void *arg)
+{
+    loop_stop(((struct serve *)arg)->loop);
+}
+
+static void take_down(struct serve *s)
+{
+    if (s->internal) {
+        http_server_drain(s->internal, 100, on_internal_drained, s);
+        loop_run(s->loop);
+    }
+    builds_free(s->builds);
+    api_deinit(&s->api);
+    http_server_free(s->public);
+    http_server_free(s->internal);
+    for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
+        uv_close((uv_handle_t *)&s->signals[i], NULL);
+    store_close(s->store);
+    fleet_deinit(&s->fleet);
+    driver_free(s->driver);
+    protocol_free(s->protocol);
+    http_client_free(s->client);
+    uv_run(loop_uv(s->loop), UV_RUN_NOWAIT);
+    loop_free(s->loop);
+}
+
+static void watch_signals(struct serve *s)
+{
+    static const int numbers[] = { SIGTERM, SIGINT };
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        uv_signal_init(loop_uv(s->loop), &s->signals[i]);
+        s->signals[i].data = s;
+        uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    }
+}
+
+/* --- the command --------------------------------------------------------------------------------------------------------- */
+
+static bool wants(int argc, char **argv, const char *flag)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], flag) == 0)
+            return true;
+    return false;
+}
+
+static int print(void (*what)(struct buf *))
+{
+    struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+
+    what(&text);
+    fwrite(text.p, 1, text.n, stdout);
+    return 0;
+}
+
+static void set_up_log(const struct options *o)
+{
+    enum log_level level = LOG_INFO;
+    enum log_format format = strcmp(o->log_format, "json") == 0   ? LOG_JSON
+                             : strcmp(o->log_format, "text") == 0 ? LOG_TEXT
+                                                                  : LOG_AUTO;
+
+    log_level_parse(str_of(o->log_level), &level);
+    log_setup(level, format, STDERR_FILENO);
+}
+
+static enum status prepare(struct serve *s, char **argv, struct error *err)
+{
+    const struct json *list;
+    enum status st = options_read(&s->options, (const char *const *)(argv + 1),
+                                  (const char *const *)environ, read_config, err);
+
+    if (st != STATUS_OK)
+        return st;
+    set_up_log(&s->options);
+    list = json_get(s->options.file, "hardware");
+    st = hardware_parse(&s->arena, list, &s->hardware, err);
+    s->hardware.cpu_overcommit = s->options.cpu_overcommit;
+    s->hardware.memory_overcommit = s->options.memory_overcommit;
+    if (st == STATUS_OK)
+        st = inventory_read(&s->arena, s->options.file, &s->hardware.machine, err);
+    if (st == STATUS_OK)
+        st = open_data(s, err);
+    return st;
+}
+
+int serve_main(int argc, char **argv)
+{
+    struct serve *s = xnew(struct serve);
+    struct error err = { 0 };
+    enum status st;
+
+    if (wants(argc, argv, "--help") || wants(argc, argv, "-h"))
+        return print(options_help);
+    if (wants(argc, argv, "--markdown"))
+        return print(options_markdown);
+    if (wants(argc, argv, "--routes"))
+        return print(api_markdown);
+    umask(0077);
+    st = prepare(s, argv, &err);
+    if (st == STATUS_OK)
+        st = build_parts(s, &err);
+    if (st != STATUS_OK) {
+        fprintf(stderr, "berth: %s\n", err.text);
+        return 1;
+    }
+    watch_signals(s);
+    loop_run(s->loop);
+    take_down(s);
+    log_info("stopped");
+    options_deinit(&s->options);
+    arena_deinit(&s->arena);
+    close(s->lock_fd);
+    free(s);
+    return 0;
+}

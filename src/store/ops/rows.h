@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows that more than one aggregate reads; each in the order of its column fragment in the .sql
+ * files. Internal to store/. */
+#pragma once
+
+#include "store/deployment.h"
+#include "store/model.h"
+#include "store/ops/reader.h"
+
+void read_account(struct reader *r, struct account *out);
+void read_version(struct reader *r, struct version_row *out); /* {version_columns} */
+void read_release(struct reader *r, struct release_row *out); /* {release_columns} */
+
+/* Whether `viewer` (NULL: everybody's) may change what `owner_id` owns: OK, FORBIDDEN where it may
+ * be seen, else NOT_FOUND. */
+enum status check_owner(const char *viewer_id, const char *owner_id, bool is_public,
+                        struct error *err);
+bool is_owner(const char *viewer_id, const char *owner_id); /* viewer NULL: yes */
+
+/* The version `id` of a model by name, as the viewer may see it; an empty id asks for the latest.
+ * NOT_FOUND. */
+enum status find_version(struct db *db, struct store_op *op, struct str owner, struct str name,
+                         struct str id, const char *viewer_id, struct version_row *out) NODISCARD;
+enum status find_model(struct db *db, struct store_op *op, struct str owner, struct str name,
+                       const char *viewer_id, struct model_row *out,
+                       struct version_row *out_latest) NODISCARD;
+/* The version of a model by its id. NOT_FOUND. */
+enum status find_version_of_model(struct db *db, struct store_op *op, const char *model_id,
+                                  const char *id, struct version_row *out) NODISCARD;

@@ -1,0 +1,36 @@
+-- SPDX-License-Identifier: Apache-2.0
+
+-- instance_create(id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver,
+--                 capability, gpus, release, created_at, ready_at, ended_at, end_reason, handle,
+--                 setup_log)
+INSERT INTO instance (id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver,
+                      capability, gpus, release, created_at, ready_at, ended_at, end_reason, handle,
+                      setup_log)
+VALUES (:id, :pool_id, :pool_is_model, :version_id, :version_model_id, :hardware, :driver,
+        :capability, :gpus, :release, :created_at, :ready_at, :ended_at, :end_reason, :handle,
+        :setup_log);
+
+-- instance_update(id, handle, ready_at, ended_at, end_reason, setup_log)
+-- What is NULL or 0 stays as it is.
+UPDATE instance
+   SET handle = COALESCE(:handle, handle),
+       ready_at = CASE WHEN :ready_at > 0 THEN :ready_at ELSE ready_at END,
+       ended_at = CASE WHEN :ended_at > 0 THEN :ended_at ELSE ended_at END,
+       end_reason = COALESCE(:end_reason, end_reason),
+       setup_log = COALESCE(:setup_log, setup_log)
+ WHERE id = :id;
+
+-- instance_open()
+SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, capability, gpus,
+       release, created_at, ready_at, ended_at, end_reason, handle, setup_log
+  FROM instance WHERE ended_at = 0 ORDER BY id;
+
+-- setting_put(name, value)
+INSERT INTO setting (name, value) VALUES (:name, :value)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- setting_delete(name)
+DELETE FROM setting WHERE name = :name;
+
+-- setting_get(name)
+SELECT value FROM setting WHERE name = :name;

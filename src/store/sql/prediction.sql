@@ -1,0 +1,121 @@
+-- SPDX-License-Identifier: Apache-2.0
+
+-- {prediction_columns}
+p.id, p.account_id, d.id, p.deployment, p.release, v.model_id, o.username, m.name, v.id, p.status,
+p.source, p.error, p.metrics, p.predict_time, p.created_at, p.started_at, p.completed_at,
+p.deadline, p.attempt, p.instance_id, p.started_long, p.webhook, p.webhook_events,
+p.has_webhook_filter, p.base_url, p.stream_secret, p.data_removed, p.cancel_requested;
+
+-- {prediction_joins}
+-- Left joins, though all but the deployment are always there: they keep the prediction first, and so its
+-- index.
+LEFT JOIN version v ON v.seq = p.version_seq
+LEFT JOIN model m ON m.id = v.model_id
+LEFT JOIN account o ON o.id = m.owner_id
+LEFT JOIN deployment d ON d.id = p.deployment_id;
+
+-- prediction_create(id, account_id, model_id, version, deployment_id, deployment, release, status,
+--                   attempt, instance_id, started_long, cancel_requested, source, created_at,
+--                   started_at, completed_at, deadline, predict_time, webhook, webhook_events,
+--                   has_webhook_filter, base_url, stream_secret, data_removed, error, metrics, input,
+--                   output, logs)
+-- No row when the version is gone.
+INSERT INTO prediction (id, account_id, version_seq, deployment_id, deployment, release, status,
+                        attempt, instance_id, started_long, cancel_requested, source, created_at,
+                        started_at, completed_at, deadline, predict_time, webhook, webhook_events,
+                        has_webhook_filter, base_url, stream_secret, data_removed, error, metrics,
+                        input, output, logs)
+SELECT :id, :account_id, v.seq, :deployment_id, :deployment, :release, :status, :attempt,
+       :instance_id, :started_long, :cancel_requested, :source, :created_at, :started_at,
+       :completed_at, :deadline, :predict_time, :webhook, :webhook_events, :has_webhook_filter,
+       :base_url, :stream_secret, :data_removed, :error, :metrics, :input, :output, :logs
+  FROM version v WHERE v.model_id = :model_id AND v.id = :version;
+
+-- prediction_get(id)
+SELECT {prediction_columns}, p.input, p.output, p.logs
+  FROM prediction p {prediction_joins}
+ WHERE p.id = :id;
+
+-- prediction_created_at(id)
+SELECT created_at FROM prediction WHERE id = :id;
+
+-- prediction_older(id, limit, at, account_id, bound)
+-- The key's time is clipped to the upper bound of the filter; `bound` is the lower one.
+SELECT {prediction_columns}, p.input, p.output, p.logs
+  FROM prediction p {prediction_joins}
+ WHERE p.account_id = :account_id AND (p.created_at, p.id) < (:at, :id)
+   AND p.created_at >= :bound
+ ORDER BY p.created_at DESC, p.id DESC LIMIT :limit;
+
+-- prediction_newer(id, limit, at, account_id, bound)
+-- Likewise with the bounds exchanged.
+SELECT {prediction_columns}, p.input, p.output, p.logs
+  FROM prediction p {prediction_joins}
+ WHERE p.account_id = :account_id AND (p.created_at, p.id) > (:at, :id)
+   AND p.created_at < :bound
+ ORDER BY p.created_at, p.id LIMIT :limit;
+
+-- prediction_web_older(id, limit, at, account_id, bound)
+SELECT {prediction_columns}, p.input, p.output, p.logs
+  FROM prediction p {prediction_joins}
+ WHERE p.source = 'web' AND p.account_id = :account_id AND (p.created_at, p.id) < (:at, :id)
+   AND p.created_at >= :bound
+ ORDER BY p.created_at DESC, p.id DESC LIMIT :limit;
+
+-- prediction_web_newer(id, limit, at, account_id, bound)
+SELECT {prediction_columns}, p.input, p.output, p.logs
+  FROM prediction p {prediction_joins}
+ WHERE p.source = 'web' AND p.account_id = :account_id AND (p.created_at, p.id) > (:at, :id)
+   AND p.created_at < :bound
+ ORDER BY p.created_at, p.id LIMIT :limit;
+
+-- prediction_open()
+SELECT {prediction_columns}
+  FROM prediction p {prediction_joins}
+ WHERE p.status < 2
+ ORDER BY p.created_at, p.id;
+
+-- prediction_start(id, attempt, instance_id, started_long, started_at)
+UPDATE prediction
+   SET status = 1, attempt = :attempt, instance_id = :instance_id, started_long = :started_long,
+       started_at = CASE WHEN started_at > 0 THEN started_at ELSE :started_at END
+ WHERE id = :id AND status < 2 AND attempt = :attempt - 1;
+
+-- prediction_progress(id, attempt, output, logs, cancel_requested)
+UPDATE prediction
+   SET output = COALESCE(:output, output), logs = COALESCE(:logs, logs),
+       cancel_requested = CASE WHEN :cancel_requested = 1 THEN 1 ELSE cancel_requested END
+ WHERE id = :id AND status < 2 AND (:attempt < 0 OR attempt = :attempt);
+
+-- prediction_end(id, attempt, status, output, logs, metrics, error, predict_time, completed_at)
+UPDATE prediction
+   SET status = :status, output = :output, logs = :logs, metrics = :metrics, error = :error,
+       predict_time = :predict_time, completed_at = :completed_at
+ WHERE id = :id AND status < 2 AND (:attempt < 0 OR attempt = :attempt);
+
+-- prediction_requeue(id, attempt, taken_back)
+-- What the lost attempt had written is forgotten: the next one begins anew.
+UPDATE prediction
+   SET attempt = attempt - :taken_back, instance_id = NULL, started_long = 0, output = NULL,
+       logs = NULL
+ WHERE id = :id AND status < 2 AND attempt = :attempt AND attempt > 0;
+
+-- prediction_has_version(id, version)
+-- Whether the prediction's model has that version.
+SELECT 1
+  FROM prediction p
+  JOIN version x ON x.seq = p.version_seq
+  JOIN version v ON v.model_id = x.model_id
+ WHERE p.id = :id AND v.id = :version;
+
+-- prediction_rebind(id, release, version)
+-- Only one that waits. NULL keeps the version; otherwise its model has it.
+UPDATE prediction
+   SET release = :release,
+       version_seq = CASE WHEN :version IS NULL THEN version_seq ELSE
+           (SELECT v.seq FROM version x JOIN version v ON v.model_id = x.model_id
+             WHERE x.seq = prediction.version_seq AND v.id = :version) END
+ WHERE id = :id AND status < 2 AND instance_id IS NULL;
+
+-- prediction_state(id)
+SELECT status, attempt, instance_id FROM prediction WHERE id = :id;

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "http/conn.h"
+
+static void test_split(void **state)
+{
+    static const struct {
+        const char *target, *path, *query, *authority; /* path NULL: refused */
+    } cases[] = {
+        { "/", "/", NULL, NULL },
+        { "/a/b?c=d?e", "/a/b", "c=d?e", NULL },
+        { "/a?", "/a", "", NULL },
+        { "*", "*", NULL, NULL },
+        { "http://h:1/a?b", "/a", "b", "h:1" },
+        { "HTTPS://h", "/", NULL, "h" },
+        { "http://h?b", "/", "b", "h" },
+        { "http:///a", NULL, NULL, NULL },
+        { "http://u@h/a", NULL, NULL, NULL },
+        { "/a#b", NULL, NULL, NULL },
+        { "a/b", NULL, NULL, NULL },
+        { "*a", NULL, NULL, NULL },
+        { "?a", NULL, NULL, NULL },
+        { "ftp://h/a", NULL, NULL, NULL },
+    };
+    struct target t;
+    struct error err;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        enum status st = target_split(str_of(cases[i].target), &t, &err);
+
+        assert_int_equal(st, cases[i].path ? STATUS_OK : STATUS_INVALID);
+        if (st != STATUS_OK)
+            continue;
+        assert_true(str_is(t.path, cases[i].path));
+        assert_true(cases[i].query ? t.query.p && str_is(t.query, cases[i].query) : !t.query.p);
+        assert_true(cases[i].authority ? str_is(t.authority, cases[i].authority) : !t.authority.p);
+    }
+}
+
+static void test_decode(void **state)
+{
+    static const struct {
+        const char *path, *decoded; /* NULL: refused */
+    } cases[] = {
+        { "/", "/" },
+        { "/a/b", "/a/b" },
+        { "/a/b/", "/a/b/" },
+        { "/a%20b", "/a b" },
+        { "/%e2%82%ac", "/\xe2\x82\xac" },
+        { "/a+b", "/a+b" },
+        { "/..a/.b", "/..a/.b" },
+        { "//", NULL },
+        { "/a//b", NULL },
+        { "/.", NULL },
+        { "/a/..", NULL },
+        { "/a/../b", NULL },
+        { "/%2e%2e/b", NULL },
+        { "/.%2E/b", NULL },
+        { "/a%2fb", NULL },
+        { "/a%2Fb", NULL },
+        { "/a%5cb", NULL },
+        { "/a%00b", NULL },
+        { "/a%0ab", NULL },
+        { "/a%7f", NULL },
+        { "/a%", NULL },
+        { "/a%2", NULL },
+        { "/a%zz", NULL },
+        { "/%c0%af", NULL }, /* an overlong slash */
+        { "/%e0%80%af", NULL },
+        { "/%ed%a0%80", NULL }, /* half a surrogate pair */
+        { "/%ff", NULL },
+    };
+    struct arena CLEANUP(arena_deinit) a = { 0 };
+    struct str out;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        enum status st = path_decode(str_of(cases[i].path), &a, &out, NULL);
+
+        assert_int_equal(st == STATUS_OK, cases[i].decoded != NULL);
+        if (st == STATUS_OK)
+            assert_true(str_is(out, cases[i].decoded));
+    }
+}
+
+static void test_hosts(void **state)
+{
+    static const char *const good[] = { "a", "a.b-c_d:80", "127.0.0.1:8080", "[::1]:1", "[::1]",
+                                        "",  "a:" };
+    static const char *const bad[] = { "u@a", "a b", "a:b", "a:123456", "a/b",  "a,b",    "[::1",
+                                       "[g]", "a?b", "a#b", "\"a\"",    "a\\b", "[::1]x", "\xff" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        assert_true(host_valid(str_of(good[i])));
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_false(host_valid(str_of(bad[i])));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_hosts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cog_place.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define STARTING "{\"status\":\"STARTING\",\"setup\":{\"status\":\"starting\"}," COGLET "}"
+#define UNHEALTHY(text)                                                                            \
+    "{\"status\":\"UNHEALTHY\",\"user_healthcheck_error\":\"" text "\"," COGLET "}"
+
+static void test_polls_fast_then_slowly(void **state)
+{
+    struct cog_place pl;
+    int n;
+
+    (void)state;
+    cog_place_open(&pl, NULL, NULL);
+    cog_place_pass(&pl, 49);
+    assert_true(pl.server.n_probes >= 4); /* 0, 10, 25, 47 */
+    pl.server.health = STARTING;
+    cog_place_pass(&pl, 60000);
+    n = pl.server.n_probes;
+    cog_place_pass(&pl, 10000);
+    assert_int_equal(pl.server.n_probes - n, 40); /* every 250 ms */
+    assert_string_equal(pl.at.trail.p, "");
+    pl.server.health = "{\"status\":\"READY\",\"setup\":{\"logs\":\"[coglet::worker] "
+                       "x\\n[coglet::setup] hi\\n\"}," COGLET "}";
+    cog_place_pass(&pl, 250);
+    assert_string_equal(pl.at.trail.p, "ready <hi\n>;");
+    n = pl.server.n_probes;
+    cog_place_pass(&pl, 50000);
+    assert_int_equal(pl.server.n_probes - n, 10);
+    assert_string_equal(pl.at.trail.p, "ready <hi\n>;");
+    cog_place_close(&pl);
+}
+
+static void test_setup_failures(void **state)
+{
+    static const char *const rows[][2] = {
+        { "{\"status\":\"SETUP_FAILED\",\"setup\":{\"logs\":\"worker setup failed: worker setup "
+          "failed (slot 1): "
+          "Setup failed: setup failed: ValueError: no weights\",\"status\":\"failed\"}," COGLET "}",
+          "failed ValueError: no weights;" },
+        { "{\"status\":\"SETUP_FAILED\",\"setup\":{\"logs\":\"loading\\nTraceback\\nValueError: "
+          "x\\n\"}}",
+          "failed ValueError: x <loading\nTraceback\nValueError: x\n>;" },
+        { "{\"status\":\"SETUP_FAILED\"}", "failed The model's setup failed without saying why;" },
+        { "{\"status\":\"DEFUNCT\"}", "failed The model's process ended by itself;" },
+        { UNHEALTHY("Healthcheck error: protocol error: healthcheck channel closed"),
+          "failed The model's process ended by itself;" },
+    };
+    struct cog_place pl;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        cog_place_open(&pl, rows[i][0], NULL);
+        cog_place_pass(&pl, 10000);
+        assert_string_equal(pl.at.trail.p, rows[i][1]);
+        assert_int_equal(pl.server.n_probes, 1);
+        cog_place_run(&pl, RUN_SHORT); /* whoever starts one all the same is told */
+        cog_place_pass(&pl, 10000);
+        cog_place_close(&pl);
+    }
+}
+
+static void test_worker_is_gone(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, READY, NULL);
+    pl.server.joins[0] = (struct answer){ 406, "{}" };
+    cog_place_run(&pl, RUN_LONG); /* waits for its webhook, which should come soon now */
+    pl.server.health = UNHEALTHY("Healthcheck error: protocol error: healthcheck channel closed");
+    cog_place_pass(&pl, 5100);
+    assert_string_equal(pl.at.trail.p, "ready;sick the model's process ended by itself;");
+    assert_string_equal(pl.w.trail.p, "accepted ");
+    cog_place_pass(&pl, 5100);
+    assert_non_null(strstr(pl.w.trail.p, "accepted crashed"));
+    cog_place_close(&pl);
+}
+
+static void test_busy_worker_is_not_sick(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, READY, NULL);
+    cog_place_run(&pl, RUN_SHORT);
+    pl.server.health = UNHEALTHY("healthcheck timed out");
+    cog_place_pass(&pl, 600000);
+    assert_string_equal(pl.at.trail.p, "ready;");
+    server_event(&pl.server, "completed", "{\"status\":\"succeeded\"}");
+    cog_place_pass(&pl, 10000);
+    assert_string_equal(pl.at.trail.p, "ready;");
+    cog_place_pass(&pl, 20000); /* but idle it should be well */
+    assert_string_equal(pl.at.trail.p, "ready;sick healthcheck timed out;");
+    cog_place_close(&pl);
+}
+
+static void test_own_check_fails_for_a_while(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, READY, NULL);
+    pl.server.health = UNHEALTHY("Healthcheck failed: user-defined healthcheck returned False");
+    cog_place_pass(&pl, 14000);
+    pl.server.health = READY;
+    cog_place_pass(&pl, 6000);
+    pl.server.health = UNHEALTHY("Healthcheck failed: user-defined healthcheck returned False");
+    cog_place_pass(&pl, 14000);
+    assert_string_equal(pl.at.trail.p, "ready;");
+    cog_place_close(&pl);
+}
+
+static void test_hanging_health(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, READY, NULL);
+    cog_place_run(&pl, RUN_SHORT);
+    pl.server.health = "";
+    cog_place_pass(&pl, 600000);
+    assert_string_equal(pl.at.trail.p, "ready;");
+    server_event(&pl.server, "completed", "{\"status\":\"succeeded\"}");
+    cog_place_pass(&pl, 60000);
+    assert_string_equal(pl.at.trail.p,
+                        "ready;sick the model server does not answer its health check;");
+    cog_place_close(&pl);
+}
+
+static void test_refused_after_ready(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, READY, NULL);
+    pl.server.health = NULL;
+    cog_place_pass(&pl, 5000);
+    cog_place_pass(&pl, 150); /* asked once more, soon */
+    assert_string_equal(pl.at.trail.p, "ready;sick the model server does not answer any more;");
+    cog_place_close(&pl);
+}
+
+static void test_began_anew(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, READY, NULL);
+    pl.server.health = STARTING;
+    cog_place_pass(&pl, 6000);
+    assert_string_equal(pl.at.trail.p, "ready;sick the model server began anew;");
+    cog_place_close(&pl);
+}
+
+static void test_lost_slot_by_health(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, BUSY, NULL); /* adopted: setup is over */
+    assert_string_equal(pl.at.trail.p, "ready;");
+    cog_place_pass(&pl, 4000);
+    pl.server.health = READY;
+    cog_place_pass(&pl, 4000);
+    pl.server.health = BUSY;
+    cog_place_run(&pl, RUN_SHORT);
+    cog_place_pass(&pl, 100000);
+    assert_string_equal(pl.at.trail.p, "ready;"); /* busy with ours */
+    server_event(&pl.server, "completed", "{\"status\":\"succeeded\"}");
+    cog_place_pass(&pl, 20000);
+    assert_string_equal(
+        pl.at.trail.p,
+        "ready;sick the model server has lost a slot: it is busy while nothing runs;");
+    cog_place_close(&pl);
+}
+
+static void test_nonsense_is_borne(void **state)
+{
+    static const char *const rows[] = { "<html>",
+                                        "[]",
+                                        "{}",
+                                        "{\"status\":3}",
+                                        "{\"status\":\"WELL\"}",
+                                        "null",
+                                        "{\"status\":\"UNKNOWN\",\"setup\":null}" };
+    struct cog_place pl;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        cog_place_open(&pl, rows[i], NULL);
+        cog_place_pass(&pl, 10000);
+        assert_string_equal(pl.at.trail.p, "");
+        pl.server.health = READY;
+        cog_place_pass(&pl, 300);
+        assert_string_equal(pl.at.trail.p, "ready;");
+        cog_place_close(&pl);
+    }
+}
+
+static void test_shutdown(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, READY, NULL);
+    peer_shutdown(&pl.at.peer);
+    peer_shutdown(&pl.at.peer);
+    peer_close(&pl.at.peer); /* at once: the request still goes out */
+    cog_place_pass(&pl, 1);
+    assert_string_equal(pl.server.requests.p, "shutdown\n");
+    cog_place_close(&pl);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_polls_fast_then_slowly),
+        cmocka_unit_test(test_setup_failures),
+        cmocka_unit_test(test_worker_is_gone),
+        cmocka_unit_test(test_busy_worker_is_not_sick),
+        cmocka_unit_test(test_own_check_fails_for_a_while),
+        cmocka_unit_test(test_hanging_health),
+        cmocka_unit_test(test_refused_after_ready),
+        cmocka_unit_test(test_began_anew),
+        cmocka_unit_test(test_lost_slot_by_health),
+        cmocka_unit_test(test_nonsense_is_borne),
+        cmocka_unit_test(test_shutdown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch.h"
+
+static void stamp(struct buf *out, bool with_time, const struct loop *l)
+{
+    if (with_time)
+        buf_addf(out, "@%d", (int)loop_now_ms(l));
+}
+
+/* Everything a caller may do inside an event. */
+static void react(struct watch *w)
+{
+    struct loop *l = w->loop;
+    bool stops = w->stops_loop;
+
+    w->n_events++;
+    if (w->n_events == w->cancel_at)
+        run_cancel(&w->run);
+    if (w->n_events == w->release_at)
+        run_release(&w->run);
+    if (w->n_events == w->close_at)
+        peer_close(w->run.peer);
+    if (stops)
+        loop_stop(l);
+}
+
+static void on_accepted(struct run *r)
+{
+    struct watch *w = container_of(r, struct watch, run);
+
+    buf_adds(&w->trail, "accepted");
+    stamp(&w->trail, w->with_time, w->loop);
+    buf_addc(&w->trail, ' ');
+    react(w);
+}
+
+static void on_progress(struct run *r, struct str piece, struct str log)
+{
+    struct watch *w = container_of(r, struct watch, run);
+
+    if (piece.p)
+        buf_addf(&w->trail, "piece:%.*s", STR_ARG(piece));
+    if (log.p)
+        buf_addf(&w->trail, "log:%.*s", STR_ARG(log));
+    stamp(&w->trail, w->with_time, w->loop);
+    buf_addc(&w->trail, ' ');
+    react(w);
+}
+
+static void on_ended(struct run *r, const struct run_result *res)
+{
+    static const char *const verdicts[] = { "done", "never-ran", "lost", "crashed" };
+    struct watch *w = container_of(r, struct watch, run);
+
+    buf_adds(&w->trail, verdicts[res->verdict]);
+    stamp(&w->trail, w->with_time, w->loop);
+    if (res->verdict == RUN_DONE)
+        buf_addf(&w->trail, " %s", prediction_status_text(res->status));
+    if (res->output.p)
+        buf_addf(&w->trail, " out=%.*s", STR_ARG(res->output));
+    if (res->logs.n)
+        buf_addf(&w->trail, " logs=%.*s", STR_ARG(res->logs));
+    if (res->error)
+        buf_addf(&w->trail, " err=%s", res->error);
+    if (res->metrics.p)
+        buf_addf(&w->trail, " m=%.*s", STR_ARG(res->metrics));
+    if (res->peer_is_sick)
+        buf_adds(&w->trail, " sick");
+    w->has_ended = true;
+    w->last = *res;
+    react(w);
+}
+
+static void on_health(struct peer *p, enum peer_health h, const char *text, struct str setup_log)
+{
+    static const char *const names[] = { "starting", "ready", "failed", "sick" };
+    struct peer_watch *w = container_of(p, struct peer_watch, peer);
+
+    w->health = h;
+    buf_adds(&w->trail, names[h]);
+    stamp(&w->trail, w->with_time, w->loop);
+    if (text)
+        buf_addf(&w->trail, " %s", text);
+    if (setup_log.p)
+        buf_addf(&w->trail, " <%.*s>", STR_ARG(setup_log));
+    buf_adds(&w->trail, ";");
+    if (w->stops_loop)
+        loop_stop(w->loop);
+}
+
+const struct run_events watch_events = { on_accepted, on_progress, on_ended };
+const struct peer_events peer_watch_events = { on_health };
+
+void watch_start(struct watch *w, struct peer *p, const struct run_spec *spec)
+{
+    buf_deinit(&w->trail);
+    buf_init(&w->trail, BUF_UNBOUNDED);
+    buf_adds(&w->trail, "");
+    w->loop = p->loop;
+    w->has_ended = false;
+    w->n_events = 0;
+    run_start(p, &w->run, spec, &watch_events);
+}
+
+void watch_deinit(struct watch *w)
+{
+    buf_deinit(&w->trail);
+}

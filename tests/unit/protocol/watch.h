@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A run, and a peer, whose events are written down as text. */
+#pragma once
+
+#include "base/buf.h"
+#include "protocol/protocol.h"
+
+struct watch {
+    struct run run;
+    struct loop *loop;
+    struct buf trail;
+    bool with_time;
+    bool has_ended;
+    bool stops_loop; /* at each event */
+    int n_events;
+    int release_at, cancel_at, close_at; /* in which event (1, 2, ...) to do that; 0: never */
+    struct run_result last;              /* texts are gone */
+};
+
+struct peer_watch {
+    struct peer peer;
+    struct loop *loop;
+    struct buf trail;
+    enum peer_health health;
+    bool with_time, stops_loop;
+};
+
+extern const struct run_events watch_events;
+extern const struct peer_events peer_watch_events;
+
+void watch_start(struct watch *w, struct peer *p, const struct run_spec *spec);
+void watch_deinit(struct watch *w);
