@@ -18,10 +18,19 @@ const struct driver_facts *driver_facts(const struct driver *d)
     return d->ops->facts(d);
 }
 
+/* An id becomes part of a path: nothing but letters, digits, '_' and '-' may pass. */
+static bool is_plain(const char *id)
+{
+    size_t n = strlen(id);
+
+    return n > 0 && n <= 64 &&
+           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == n;
+}
+
 static void begin(struct driver *d, struct launch *l, const char *id,
                   const struct launch_events *ev)
 {
-    assert(id && strlen(id) > 0 && strlen(id) < sizeof(l->id));
+    assert(id && is_plain(id) && strlen(id) < sizeof(l->id));
     assert(ev->address && ev->handle && ev->line && ev->ended);
     *l = (struct launch){ .events = ev, .driver = d };
     memcpy(l->id, id, strlen(id) + 1);
@@ -56,15 +65,6 @@ void driver_release(struct launch *l)
         return;
     l->driver->ops->release(l->driver, l);
     assert(!l->impl);
-}
-
-/* The id becomes part of a path: nothing but letters, digits, '_' and '-' may pass. */
-static bool is_plain(const char *id)
-{
-    size_t n = strlen(id);
-
-    return n > 0 && n <= 64 &&
-           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == n;
 }
 
 void driver_clean(struct launch *l, const char *prediction_id)

@@ -22,7 +22,7 @@ struct launch_spec {
     const char *internal_url;    /* "http://127.0.0.1:PORT/_i/<capability>" */
     const char *webhook_token;   /* WEBHOOK_AUTH_TOKEN */
     const char *weights;         /* COG_WEIGHTS or NULL */
-    bool upload;                 /* give the instance an upload address below internal_url */
+    bool upload;                 /* its output files come by PUT <internal_url>/upload/<file name> */
     const struct sku *sku;
     const char *gpu_indexes;     /* "0,1" or "" */
     int64_t setup_timeout_ms;
@@ -63,17 +63,20 @@ struct driver_facts {
     const char *missing[16];    /* what this machine cannot enforce, as sentences for the operator; ends with NULL */
 };
 
-void driver_free(struct driver *d); /* no launch is under way */
+/* Every launch has ended or was released; the loop does not run (what is still being removed is waited for). */
+void driver_free(struct driver *d);
 const struct driver_facts *driver_facts(const struct driver *d);
 
 /* Starts an instance. Never calls back before it returns. */
 void driver_launch(struct driver *d, struct launch *l, const struct launch_spec *spec, const struct launch_events *ev);
-/* Finds an instance of an earlier server by its stored handle: address and the lines since come as for a launch, or
- * ended with lost set. */
+/* Finds an instance of an earlier server by its stored handle (which may be empty when that server did not come to
+ * store one): address and lines come as for a launch, then its end, which may have come meanwhile; or ended with lost
+ * set. The lines begin with the oldest that is still kept, so that earlier ones are told again. */
 void driver_recover(struct driver *d, struct launch *l, const char *id, struct str handle, const struct launch_events *ev);
 /* Ends it: SIGTERM now and SIGKILL for everything it started after grace_ms (0: at once). ended follows. */
 void driver_stop(struct launch *l, int64_t grace_ms);
-/* Lets go of a running instance for the next server: no event comes any more, the launch is free when this returns. */
+/* Lets go of an instance for the next server: no event comes any more, the launch is free when this returns. Harmless
+ * after its end. */
 void driver_release(struct launch *l);
 /* Removes what one prediction left behind on disk (input copies, output files). */
 void driver_clean(struct launch *l, const char *prediction_id);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For implementors of drivers. driver.c checks the preconditions once, so that a driver may rely on them.
+/* For implementors of drivers. driver.c checks the preconditions once, so that a driver may rely on
+ * them.
  *
- * A launch is alive while launch.impl is set: the driver sets it in launch and recover, clears it in release, and
- * ends it with launch_ended(). Every event may make the owner call any driver function on the same launch, so look
- * at launch.impl again after each. */
+ * A launch is alive while launch.impl is set: the driver sets it in launch and recover, clears it
+ * in release, and ends it with launch_ended(). Every event may make the owner call any driver
+ * function on the same launch, so look at launch.impl again after each. */
 #pragma once
 
 #include "driver/driver.h"

@@ -13,7 +13,7 @@ enum { FILE_MAX = 1024 * 1024, CPU_PERIOD_US = 100000 };
 
 static bool read_file(const char *path, struct buf *out)
 {
-    return file_read(AT_FDCWD, path, out, NULL) == STATUS_OK;
+    return init_file_read(AT_FDCWD, path, out, NULL) == STATUS_OK;
 }
 
 static bool in_list(struct str list, const char *word)
@@ -50,7 +50,7 @@ struct mount_line {
     struct str root, at, type, super;
 };
 
-/* "36 35 98:0 /root /mount/point rw,noatime master:1 - cgroup cgroup rw,memory" */
+/* "36 35 98:0 /groups /mount/point rw,noatime master:1 - cgroup cgroup rw,memory" */
 static bool parse_mount(struct str line, struct mount_line *out)
 {
     struct str f, source;
@@ -115,7 +115,7 @@ static bool set(const char *folder, const char *file, const char *value)
     char path[640];
 
     snprintf(path, sizeof(path), "%s/%s", folder, file);
-    return file_poke(path, value);
+    return init_file_poke(path, value);
 }
 
 static bool set_number(const char *folder, const char *file, int64_t value)

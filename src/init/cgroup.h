@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A control group of one instance's own, where this machine lets us make one below ours: version 2, or version 1 with
- * the memory and cpu hierarchies apart. It enforces limits; the processes of an instance are found without it. */
+/* A control group of one instance's own, where this machine lets us make one below ours: version 2,
+ * or version 1 with the memory and cpu hierarchies apart. It enforces limits; the processes of an
+ * instance are found without it. */
 #pragma once
 
 #include "base/status.h"

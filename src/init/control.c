@@ -92,7 +92,7 @@ static void put_state(struct control *c, const char *ev, const struct init_state
     json_writer_init(&w, &c->out);
     json_begin_object(&w);
     json_member_string(&w, "ev", ev);
-    state_members(s, &w);
+    init_state_members(s, &w);
     json_end_object(&w);
     buf_addc(&c->out, '\n');
 }

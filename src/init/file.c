@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum status file_read(int dirfd, const char *name, struct buf *out, struct error *err)
+enum status init_file_read(int dirfd, const char *name, struct buf *out, struct error *err)
 {
     int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
     char part[4096];
@@ -42,7 +42,7 @@ static bool write_all(int fd, struct str text)
     return true;
 }
 
-enum status file_replace(int dirfd, const char *name, struct str text, struct error *err)
+enum status init_file_replace(int dirfd, const char *name, struct str text, struct error *err)
 {
     char second[64];
     bool written;
@@ -64,7 +64,7 @@ enum status file_replace(int dirfd, const char *name, struct str text, struct er
     return STATUS_OK;
 }
 
-bool file_poke(const char *path, const char *text)
+bool init_file_poke(const char *path, const char *text)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     ssize_t n;

@@ -6,10 +6,13 @@
 #include "base/status.h"
 
 /* Appends the file's text, as far as the buffer takes it (TOO_LARGE). */
-enum status file_read(int dirfd, const char *name, struct buf *out, struct error *err) NODISCARD;
+enum status init_file_read(int dirfd, const char *name, struct buf *out,
+                           struct error *err) NODISCARD;
 /* Mode 0600, through a second name, so that nobody sees half of it. */
-enum status file_replace(int dirfd, const char *name, struct str text, struct error *err) NODISCARD;
+enum status init_file_replace(int dirfd, const char *name, struct str text,
+                              struct error *err) NODISCARD;
 /* One write to an existing file, as /proc and control groups want it. False: errno tells. */
-bool file_poke(const char *path, const char *text);
-/* A folder with everything in it; symbolic links are removed, never followed. True when it is gone. */
+bool init_file_poke(const char *path, const char *text);
+/* A folder with everything in it; symbolic links are removed, never followed. True when it is gone.
+ */
 bool folder_remove(int dirfd, const char *name);

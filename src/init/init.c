@@ -38,10 +38,10 @@ static int probe(void)
 static enum status read_spec(int dirfd, struct arena *a, struct init_spec *out, struct error *err)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(SPEC_MAX);
-    enum status st = file_read(dirfd, INIT_SPEC, &b, err);
+    enum status st = init_file_read(dirfd, INIT_SPEC, &b, err);
 
     if (st == STATUS_OK)
-        st = spec_parse(a, str_of(arena_copy(a, buf_str(&b))), out, err);
+        st = init_spec_parse(a, str_of(arena_copy(a, buf_str(&b))), out, err);
     unlinkat(dirfd, INIT_SPEC, 0);
     return st;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The supervisor of one instance: a small process of ours between the server and the model server.
  *
- * It outlives the server, so that a server that restarts finds its instances, what they printed and how they ended;
- * and it ends everything that is its own when no server has been connected for the orphan timeout. It knows the
- * instance folder only:
+ * It outlives the server, so that a server that restarts finds its instances, what they printed and
+ * how they ended; and it ends everything that is its own when no server has been connected for the
+ * orphan timeout. It knows the instance folder only:
  *
  *   spec.json   what to start (spec.h); may hold tokens, removed once read
  *   ctl         unix socket of the server, one connection at a time, the newest wins
@@ -12,21 +12,24 @@
  *   home tmp coglet   the instance's own folders
  *
  * Over `ctl` both sides send one JSON object a line.
- *   server:      {"op":"attach","from":OFFSET}  begins the events: state, lines from that ring offset on, the end
- *                {"op":"stop","grace_ms":N}     SIGTERM to the model server, SIGKILL for everything after N ms
+ *   server:      {"op":"attach","from":OFFSET}  begins the events: state, lines from that ring
+ * offset on, the end
+ *                {"op":"stop","grace_ms":N}     SIGTERM to the model server, SIGKILL for everything
+ * after N ms
  *                {"op":"kill"}                  SIGKILL for everything
  *                {"op":"forget"}                the end is known: the supervisor may go
  *   supervisor:  {"ev":"state", members of state.json}   after attach, and when they change
- *                {"ev":"line","off":N,"next":M,"text":"…"}   its offset in the ring, and that of the line behind it
+ *                {"ev":"line","off":N,"next":M,"text":"…"}   its offset in the ring, and that of
+ * the line behind it
  *                {"ev":"exit", members of state.json}     once, after the last line */
 #pragma once
 
-#define INIT_SPEC "spec.json"
+#define INIT_SPEC   "spec.json"
 #define INIT_SOCKET "ctl"
 
 /* What `berth init --probe` answers as its exit code: bits of what this machine lets us have. */
 enum { INIT_HAS_MOUNTS = 1, INIT_HAS_MEMORY_LIMIT = 2, INIT_HAS_CPU_LIMIT = 4, INIT_PROBED = 8 };
 
-/* `berth init FOLDER` with main's arguments. Returns 0 once the supervisor runs by itself (in the background), or 1
- * after a sentence on standard error. */
+/* `berth init FOLDER` with main's arguments. Returns 0 once the supervisor runs by itself (in the
+ * background), or 1 after a sentence on standard error. */
 int init_main(int argc, char **argv);

@@ -45,7 +45,7 @@ NORETURN static void become(const struct init_spec *s, const struct cgroup *g, i
     cgroup_enter(g);
     set_limits();
     /* When the machine runs out of memory, an instance goes before the server does. */
-    file_poke("/proc/self/oom_score_adj", "500");
+    init_file_poke("/proc/self/oom_score_adj", "500");
     if (dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
         failed = errno;
     /* What the supervisor has open is not the model's. */
@@ -67,8 +67,8 @@ NORETURN static void become(const struct init_spec *s, const struct cgroup *g, i
     _exit(write(report, &failed, sizeof(failed)) > 0 ? 127 : 126);
 }
 
-enum status model_start(const struct init_spec *s, const struct cgroup *g, pid_t *out_pid,
-                        int *out_log, struct error *err)
+enum status model_server_start(const struct init_spec *s, const struct cgroup *g, pid_t *out_pid,
+                               int *out_log, struct error *err)
 {
     int log[2], report[2], failed = 0;
     ssize_t n;
@@ -107,7 +107,7 @@ enum status model_start(const struct init_spec *s, const struct cgroup *g, pid_t
     return STATUS_OK;
 }
 
-int model_port(struct str line)
+int model_server_port(struct str line)
 {
     static const char *const before[] = { "Starting coglet server on 127.0.0.1:",
                                           "listening 127.0.0.1:" };

@@ -9,10 +9,10 @@
 
 #include <sys/types.h>
 
-/* Starts it in its own process group. *out_log is what it prints on both outputs (does not block). On failure it
- * never ran: BROKEN when the program itself cannot be started. */
-enum status model_start(const struct init_spec *s, const struct cgroup *g, pid_t *out_pid, int *out_log,
-                        struct error *err) NODISCARD;
+/* Starts it in its own process group. *out_log is what it prints on both outputs (does not block).
+ * On failure it never ran: BROKEN when the program itself cannot be started. */
+enum status model_server_start(const struct init_spec *s, const struct cgroup *g, pid_t *out_pid,
+                               int *out_log, struct error *err) NODISCARD;
 /* The port in "Starting coglet server on 127.0.0.1:41234" (within coglet's JSON line) or "listening
  * 127.0.0.1:41234"; 0 when the line does not say. */
-int model_port(struct str line);
+int model_server_port(struct str line);

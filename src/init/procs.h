@@ -9,14 +9,14 @@
 /* When the process started, in ticks since boot; 0 when there is no such process. */
 int64_t procs_start(pid_t pid);
 
-/* SIGKILL for all descendants of this process. Since it is the subreaper of its descendants, one whose parent died
- * is found too. Zombies are left alone. Returns how many were signalled. */
+/* SIGKILL for all descendants of this process. Since it is the subreaper of its descendants, one
+ * whose parent died is found too. Zombies are left alone. Returns how many were signalled. */
 size_t procs_kill_descendants(void);
 
-/* Bytes of memory that the descendants hold together. Pages that several of them share are counted once, if the
- * kernel tells, as soon as the plain sum is over `enough`. */
+/* Bytes of memory that the descendants hold together. Pages that several of them share are counted
+ * once, if the kernel tells, as soon as the plain sum is over `enough`. */
 int64_t procs_memory(int64_t enough);
 
-/* SIGKILL for every process of ours whose environment holds this "NAME=value". For what a supervisor that died
- * before its time left behind. Returns how many were signalled. */
+/* SIGKILL for every process of ours whose environment holds this "NAME=value". For what a
+ * supervisor that died before its time left behind. Returns how many were signalled. */
 size_t procs_kill_marked(struct str name_and_value);

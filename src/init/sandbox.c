@@ -29,12 +29,12 @@ static bool enter_namespace(void)
         return true;
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
         return false;
-    file_poke("/proc/self/setgroups", "deny");
+    init_file_poke("/proc/self/setgroups", "deny");
     snprintf(map, sizeof(map), "%u %u 1", (unsigned)uid, (unsigned)uid);
-    if (!file_poke("/proc/self/uid_map", map))
+    if (!init_file_poke("/proc/self/uid_map", map))
         return false;
     snprintf(map, sizeof(map), "%u %u 1", (unsigned)gid, (unsigned)gid);
-    return file_poke("/proc/self/gid_map", map);
+    return init_file_poke("/proc/self/gid_map", map);
 }
 
 /* Mounts of ours stay ours; what the machine unmounts goes here too. */

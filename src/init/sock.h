@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A unix socket in a folder whose path may be longer than a socket's address can be: it is reached through
- * /proc/self/fd. Sockets do not block and are closed on exec. */
+/* A unix socket in a folder whose path may be longer than a socket's address can be: it is reached
+ * through /proc/self/fd. Sockets do not block and are closed on exec. */
 #pragma once
 
 #include "base/status.h"

@@ -10,7 +10,7 @@ static void write_list(struct json_writer *w, const char *key, const char *const
     json_end_array(w);
 }
 
-void spec_write(const struct init_spec *s, struct buf *out)
+void init_spec_write(const struct init_spec *s, struct buf *out)
 {
     struct json_writer w;
 
@@ -97,7 +97,8 @@ static enum status read_all(struct arena *a, const struct json *o, struct init_s
     return STATUS_OK;
 }
 
-enum status spec_parse(struct arena *a, struct str text, struct init_spec *out, struct error *err)
+enum status init_spec_parse(struct arena *a, struct str text, struct init_spec *out,
+                            struct error *err)
 {
     struct init_spec s = { .id = NULL };
     struct json *root;

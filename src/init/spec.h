@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spec.json: what the supervisor shall start. Written by the driver, read once by the supervisor. */
+/* spec.json: what the supervisor shall start. Written by the driver, read once by the supervisor.
+ */
 #pragma once
 
 #include "base/json.h"
@@ -9,11 +10,12 @@ enum { SPEC_VERSION = 1 };
 struct init_spec {
     const char *id;
     const char *cwd;
-    const char *const *argv;      /* argv[0] is the path of the program */
-    const char *const *env;       /* the whole environment */
-    const char *const *read_only; /* folders that the instance must not change, where mounts are possible */
-    int64_t memory;               /* bytes of all processes together; 0: no limit */
-    int64_t cpus_milli;           /* 0: no limit */
+    const char *const *argv; /* argv[0] is the path of the program */
+    const char *const *env;  /* the whole environment */
+    const char *const
+        *read_only;     /* folders that the instance must not change, where mounts are possible */
+    int64_t memory;     /* bytes of all processes together; 0: no limit */
+    int64_t cpus_milli; /* 0: no limit */
     int64_t orphan_timeout_ms;
     int64_t stop_grace_ms; /* for a stop that no server asked for */
     int64_t max_log;       /* bytes */
@@ -21,5 +23,6 @@ struct init_spec {
     bool use_mounts;       /* where possible */
 };
 
-void spec_write(const struct init_spec *s, struct buf *out);
-enum status spec_parse(struct arena *a, struct str text, struct init_spec *out, struct error *err) NODISCARD;
+void init_spec_write(const struct init_spec *s, struct buf *out);
+enum status init_spec_parse(struct arena *a, struct str text, struct init_spec *out,
+                            struct error *err) NODISCARD;

@@ -5,7 +5,7 @@
 
 enum { STATE_MAX = 16 * 1024 };
 
-void state_members(const struct init_state *s, struct json_writer *w)
+void init_state_members(const struct init_state *s, struct json_writer *w)
 {
     json_member_int(w, "v", STATE_VERSION);
     json_member_int(w, "pid", s->pid);
@@ -48,7 +48,7 @@ static bool small_int(const struct json *v, int *out)
     return true;
 }
 
-enum status state_from_json(const struct json *o, struct init_state *out, struct error *err)
+enum status init_state_from_json(const struct json *o, struct init_state *out, struct error *err)
 {
     struct init_state s = { .pid = 0 };
     int64_t version;
@@ -76,27 +76,27 @@ enum status state_from_json(const struct json *o, struct init_state *out, struct
     return STATUS_OK;
 }
 
-enum status state_save(int dirfd, const struct init_state *s, struct error *err)
+enum status init_state_save(int dirfd, const struct init_state *s, struct error *err)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(STATE_MAX);
     struct json_writer w;
 
     json_writer_init(&w, &b);
     json_begin_object(&w);
-    state_members(s, &w);
+    init_state_members(s, &w);
     json_end_object(&w);
     buf_addc(&b, '\n');
-    return file_replace(dirfd, STATE_FILE, buf_str(&b), err);
+    return init_file_replace(dirfd, STATE_FILE, buf_str(&b), err);
 }
 
-enum status state_load(int dirfd, struct init_state *out, struct error *err)
+enum status init_state_load(int dirfd, struct init_state *out, struct error *err)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(STATE_MAX);
     struct arena a CLEANUP(arena_deinit) = { .head = NULL };
     struct json *root;
-    enum status st = file_read(dirfd, STATE_FILE, &b, err);
+    enum status st = init_file_read(dirfd, STATE_FILE, &b, err);
 
     if (st == STATUS_OK)
         st = json_parse(&a, buf_str(&b), NULL, &root, err);
-    return st ? st : state_from_json(root, out, err);
+    return st ? st : init_state_from_json(root, out, err);
 }

@@ -72,7 +72,7 @@ static int64_t after(int64_t ms)
 static void save(struct supervisor *s)
 {
     /* A full disk costs the record, not the instance. */
-    enum status st = state_save(s->dirfd, &s->state, NULL);
+    enum status st = init_state_save(s->dirfd, &s->state, NULL);
 
     (void)st;
     s->control.state_due = true;
@@ -85,7 +85,7 @@ static void on_line(struct supervisor *s, struct str line)
     ring_add(&s->ring, line);
     if (s->state.port)
         return;
-    port = model_port(line);
+    port = model_server_port(line);
     if (port) {
         s->state.port = port;
         save(s);
@@ -350,7 +350,7 @@ static void start_model(struct supervisor *s)
     enum status st = prepare(s, &err);
 
     if (st == STATUS_OK)
-        st = model_start(s->spec, &s->cgroup, &s->model, &s->log, &err);
+        st = model_server_start(s->spec, &s->cgroup, &s->model, &s->log, &err);
     if (st == STATUS_OK) {
         s->state.model_pid = s->model;
         s->state.model_start = procs_start(s->model);

@@ -184,6 +184,7 @@ static void on_exit_status(uv_process_t *process, int64_t code, int signal)
         close_all(im);
         return;
     }
+    timer_stop(&im->timer); /* the timeout, if there is one */
     timer_init(im->loop, &im->timer, on_linger_over);
     timer_start(&im->timer, LINGER_MS);
     finish_when_done(im);

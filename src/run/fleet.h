@@ -271,6 +271,8 @@ void instance_kill(struct instance *in, const char *why, int64_t grace_ms);
 void instance_run_ended(struct instance *in); /* a slot is free */
 void release_mark(struct release *r, struct pool *p, const char *failure);
 void prediction_begin(struct prediction *p, struct instance *in);
+/* Copies what the run has produced so far: the protocol frees it when the run or its peer ends. */
+void prediction_keep_progress(struct prediction *p);
 void prediction_lost(struct prediction *p, const struct exit_info *how, const char *setup_text);
 void prediction_end(struct prediction *p, enum prediction_status s, const char *error);
 void prediction_final(struct prediction *p, const struct run_result *res); /* the server's last word on it */

@@ -457,6 +457,8 @@ static void on_ended(struct launch *l, const struct exit_info *how, const struct
     in->has_launch = false;
     log_info("instance ended", LOG_S("instance", in->id), LOG_S("pool", in->lane->pool->name),
              LOG_S("how", err ? err->text : how->text), LOG_S("why", reason ? reason : ""));
+    list_each (&in->runs, x, struct prediction, run_node)
+        prediction_keep_progress(x);
     if (in->peer_is_open)
         peer_close(&in->peer);
     in->peer_is_open = false;

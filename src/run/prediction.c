@@ -263,8 +263,7 @@ static void detach(struct prediction *p)
         instance_run_ended(in);
 }
 
-/* Keeps what a run had produced, to show it until the next attempt says more. */
-static void keep_progress(struct prediction *p)
+void prediction_keep_progress(struct prediction *p)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
     struct prediction_row row;
@@ -278,13 +277,6 @@ static void keep_progress(struct prediction *p)
     }
     buf_deinit(&p->output);
     p->output = output;
-}
-
-static void run_release_buffers(struct prediction *p)
-{
-    buf_deinit(&p->run.logs);
-    buf_deinit(&p->run.pieces);
-    p->run.n_pieces = 0;
 }
 
 static bool is_short(const struct prediction *p)
@@ -523,14 +515,16 @@ static void on_run_ended(struct run *r, const struct run_result *res)
     struct instance *in = p->instance;
     const char *error = res->error;
 
-    keep_progress(p);
+    prediction_keep_progress(p);
     p->has_run = false;
+    /* Their memory is the protocol's until we return. */
+    p->run.logs = p->run.pieces = (struct buf){ 0 };
+    p->run.n_pieces = 0;
     switch (res->verdict) {
     case RUN_DONE:
         prediction_final(p, res);
         break;
     case RUN_NEVER_RAN:
-        run_release_buffers(p);
         prediction_requeue(p, true);
         break;
     case RUN_CRASHED:
@@ -543,7 +537,6 @@ static void on_run_ended(struct run *r, const struct run_result *res)
     case RUN_LOST:
         /* The driver knows whether the process ended by itself, and says so within moments. If it does not, the
          * timer ends the instance. */
-        run_release_buffers(p);
         timer_start(&p->timer, 3000);
         return;
     }
@@ -643,7 +636,6 @@ static void end_with(struct prediction *p, const struct run_result *res)
         e->op.predict_time = p->row.started_at ? (double)(now - p->row.started_at) / 1000 : 0;
     timer_stop(&p->timer);
     timer_stop(&p->flush);
-    run_release_buffers(p);
     detach(p);
     store_start(p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
 }
@@ -692,11 +684,7 @@ void prediction_lost(struct prediction *p, const struct exit_info *how, const ch
     char text[512];
 
     (void)setup_text;
-    if (p->has_run) {
-        keep_progress(p);
-        p->has_run = false;
-    }
-    run_release_buffers(p);
+    p->has_run = false;
     if (p->is_ending)
         return;
     if (p->row.cancel_requested || p->timed_out) {

@@ -121,8 +121,8 @@ static const char *const *make_argv(const struct process_driver *p, struct arena
     return v.items;
 }
 
-struct init_spec command_make(const struct process_driver *p, struct arena *a, const char *folder,
-                              const struct launch_spec *s)
+struct init_spec process_command(const struct process_driver *p, struct arena *a,
+                                 const char *folder, const struct launch_spec *s)
 {
     struct list_of_text ro = { .arena = a, .items = arena_array(a, const char *, 4), .max = 4 };
 

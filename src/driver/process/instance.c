@@ -5,7 +5,7 @@
  *   STARTING  -> CONNECTED [on_started] | LEAVING [the supervisor refused]
  *   FINDING   -> CONNECTED [on_later]   | LEAVING [nobody answers: end on disk, or lost]
  *   CONNECTED -> LEAVING   [exit event, or the connection broke]
- *   any       -> GONE      [instance_drop: released, or the folder is removed]
+ *   any       -> GONE      [process_instance_drop: released, or the folder is removed]
  *
  * Every event may make the owner release the launch: i->launch is NULL then, and `i` lives until
  * the loop's next turn at least, because it is freed by a close callback. */
@@ -25,11 +25,11 @@
 
 enum { EVENT_MAX = 1024 * 1024, COMPLAINT_MAX = 400, RETRY_MS = 100, MAX_TRIES = 50 };
 
-static void connect_supervisor(struct instance *i);
+static void connect_supervisor(struct process_instance *i);
 
 static void on_closed(uv_handle_t *h)
 {
-    struct instance *i = h->data;
+    struct process_instance *i = h->data;
 
     list_remove(&i->node);
     buf_deinit(&i->in);
@@ -40,13 +40,13 @@ static void on_closed(uv_handle_t *h)
     free(i);
 }
 
-void instance_drop(struct instance *i)
+void process_instance_drop(struct process_instance *i)
 {
-    if (i->phase == INSTANCE_GONE)
+    if (i->phase == PROCESS_GONE)
         return;
-    if (i->phase == INSTANCE_STARTING)
+    if (i->phase == PROCESS_STARTING)
         child_forget(&i->child);
-    i->phase = INSTANCE_GONE;
+    i->phase = PROCESS_GONE;
     i->launch = NULL;
     deferred_cancel(&i->later);
     timer_stop(&i->retry);
@@ -54,14 +54,14 @@ void instance_drop(struct instance *i)
 }
 
 /* The owner is told on the way out, so that a launch never calls back before it returns. */
-static void fail(struct instance *i, const struct error *err)
+static void fail(struct process_instance *i, const struct error *err)
 {
     i->is_failed = true;
     i->error = *err;
-    instance_leave(i, false);
+    process_instance_leave(i, false);
 }
 
-static void tell_line(struct instance *i, uint64_t off, uint64_t next, struct str text)
+static void tell_line(struct process_instance *i, uint64_t off, uint64_t next, struct str text)
 {
     char lost[96];
 
@@ -76,7 +76,7 @@ static void tell_line(struct instance *i, uint64_t off, uint64_t next, struct st
 }
 
 /* Lines that came after the connection, or before there was any. */
-static void tell_rest_of_log(struct instance *i)
+static void tell_rest_of_log(struct process_instance *i)
 {
     struct buf line CLEANUP(buf_deinit) = BUF_INIT(RING_MAX_LINE);
     struct ring r = RING_CLOSED;
@@ -89,7 +89,7 @@ static void tell_rest_of_log(struct instance *i)
     ring_close(&r);
 }
 
-static void take_end(struct instance *i)
+static void take_end(struct process_instance *i)
 {
     struct launch *l = i->launch;
 
@@ -100,25 +100,25 @@ static void take_end(struct instance *i)
                                    .where = "supervisor" };
         snprintf(i->error.text, sizeof(i->error.text), "%s", i->state.error);
     }
-    instance_leave(i, false);
+    process_instance_leave(i, false);
     if (l)
-        instance_tell_end(i);
+        process_instance_tell_end(i);
 }
 
 /* The supervisor is gone: either it recorded the end, or nobody saw it. */
-static void take_end_from_disk(struct instance *i)
+static void take_end_from_disk(struct process_instance *i)
 {
     struct init_state s = { .pid = 0 };
 
-    if (i->dirfd >= 0 && state_load(i->dirfd, &s, NULL) == STATUS_OK)
+    if (i->dirfd >= 0 && init_state_load(i->dirfd, &s, NULL) == STATUS_OK)
         i->state = s;
     if (!i->state.is_ended) {
         /* Told when nothing of it runs any more. */
-        instance_leave(i, true);
+        process_instance_leave(i, true);
         return;
     }
     tell_rest_of_log(i);
-    if (i->phase != INSTANCE_GONE)
+    if (i->phase != PROCESS_GONE)
         take_end(i);
 }
 
@@ -133,7 +133,7 @@ static void on_written(uv_write_t *w, int status)
     free(container_of(w, struct message, request));
 }
 
-static void send_message(struct instance *i, const char *text)
+static void send_message(struct process_instance *i, const char *text)
 {
     struct message *m = xnew(struct message);
     uv_buf_t b;
@@ -144,7 +144,7 @@ static void send_message(struct instance *i, const char *text)
         free(m);
 }
 
-static void send_stop(struct instance *i)
+static void send_stop(struct process_instance *i)
 {
     char text[80];
 
@@ -153,7 +153,7 @@ static void send_stop(struct instance *i)
     send_message(i, text);
 }
 
-static void tell_handle(struct instance *i)
+static void tell_handle(struct process_instance *i)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
     struct json_writer w;
@@ -169,7 +169,7 @@ static void tell_handle(struct instance *i)
     i->launch->events->handle(i->launch, buf_str(&b));
 }
 
-static void take_state(struct instance *i)
+static void take_state(struct process_instance *i)
 {
     char url[64];
 
@@ -182,7 +182,7 @@ static void take_state(struct instance *i)
     }
 }
 
-static void take_event(struct instance *i, struct str text)
+static void take_event(struct process_instance *i, struct str text)
 {
     struct arena a CLEANUP(arena_deinit) = { .head = NULL };
     struct error err = { .status = STATUS_OK };
@@ -198,14 +198,14 @@ static void take_event(struct instance *i, struct str text)
         return;
     }
     if (str_is(ev, "state") || str_is(ev, "exit"))
-        st = state_from_json(o, &i->state, &err);
+        st = init_state_from_json(o, &i->state, &err);
     if (st) {
         log_warning("a supervisor said what cannot be read", LOG_S("instance", i->id),
                     LOG_ERR(&err));
         return;
     }
     take_state(i);
-    if (str_is(ev, "exit") && i->phase == INSTANCE_CONNECTED) {
+    if (str_is(ev, "exit") && i->phase == PROCESS_CONNECTED) {
         send_message(i, "{\"op\":\"forget\"}");
         take_end(i);
     }
@@ -213,7 +213,7 @@ static void take_event(struct instance *i, struct str text)
 
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out)
 {
-    struct instance *i = h->data;
+    struct process_instance *i = h->data;
 
     (void)suggested;
     *out = uv_buf_init(i->chunk, sizeof(i->chunk));
@@ -221,17 +221,17 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out)
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
-    struct instance *i = s->data;
+    struct process_instance *i = s->data;
     const char *nl;
     size_t done = 0;
 
     if (n < 0 || !buf_add(&i->in, b->base, (size_t)n)) {
         uv_read_stop(s);
-        if (i->phase == INSTANCE_CONNECTED)
+        if (i->phase == PROCESS_CONNECTED)
             take_end_from_disk(i);
         return;
     }
-    while (i->phase == INSTANCE_CONNECTED && done < i->in.n &&
+    while (i->phase == PROCESS_CONNECTED && done < i->in.n &&
            (nl = memchr(i->in.p + done, '\n', i->in.n - done))) {
         struct str line = str_make(i->in.p + done, (size_t)(nl - i->in.p) - done);
 
@@ -241,7 +241,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
     buf_shift(&i->in, done);
 }
 
-static void attach(struct instance *i, int fd)
+static void attach(struct process_instance *i, int fd)
 {
     int failed = uv_pipe_open(&i->pipe, fd);
 
@@ -251,7 +251,7 @@ static void attach(struct instance *i, int fd)
         take_end_from_disk(i);
         return;
     }
-    i->phase = INSTANCE_CONNECTED;
+    i->phase = PROCESS_CONNECTED;
     send_message(i, "{\"op\":\"attach\",\"from\":0}");
     if (i->is_swept)
         send_message(i, "{\"op\":\"kill\"}");
@@ -261,11 +261,11 @@ static void attach(struct instance *i, int fd)
 
 static void on_retry(struct timer *t)
 {
-    connect_supervisor(container_of(t, struct instance, retry));
+    connect_supervisor(container_of(t, struct process_instance, retry));
 }
 
 /* A machine short of descriptors says nothing about the supervisor, so that is tried again. */
-static void connect_supervisor(struct instance *i)
+static void connect_supervisor(struct process_instance *i)
 {
     int fd;
     enum status st = STATUS_NOT_FOUND;
@@ -282,7 +282,7 @@ static void connect_supervisor(struct instance *i)
 
 static void on_later(struct deferred *d)
 {
-    struct instance *i = container_of(d, struct instance, later);
+    struct process_instance *i = container_of(d, struct process_instance, later);
 
     if (i->is_failed)
         fail(i, &i->error);
@@ -292,7 +292,7 @@ static void on_later(struct deferred *d)
 
 static void on_complaint(struct child *c, struct str line, bool is_stderr)
 {
-    struct instance *i = container_of(c, struct instance, child);
+    struct process_instance *i = container_of(c, struct process_instance, child);
 
     (void)is_stderr;
     if (i->complaint.n > 0)
@@ -302,10 +302,10 @@ static void on_complaint(struct child *c, struct str line, bool is_stderr)
 
 static void on_started(struct child *c, int code, int signal, bool timed_out)
 {
-    struct instance *i = container_of(c, struct instance, child);
+    struct process_instance *i = container_of(c, struct process_instance, child);
     struct error err;
 
-    i->phase = INSTANCE_FINDING;
+    i->phase = PROCESS_FINDING;
     if (code == 0) {
         connect_supervisor(i);
         return;
@@ -317,13 +317,14 @@ static void on_started(struct child *c, int code, int signal, bool timed_out)
 
 static const struct child_events child_events = { .line = on_complaint, .exited = on_started };
 
-struct instance *instance_new(struct process_driver *p, struct launch *l, const char *id)
+struct process_instance *process_instance_new(struct process_driver *p, struct launch *l,
+                                              const char *id)
 {
-    struct instance *i = xnew(struct instance);
+    struct process_instance *i = xnew(struct process_instance);
 
     i->driver = p;
     i->launch = l;
-    i->phase = INSTANCE_FINDING;
+    i->phase = PROCESS_FINDING;
     memcpy(i->id, id, strlen(id) + 1);
     i->folder = xasprintf("%s/%s", p->instances_path, id);
     i->dirfd = -1;
@@ -339,11 +340,12 @@ struct instance *instance_new(struct process_driver *p, struct launch *l, const 
     return i;
 }
 
-static enum status write_spec(struct instance *i, const struct launch_spec *spec, struct error *err)
+static enum status write_spec(struct process_instance *i, const struct launch_spec *spec,
+                              struct error *err)
 {
     struct buf text CLEANUP(buf_deinit) = BUF_INIT(EVENT_MAX);
     struct arena a CLEANUP(arena_deinit) = { .head = NULL };
-    struct init_spec s = command_make(i->driver, &a, i->folder, spec);
+    struct init_spec s = process_command(i->driver, &a, i->folder, spec);
 
     if (mkdirat(i->driver->instances_fd, i->id, 0700) != 0)
         return FAIL(err, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_UNREACHABLE,
@@ -352,47 +354,46 @@ static enum status write_spec(struct instance *i, const struct launch_spec *spec
     if (i->dirfd < 0)
         return FAIL(err, STATUS_UNREACHABLE, "cannot open the instance folder: %s",
                     strerror(errno));
-    spec_write(&s, &text);
+    init_spec_write(&s, &text);
     if (text.failed)
         return FAIL(err, STATUS_TOO_LARGE, "the model's environment is too large");
-    return file_replace(i->dirfd, INIT_SPEC, buf_str(&text), err);
+    return init_file_replace(i->dirfd, INIT_SPEC, buf_str(&text), err);
 }
 
-void instance_launch(struct instance *i, const struct launch_spec *spec)
+void process_instance_launch(struct process_instance *i, const struct launch_spec *spec)
 {
     const char *const args[] = { i->driver->self, "init", i->folder, NULL };
-    struct child_spec child = { .file = i->driver->self,
-                                .args = args,
-                                .detached = true,
-                                .merge_output = true };
+    struct child_spec child = {
+        .file = i->driver->self, .args = args, .detached = true, .merge_output = true
+    };
     enum status st = write_spec(i, spec, &i->error);
 
     if (st == STATUS_OK) {
-        i->phase = INSTANCE_STARTING;
+        i->phase = PROCESS_STARTING;
         st = child_start(i->driver->driver.loop, &i->child, &child, &child_events, &i->error);
     }
     if (st == STATUS_OK)
         return;
     /* Whatever it is, it is not the model's fault, which only UNREACHABLE and BUSY say. */
-    i->phase = INSTANCE_FINDING;
+    i->phase = PROCESS_FINDING;
     i->error.status = STATUS_UNREACHABLE;
     i->is_failed = true;
     deferred_call(&i->later);
 }
 
-void instance_find(struct instance *i)
+void process_instance_find(struct process_instance *i)
 {
     i->dirfd =
         openat(i->driver->instances_fd, i->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     deferred_call(&i->later);
 }
 
-void instance_stop(struct instance *i, int64_t grace_ms)
+void process_instance_stop(struct process_instance *i, int64_t grace_ms)
 {
     if (i->stop_wanted)
         grace_ms = MIN(grace_ms, i->stop_grace_ms);
     i->stop_wanted = true;
     i->stop_grace_ms = grace_ms;
-    if (i->phase == INSTANCE_CONNECTED)
+    if (i->phase == PROCESS_CONNECTED)
         send_stop(i);
 }

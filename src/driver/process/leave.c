@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-void instance_tell_end(struct instance *i)
+void process_instance_tell_end(struct process_instance *i)
 {
     struct launch *l = TAKE(i->launch);
     struct exit_info how;
@@ -27,7 +27,7 @@ void instance_tell_end(struct instance *i)
 
 /* Its supervisor was killed before its time, so that nobody watches what it started. HOME in the
  * environment tells those that left the process group and the control group. */
-static void kill_leftovers(const struct instance *i)
+static void kill_leftovers(const struct process_instance *i)
 {
     enum { ROUNDS = 200, PAUSE_US = 10000 };
     const struct init_state *s = &i->state;
@@ -53,7 +53,7 @@ static void kill_leftovers(const struct instance *i)
 /* On another thread. */
 static void run_removal(struct work *w)
 {
-    const struct instance *i = container_of(w, struct instance, removal);
+    const struct process_instance *i = container_of(w, struct process_instance, removal);
 
     if (i->kill_leftovers)
         kill_leftovers(i);
@@ -70,17 +70,17 @@ static void removal_done(struct process_driver *p)
 
 static void on_removed(struct work *w)
 {
-    struct instance *i = container_of(w, struct instance, removal);
+    struct process_instance *i = container_of(w, struct process_instance, removal);
     struct process_driver *p = i->driver;
 
-    instance_tell_end(i);
-    instance_drop(i);
+    process_instance_tell_end(i);
+    process_instance_drop(i);
     removal_done(p);
 }
 
-void instance_leave(struct instance *i, bool kill_leftovers)
+void process_instance_leave(struct process_instance *i, bool kill_leftovers)
 {
-    i->phase = INSTANCE_LEAVING;
+    i->phase = PROCESS_LEAVING;
     i->kill_leftovers = kill_leftovers;
     i->driver->n_removals++;
     work_start(i->driver->driver.loop, &i->removal, run_removal, on_removed);
@@ -106,7 +106,8 @@ static void on_clean_done(struct work *w)
     free(c);
 }
 
-void process_clean(struct process_driver *p, const struct instance *i, const char *prediction_id)
+void process_clean(struct process_driver *p, const struct process_instance *i,
+                   const char *prediction_id)
 {
     struct clean *c = xnew(struct clean);
 

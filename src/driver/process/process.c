@@ -29,7 +29,7 @@ static const struct driver_facts *process_facts(const struct driver *d)
 
 static void process_launch(struct driver *d, struct launch *l, const struct launch_spec *spec)
 {
-    instance_launch(instance_new(process_of(d), l, spec->id), spec);
+    process_instance_launch(process_instance_new(process_of(d), l, spec->id), spec);
 }
 
 /* The folder follows from the id, so that a data folder may be moved while nothing runs; the
@@ -38,25 +38,25 @@ static void process_launch(struct driver *d, struct launch *l, const struct laun
 static void process_recover(struct driver *d, struct launch *l, struct str handle)
 {
     (void)handle;
-    instance_find(instance_new(process_of(d), l, l->id));
+    process_instance_find(process_instance_new(process_of(d), l, l->id));
 }
 
 static void process_stop(struct driver *d, struct launch *l, int64_t grace_ms)
 {
     (void)d;
-    instance_stop(l->impl, grace_ms);
+    process_instance_stop(l->impl, grace_ms);
 }
 
 static void process_release(struct driver *d, struct launch *l)
 {
-    struct instance *i = l->impl;
+    struct process_instance *i = l->impl;
 
     (void)d;
     l->impl = NULL;
     i->launch = NULL;
     /* One that is ending anyway is seen to its end. */
-    if (i->phase != INSTANCE_LEAVING)
-        instance_drop(i);
+    if (i->phase != PROCESS_LEAVING)
+        process_instance_drop(i);
 }
 
 static void process_clean_op(struct driver *d, struct launch *l, const char *prediction_id)
@@ -66,9 +66,9 @@ static void process_clean_op(struct driver *d, struct launch *l, const char *pre
 
 static bool is_known(const struct process_driver *p, const char *id)
 {
-    struct instance *i;
+    struct process_instance *i;
 
-    list_each (&p->instances, i, struct instance, node) {
+    list_each (&p->instances, i, struct process_instance, node) {
         if (strcmp(i->id, id) == 0)
             return true;
     }
@@ -83,14 +83,14 @@ static void process_sweep(struct driver *d)
     const struct dirent *e;
 
     while (dir && (e = readdir(dir))) {
-        struct instance *i;
+        struct process_instance *i;
 
         if (e->d_name[0] == '.' || strlen(e->d_name) >= sizeof(i->id) || is_known(p, e->d_name))
             continue;
         log_info("ending an instance that nobody asked for", LOG_S("instance", e->d_name));
-        i = instance_new(p, NULL, e->d_name);
+        i = process_instance_new(p, NULL, e->d_name);
         i->is_swept = true;
-        instance_find(i);
+        process_instance_find(i);
     }
     if (dir)
         closedir(dir);
@@ -99,12 +99,12 @@ static void process_sweep(struct driver *d)
 static void process_free(struct driver *d)
 {
     struct process_driver *p = process_of(d);
-    struct instance *i;
+    struct process_instance *i;
 
-    list_each (&p->instances, i, struct instance, node) {
+    list_each (&p->instances, i, struct process_instance, node) {
         assert(!i->launch);
-        if (i->phase != INSTANCE_LEAVING)
-            instance_drop(i);
+        if (i->phase != PROCESS_LEAVING)
+            process_instance_drop(i);
     }
     p->is_freeing = true;
     if (p->n_removals > 0)
@@ -213,10 +213,10 @@ void process_driver_test(struct driver *d, const char *const *argv, bool no_cgro
 
 size_t process_driver_count(struct driver *d)
 {
-    struct instance *i;
+    struct process_instance *i;
     size_t n = 0;
 
-    list_each (&process_of(d)->instances, i, struct instance, node)
+    list_each (&process_of(d)->instances, i, struct process_instance, node)
         n += i->driver != NULL;
     return n;
 }

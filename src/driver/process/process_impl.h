@@ -26,20 +26,21 @@ struct process_driver {
     bool test_no_cgroup, test_no_mounts;
 };
 
-/* Where an instance of the driver stands. It is freed from any of them by instance_drop(). */
-enum instance_phase {
-    INSTANCE_STARTING,  /* the supervisor is going into the background */
-    INSTANCE_FINDING,   /* of an earlier server: its supervisor is looked for on the next turn */
-    INSTANCE_CONNECTED, /* events come from the supervisor */
-    INSTANCE_LEAVING,   /* what was left behind, and the folder, are being removed */
-    INSTANCE_GONE       /* handles are closing */
+/* Where an instance of the driver stands. It is freed from any of them by process_instance_drop().
+ */
+enum process_phase {
+    PROCESS_STARTING,  /* the supervisor is going into the background */
+    PROCESS_FINDING,   /* of an earlier server: its supervisor is looked for on the next turn */
+    PROCESS_CONNECTED, /* events come from the supervisor */
+    PROCESS_LEAVING,   /* what was left behind, and the folder, are being removed */
+    PROCESS_GONE       /* handles are closing */
 };
 
-struct instance {
+struct process_instance {
     struct list node;
     struct process_driver *driver;
     struct launch *launch; /* NULL: released, ended, or never asked for (swept) */
-    enum instance_phase phase;
+    enum process_phase phase;
     char id[32];
     char *folder;
     int dirfd; /* -1: no such folder */
@@ -57,7 +58,7 @@ struct instance {
     bool stop_wanted; /* before there was a connection */
     int64_t stop_grace_ms;
     struct error error; /* is_failed */
-    /* INSTANCE_LEAVING */
+    /* PROCESS_LEAVING */
     struct work removal;
     bool kill_leftovers;
 };
@@ -68,22 +69,26 @@ static inline struct process_driver *process_of(struct driver *d)
 }
 
 /* instance.c */
-struct instance *instance_new(struct process_driver *p, struct launch *l, const char *id);
-void instance_launch(struct instance *i, const struct launch_spec *spec);
-void instance_find(struct instance *i);
-void instance_stop(struct instance *i, int64_t grace_ms);
-void instance_drop(struct instance *i); /* frees it on a later turn; it goes on running */
+struct process_instance *process_instance_new(struct process_driver *p, struct launch *l,
+                                              const char *id);
+void process_instance_launch(struct process_instance *i, const struct launch_spec *spec);
+void process_instance_find(struct process_instance *i);
+void process_instance_stop(struct process_instance *i, int64_t grace_ms);
+void process_instance_drop(
+    struct process_instance *i); /* frees it on a later turn; it goes on running */
 
 /* leave.c: the end of an instance, its folder, and what a dead supervisor left running. */
-void instance_leave(struct instance *i, bool kill_leftovers);
-void instance_tell_end(struct instance *i);
-void process_clean(struct process_driver *p, const struct instance *i, const char *prediction_id);
+void process_instance_leave(struct process_instance *i, bool kill_leftovers);
+void process_instance_tell_end(struct process_instance *i);
+void process_clean(struct process_driver *p, const struct process_instance *i,
+                   const char *prediction_id);
 
 /* command.c: the supervisor's spec; strings live in the arena. */
-struct init_spec command_make(const struct process_driver *p, struct arena *a, const char *folder,
-                              const struct launch_spec *spec);
+struct init_spec process_command(const struct process_driver *p, struct arena *a,
+                                 const char *folder, const struct launch_spec *spec);
 
-/* For tests: what runs instead of Cog's server (must outlive the driver), and which isolation to do without. */
+/* For tests: what runs instead of Cog's server (must outlive the driver), and which isolation to do
+ * without. */
 void process_driver_test(struct driver *d, const char *const *argv, bool no_cgroup, bool no_mounts);
 /* For tests: instances that exist in this driver, those that are being removed included. */
 size_t process_driver_count(struct driver *d);

@@ -14,6 +14,7 @@ const struct cog_timing cog_timing_default = {
     .conflict_ms = 2000,
     .stall_ms = 45000,
     .rejoin_ms = 250,
+    .recheck_ms = 30000,
     .lost_result_ms = 10000,
     .webhook_wait_ms = 15000,
     .retry_wait_ms = 120000,

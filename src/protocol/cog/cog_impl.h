@@ -26,6 +26,7 @@ struct cog_timing {
     int64_t conflict_ms;      /* a 409 is tried again for so long */
     int64_t stall_ms;         /* a silent stream is dead: coglet sends a comment every 15 s */
     int64_t rejoin_ms;        /* pause before a broken stream is joined again */
+    int64_t recheck_ms;       /* joins have failed often: the next try */
     int64_t lost_result_ms;   /* the only slot is free for so long while a run waits: no result will
                                  come */
     int64_t webhook_wait_ms;  /* the server forgot the id: how long its webhook may take */
@@ -157,7 +158,7 @@ enum cog_run_at {
 };
 
 enum cog_put { PUT_STREAM, PUT_ASYNC, PUT_JOIN };
-enum cog_late { LATE_FAILED, LATE_LOST, LATE_CRASHED, LATE_CANCELED };
+enum cog_late { LATE_FAILED, LATE_LOST, LATE_CRASHED, LATE_CANCELED, LATE_JOIN };
 
 struct cog_run {
     struct list node;
@@ -187,6 +188,7 @@ struct cog_run {
     bool streamless; /* it answered 406: the webhook way */
     int n_conflicts, n_joins, n_cancels;
     int64_t conflict_since_ms;
+    int64_t joined_ms;      /* when the last join was sent */
     int64_t ready_since_ms; /* -1; since when the server says that its only slot is free */
     enum cog_late late;     /* AT_AWAITING: what to say when the timer fires */
 
@@ -217,6 +219,7 @@ void cog_run_peer_sick(struct cog_run *cr, bool worker_is_gone);
 void cog_run_finish(struct cog_run *cr, struct run_result *res);
 void cog_run_fail(struct cog_run *cr, enum run_verdict v, const char *text);
 void cog_run_await(struct cog_run *cr, int64_t ms, enum cog_late late); /* 0: no deadline */
+bool cog_run_has_deadline(const struct cog_run *cr); /* awaiting, with an end in sight */
 void cog_run_accept(struct cog_run *cr);
 void cog_run_send_cancel(struct cog_run *cr);
 void cog_run_create(struct cog_run *cr);

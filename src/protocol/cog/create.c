@@ -8,7 +8,8 @@
 enum {
     MAX_JOINS = 5,
     MAX_CANCELS = 4,
-    ANSWER_MAX = 1 << 20, /* of a refusal */
+    GOOD_STREAM_MS = 60000, /* one that lasted so long does not count among those that broke */
+    ANSWER_MAX = 1 << 20,   /* of a refusal */
 };
 
 /* How long after the answers 409; the first is the next turn of the loop. */
@@ -93,6 +94,7 @@ void cog_run_join(struct cog_run *cr)
     /* The id is looked up before the input is checked: this can join a run, and never start one. */
     flow_goto(&cr->flow, AT_JOINING);
     cr->n_joins++;
+    cr->joined_ms = cog_now(cr->peer);
     start_put(cr, PUT_JOIN, STR("{\"input\":0}"));
 }
 
@@ -231,12 +233,16 @@ static void on_create_broken(struct cog_run *cr, const struct error *err)
 
 static void pause_and_join(struct cog_run *cr)
 {
+    const struct cog_timing *t = &cr->peer->cog->timing;
+
+    if (cog_now(cr->peer) - cr->joined_ms > GOOD_STREAM_MS)
+        cr->n_joins = 1;
     if (cr->n_joins >= MAX_JOINS || cr->truncated) {
-        cog_run_await(cr, 0, LATE_FAILED);
+        cog_run_await(cr, t->recheck_ms, LATE_JOIN);
         return;
     }
     flow_goto(&cr->flow, AT_PAUSING);
-    timer_start(&cr->timer, cr->peer->cog->timing.rejoin_ms);
+    timer_start(&cr->timer, t->rejoin_ms * cr->n_joins);
 }
 
 static void on_join_answer(struct cog_run *cr)
@@ -355,7 +361,7 @@ static void on_cancel_done(struct http_call *c, const struct error *err)
         /* the end follows on the stream or by the webhook */
     } else if (!err && c->status == 404) {
         /* It has ended; that is on its way. */
-        if (cr->flow.at == AT_AWAITING && !timer_armed(&cr->timer))
+        if (cr->flow.at == AT_AWAITING && !cog_run_has_deadline(cr))
             cog_run_await(cr, t->webhook_wait_ms, LATE_CANCELED);
     } else if (cr->way == RUN_SHORT && cr->flow.at == AT_STREAMING) {
         http_call_cancel(&cr->put); /* what a stream created ends with the stream */

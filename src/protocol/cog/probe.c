@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { MAX_FAILURES = 3, REPROBE_MS = 100, SETUP_LOG_MAX = 1 << 20 };
+enum { MAX_FAILURES = 3, REPROBE_MS = 100, SETUP_LOG_MAX = 1 << 20, HEALTH_MAX = 64 << 20 };
 
 static void start_probe(struct cog_peer *cp);
 
@@ -76,6 +76,21 @@ void cog_peer_full(struct cog_peer *cp)
     }
 }
 
+static void keep_setup_log(struct cog_peer *cp, struct str log)
+{
+    struct buf clean CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    struct cog_logs kept;
+
+    if (cp->dialect == COG_COGLET) {
+        cog_setup_log(log, &clean);
+        log = buf_str(&clean);
+    }
+    cp->has_setup_log = true;
+    cog_logs_init(&kept, &cp->setup_log, SETUP_LOG_MAX);
+    cog_logs_add(&kept, log);
+    cog_logs_settle(&kept);
+}
+
 /* Setup is over. */
 static void set_ready(struct cog_peer *cp, const struct json *root)
 {
@@ -83,13 +98,8 @@ static void set_ready(struct cog_peer *cp, const struct json *root)
 
     if (cp->health != PEER_STARTING)
         return;
-    if (logs.n) {
-        cp->has_setup_log = true;
-        if (cp->dialect == COG_COGLET)
-            cog_setup_log(logs, &cp->setup_log);
-        else
-            buf_add(&cp->setup_log, logs.p, MIN(logs.n, (size_t)SETUP_LOG_MAX));
-    }
+    if (logs.n)
+        keep_setup_log(cp, logs);
     set_health(cp, PEER_READY, STR_NULL);
 }
 
@@ -115,8 +125,7 @@ static void on_setup_failed(struct cog_peer *cp, const struct json *root)
         text = cog_setup_error(logs);
     } else if (logs.n) {
         text = last_line(logs);
-        cp->has_setup_log = true;
-        buf_add(&cp->setup_log, logs.p, MIN(logs.n, (size_t)SETUP_LOG_MAX));
+        keep_setup_log(cp, logs);
     }
     fail(cp, text.n ? text : STR("The model's setup failed without saying why"));
 }
@@ -139,7 +148,9 @@ static void on_unhealthy(struct cog_peer *cp, const struct json *root)
         return;
     }
     /* The model's own check failed, or the worker was too busy to answer it: while something runs
-     * that is no reason to end it. */
+     * that is no reason to end it; and if it ran before we came, setup is over. */
+    if (cp->n_accepted > 0)
+        set_ready(cp, root);
     cp->n_unhealthy++;
     if (cp->n_accepted > 0 || cp->unhealthy_since_ms < 0)
         cp->unhealthy_since_ms = now;
@@ -286,7 +297,7 @@ static void start_probe(struct cog_peer *cp)
                                               .url = cp->probe_url,
                                               .unix_socket = cp->unix_socket,
                                               .timeout_ms = cp->cog->timing.probe_timeout_ms,
-                                              .max_body = 16 << 20 },
+                                              .max_body = HEALTH_MAX },
                     &probe_events);
 }
 
@@ -315,7 +326,7 @@ void cog_probe_init(struct cog_peer *cp)
     cp->health = PEER_STARTING;
     cp->unhealthy_since_ms = cp->full_since_ms = -1;
     cp->probe_url = xasprintf("%s/health-check", cp->url);
-    buf_init(&cp->setup_log, 2 * SETUP_LOG_MAX);
+    buf_init(&cp->setup_log, BUF_UNBOUNDED); /* struct cog_logs bounds it */
     timer_init(l, &cp->probe_timer, on_probe_timer);
     deferred_init(l, &cp->tell, on_tell);
     start_probe(cp);

@@ -2,15 +2,22 @@
 /* The life of one prediction on a Cog server: its states, its ends and what the peer's health means
  * for it. How it is sent is in create.c, how events are read in events.c.
  *
- *   waiting    until the first health answer tells the dialect
- *   creating   PUT /predictions/<id> is open. Short: it asks for events, and the answer is the
- * stream. Long, and all servers that do not stream: it asks for a webhook, and the answer is 202
- *   backoff    409: after a success the answer comes a moment before the slot is free
- *   streaming  events come. A short run ends with its stream; a long one pauses and joins again
- *   joining    PUT of the same id with an input that cannot start anything
- *   awaiting   no stream (any more): webhooks tell the rest. With a deadline once it is known that
- * the server has forgotten the id, or is going over       `ended` was called, or the caller let go;
- * open calls are closing
+ * - waiting: until the first health answer tells the dialect.
+ *
+ * - creating: PUT /predictions/<id> is open. Short: it asks for events, and the answer is the
+ *   stream. Long, and all servers that do not stream: it asks for a webhook, the answer is 202.
+ *
+ * - backoff: 409; after a success the answer comes a moment before the slot is free.
+ *
+ * - streaming: events come. A short run ends with its stream; a long one pauses and joins again.
+ *
+ * - joining: PUT of the same id with an input that cannot start anything.
+ *
+ * - awaiting: no stream (any more), webhooks tell the rest. It has a deadline once it is known that
+ *   the server has forgotten the id or is going. Where streams keep breaking, a join is tried again
+ *   from time to time.
+ *
+ * - over: `ended` was called, or the caller let go; open calls are closing.
  *
  * A stream that coglet cuts off (its reader lagged) is joined again when the run is long. A short
  * one is lost: coglet cancels what was created by a stream when its last reader goes.
@@ -39,7 +46,7 @@ static const struct flow_state states[] = {
     [AT_PAUSING] = { "pausing", FLOW_TO(AT_JOINING) | FLOW_TO(AT_AWAITING) | FLOW_TO(AT_OVER) },
     [AT_JOINING] = { "joining", FLOW_TO(AT_STREAMING) | FLOW_TO(AT_PAUSING) | FLOW_TO(AT_AWAITING) |
                                     FLOW_TO(AT_OVER) },
-    [AT_AWAITING] = { "awaiting", FLOW_TO(AT_AWAITING) | FLOW_TO(AT_OVER) },
+    [AT_AWAITING] = { "awaiting", FLOW_TO(AT_AWAITING) | FLOW_TO(AT_JOINING) | FLOW_TO(AT_OVER) },
     [AT_OVER] = { "over", 0 },
 };
 
@@ -112,12 +119,10 @@ void cog_run_finish(struct cog_run *cr, struct run_result *res)
     cog_logs_settle(&cr->logs);
     res->logs = buf_str(&r->logs);
     let_go(cr);
-    if (res->peer_is_sick)
-        cog_peer_sick(cp,
-                      res->verdict == RUN_CRASHED || res->verdict == RUN_NEVER_RAN
-                          ? "the model's process ended by itself"
-                          : "the model server has lost a slot",
-                      false);
+    if (res->peer_is_sick && res->verdict == RUN_DONE)
+        cog_peer_sick(cp, "the model server has lost a slot", false);
+    else if (res->peer_is_sick)
+        cog_peer_sick(cp, "the model's process ended by itself", true);
     run_finish(r, res);
     cog_run_unref(cr);
     cog_run_unref(cr);
@@ -159,9 +164,17 @@ void cog_run_await(struct cog_run *cr, int64_t ms, enum cog_late late)
         timer_stop(&cr->timer);
 }
 
+bool cog_run_has_deadline(const struct cog_run *cr)
+{
+    return cr->flow.at == AT_AWAITING && timer_armed(&cr->timer) && cr->late != LATE_JOIN;
+}
+
 static void on_late(struct cog_run *cr)
 {
     switch (cr->late) {
+    case LATE_JOIN:
+        cog_run_join(cr);
+        return;
     case LATE_FAILED:
         cog_run_fail(cr, RUN_DONE, LOST_RESULT_TEXT);
         return;
@@ -350,7 +363,7 @@ void cog_run_peer_ready(struct cog_run *cr)
 
     if (!cr->run || !cr->accepted || cr->flow.at == AT_WAITING)
         return;
-    if (cr->flow.at == AT_AWAITING && timer_armed(&cr->timer)) /* it has its deadline */
+    if (cog_run_has_deadline(cr))
         return;
     if (cr->ready_since_ms < 0)
         cr->ready_since_ms = now;

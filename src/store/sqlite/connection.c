@@ -22,11 +22,15 @@ enum status sqlite_text(struct sqlite_db *db, const char *text, struct error *er
 }
 
 /* Tokens' hashes, secrets and inputs are inside: the file, and the log beside it that takes over
- * its mode, are for the server's user only. */
+ * its mode, are for the server's user only. A file that exists is not even opened here: closing any
+ * descriptor of it would drop the POSIX locks that this process's connections hold, and another
+ * program that opened the database and closed it would then delete the log under us. */
 static enum status make_file(const char *path, struct error *err)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
+    if (fd < 0 && errno == EEXIST)
+        return STATUS_OK;
     if (fd < 0)
         return FAIL(err, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN,
                     "cannot open the database %s: %s", path, strerror(errno));

@@ -58,8 +58,8 @@ static void spec_survives_writing(void **state)
     struct init_spec t;
 
     (void)state;
-    spec_write(&s, &b);
-    assert_int_equal(spec_parse(&a, buf_str(&b), &t, NULL), STATUS_OK);
+    init_spec_write(&s, &b);
+    assert_int_equal(init_spec_parse(&a, buf_str(&b), &t, NULL), STATUS_OK);
     assert_string_equal(t.id, "i1");
     assert_string_equal(t.cwd, "/v");
     assert_string_equal(t.argv[2], "echo \"ü\"");
@@ -94,7 +94,7 @@ static void spec_says_what_is_wrong(void **state)
         struct init_spec s;
         struct error err;
 
-        assert_int_not_equal(spec_parse(&a, str_of(rows[i].text), &s, &err), STATUS_OK);
+        assert_int_not_equal(init_spec_parse(&a, str_of(rows[i].text), &s, &err), STATUS_OK);
         assert_string_equal(err.text, rows[i].says);
     }
 }
@@ -118,16 +118,17 @@ static void state_survives_writing(void **state)
     struct stat st;
 
     (void)state;
-    assert_int_equal(state_load(dirfd, &t, NULL), STATUS_NOT_FOUND);
-    assert_int_equal(state_save(dirfd, &s, NULL), STATUS_OK);
-    assert_int_equal(state_load(dirfd, &t, NULL), STATUS_OK);
+    assert_int_equal(init_state_load(dirfd, &t, NULL), STATUS_NOT_FOUND);
+    assert_int_equal(init_state_save(dirfd, &s, NULL), STATUS_OK);
+    assert_int_equal(init_state_load(dirfd, &t, NULL), STATUS_OK);
     assert_memory_equal(&s, &t, sizeof(s));
     assert_int_equal(fstatat(dirfd, STATE_FILE, &st, 0), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
-    assert_int_equal(file_replace(dirfd, STATE_FILE, STR("{\"v\":7}"), NULL), STATUS_OK);
-    assert_int_equal(state_load(dirfd, &t, &err), STATUS_UNSUPPORTED);
-    assert_int_equal(file_replace(dirfd, STATE_FILE, STR("{\"v\":1,\"pid\":1}"), NULL), STATUS_OK);
-    assert_int_equal(state_load(dirfd, &t, &err), STATUS_INVALID);
+    assert_int_equal(init_file_replace(dirfd, STATE_FILE, STR("{\"v\":7}"), NULL), STATUS_OK);
+    assert_int_equal(init_state_load(dirfd, &t, &err), STATUS_UNSUPPORTED);
+    assert_int_equal(init_file_replace(dirfd, STATE_FILE, STR("{\"v\":1,\"pid\":1}"), NULL),
+                     STATUS_OK);
+    assert_int_equal(init_state_load(dirfd, &t, &err), STATUS_INVALID);
 }
 
 static void folders_are_removed_with_all_in_them(void **state)
@@ -137,7 +138,7 @@ static void folders_are_removed_with_all_in_them(void **state)
 
     (void)state;
     assert_int_equal(mkdirat(dirfd, "out", 0700), 0);
-    assert_int_equal(file_replace(dirfd, "out/kept", STR("text"), NULL), STATUS_OK);
+    assert_int_equal(init_file_replace(dirfd, "out/kept", STR("text"), NULL), STATUS_OK);
     assert_int_equal(mkdirat(dirfd, "gone", 0700), 0);
     assert_int_equal(mkdirat(dirfd, "gone/a", 0700), 0);
     assert_int_equal(mkdirat(dirfd, "gone/a/b", 0700), 0);
@@ -148,7 +149,7 @@ static void folders_are_removed_with_all_in_them(void **state)
     assert_int_equal(fchmodat(dirfd, "gone/a/b", 0, 0), 0);
     assert_true(folder_remove(dirfd, "gone"));
     assert_int_equal(faccessat(dirfd, "gone", F_OK, 0), -1);
-    assert_int_equal(file_read(dirfd, "out/kept", &b, NULL), STATUS_OK);
+    assert_int_equal(init_file_read(dirfd, "out/kept", &b, NULL), STATUS_OK);
     assert_string_equal(b.p, "text");
     assert_true(folder_remove(dirfd, "never-there"));
 }
@@ -173,7 +174,7 @@ static void port_is_read_from_the_line(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        assert_int_equal(model_port(str_of(rows[i].line)), rows[i].port);
+        assert_int_equal(model_server_port(str_of(rows[i].line)), rows[i].port);
 }
 
 static void processes_are_told_apart(void **state)

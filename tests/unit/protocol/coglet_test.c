@@ -110,7 +110,7 @@ static void test_real_join(void **state)
 {
     struct run_spec spec = { .id = NULL, .way = RUN_LONG, .output_is_array = true };
     struct wire_place pl;
-    char id[32], input[] = "{\"mode\":\"words\",\"n\":30,\"seconds\":0.02}";
+    char id[32], input[] = "{\"mode\":\"words\",\"n\":60,\"seconds\":0.03}";
     struct watch *w;
 
     (void)state;
@@ -129,8 +129,8 @@ static void test_real_join(void **state)
     WIRE_WAIT(&pl, w->has_ended);
     assert_true(str_starts(buf_str(&w->trail), "log:log 0\n"));
     HAS(w, "done succeeded out=[\"tok0 \",\"tok1 \",");
-    HAS(w, "\"tok29 \"]");
-    HAS(w, "\"tokens\":30");
+    HAS(w, "\"tok59 \"]");
+    HAS(w, "\"tokens\":60");
     /* it has ended and is forgotten: only a webhook could tell, and that was taken before */
     pl.timing.retry_wait_ms = 0;
     wire_deinit(&pl);

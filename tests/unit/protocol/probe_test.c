@@ -218,6 +218,36 @@ static void test_shutdown(void **state)
     cog_place_close(&pl);
 }
 
+static void test_closed_inside_its_event(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, NULL, NULL);
+    pl.at.closes = true;
+    pl.server.health = READY;
+    cog_place_run(&pl, RUN_LONG);
+    cog_place_pass(&pl, 10000);
+    assert_string_equal(pl.at.trail.p, "ready;");
+    assert_false(pl.w.has_ended);
+    assert_null(pl.at.peer.impl);
+    cog_place_close(&pl);
+}
+
+static void test_adopted_with_a_busy_worker(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, NULL, NULL);
+    cog_place_join(&pl);
+    pl.server.health = UNHEALTHY("healthcheck timed out");
+    cog_place_pass(&pl, 1000);
+    assert_string_equal(pl.at.trail.p, "ready;");
+    assert_string_equal(pl.server.requests.p, "join\n");
+    cog_place_close(&pl);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +262,8 @@ int main(void)
         cmocka_unit_test(test_lost_slot_by_health),
         cmocka_unit_test(test_nonsense_is_borne),
         cmocka_unit_test(test_shutdown),
+        cmocka_unit_test(test_closed_inside_its_event),
+        cmocka_unit_test(test_adopted_with_a_busy_worker),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,8 @@ static void on_health(struct peer *p, enum peer_health h, const char *text, stru
     buf_adds(&w->trail, ";");
     if (w->stops_loop)
         loop_stop(w->loop);
+    if (w->closes)
+        peer_close(p);
 }
 
 const struct run_events watch_events = { on_accepted, on_progress, on_ended };

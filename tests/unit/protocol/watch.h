@@ -23,6 +23,7 @@ struct peer_watch {
     struct buf trail;
     enum peer_health health;
     bool with_time, stops_loop;
+    bool closes; /* at the first event */
 };
 
 extern const struct run_events watch_events;

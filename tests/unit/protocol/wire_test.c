@@ -75,7 +75,7 @@ static void test_both_ways_both_dialects(void **state)
 static void test_join_after_release(void **state)
 {
     static const char *const scripts[] = {
-        "{\"predictions\":{\"slow\":{\"outputs\":[1,2,3,4],\"logs\":[\"l\\n\"],\"duration_ms\":400}"
+        "{\"predictions\":{\"slow\":{\"outputs\":[1,2,3,4],\"logs\":[\"l\\n\"],\"duration_ms\":2000}"
         "}}",
         "{\"dialect\":\"legacy\",\"predictions\":{\"slow\":{\"outputs\":[1,2,3,4],\"logs\":["
         "\"l\\n\"],\"duration_ms\":400}}}",
