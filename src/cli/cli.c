@@ -48,7 +48,7 @@ static const struct command commands[] = {
     { .words = "token revoke", .usage = "ID", .run = token_revoke_command, .flags = admin_flags,
       .help = "Revoke a token, at once and for ever. `token list` shows ids." },
     { .words = "push", .usage = "DIR OWNER/NAME", .run = push_command, .flags = push_flags,
-      .help = "Push a folder with a cog.yaml as a new version of a model, and wait until it is built. The last line "
+      .help = "Push a folder with a cog.yaml as a new version of a model. Waits until it is built. The last line "
               "printed is OWNER/NAME:VERSION." },
 };
 
@@ -85,10 +85,10 @@ static void print_help(FILE *f)
           "  serve                              Run the server. `berth serve --help` lists its options.\n",
           f);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-        const char *dot = strchr(commands[i].help, '.');
+        const char *dot = strstr(commands[i].help, ". ");
 
         fprintf(f, "  %-14s %-19s %.*s\n", commands[i].words, commands[i].usage,
-                (int)(dot ? dot - commands[i].help + 1 : 0), commands[i].help);
+                (int)(dot ? (size_t)(dot - commands[i].help) + 1 : strlen(commands[i].help)), commands[i].help);
     }
     fputs("\n`berth COMMAND --help` says more. Accounts and tokens are made on the server's own machine, by whoever may "
           "open its\ndata folder (--data or BERTH_DATA); everything else speaks the public API (--url, --token, or "

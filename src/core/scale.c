@@ -65,10 +65,11 @@ static bool current_is_ready(const struct scale_view *v)
 static int lane_floor(const struct scale_view *v, size_t at, bool taken_over)
 {
     const struct scale_lane *l = &v->lanes[at];
-    bool alone = v->n_lanes == 1;
 
     if (l->is_current)
-        return MAX(alone || taken_over || v->min > 0 ? v->min : 0, l->must_prove ? 1 : 0);
+        return MAX(v->min, l->must_prove ? 1 : 0);
+    if (l->serves)
+        return v->min;
     /* An older lane serves until the new one can. */
     return taken_over ? 0 : MIN(v->min, count_lane(l).live);
 }
@@ -138,9 +139,50 @@ static void drain_idle(const struct scale_view *v, size_t at, int wanted, bool t
     }
 }
 
+/* More than may be (the maximum was lowered, a release took over): the surplus goes, working ones as soon as they have
+ * done what they do. Older lanes give first. */
+static void drain_surplus(const struct scale_view *v, int allowed, struct scale_plan *out)
+{
+    int over = -allowed;
+
+    for (size_t i = 0; i < v->n_lanes; i++)
+        over += count_lane(&v->lanes[i]).live;
+    for (int current = 0; current <= 1; current++) {
+        for (size_t i = 0; i < v->n_lanes; i++) {
+            const struct scale_lane *l = &v->lanes[i];
+            int own = count_lane(l).live - v->max;
+
+            if (l->is_current != (current == 1))
+                continue;
+            for (; over > 0 || own > 0; over--, own--) {
+                const struct scale_instance *in = least_missed(l, out, false);
+
+                if (!in)
+                    break;
+                add(out, SCALE_DRAIN, i, in->id, "above the maximum");
+            }
+        }
+    }
+}
+
+/* Whether an instance may be taken from a lane that has work of its own: not before it had its turn, or two lanes
+ * would take the place from each other for ever and neither get anything done. */
+static bool had_its_turn(const struct scale_view *v, const struct scale_lane *l,
+                         const struct scale_instance *in, struct scale_plan *out)
+{
+    if (l->waiting == 0 && in->in_flight == 0)
+        return true;
+    if (in->state != SCALE_READY)
+        return false;
+    if (v->now < in->ready_since + v->fair_after_ms) {
+        look_again(out, in->ready_since + v->fair_after_ms);
+        return false;
+    }
+    return true;
+}
+
 /* A lane that has work (or must prove itself) but no place takes one from a lane that can spare it. */
-static void make_place(const struct scale_view *v, size_t for_lane, bool taken_over,
-                       struct scale_plan *out)
+static void make_place(const struct scale_view *v, size_t for_lane, struct scale_plan *out)
 {
     const struct scale_lane *l = &v->lanes[for_lane];
     const struct scale_instance *pick = NULL;
@@ -160,12 +202,13 @@ static void make_place(const struct scale_view *v, size_t for_lane, bool taken_o
         in = least_missed(other, out, other->waiting > 0 || !forced);
         if (!in || (in->in_flight == 0 && other->waiting > 0 && !forced))
             in = forced ? least_missed(other, out, false) : NULL;
+        if (in && !l->must_prove && !had_its_turn(v, other, in, out))
+            in = NULL;
         if (in && (!pick || in->in_flight < pick->in_flight)) {
             pick = in;
             from = i;
         }
     }
-    (void)taken_over;
     if (pick)
         add(out, SCALE_DRAIN, from, pick->id, "gives up its place");
     else if (l->waiting > 0 && !waited)
@@ -201,6 +244,7 @@ void scale_decide(const struct scale_view *v, struct scale_plan *out)
         n_busy_lanes += v->lanes[i].n > 0 || lane_wanted(v, i, taken_over) > 0;
     }
     allowed = v->max + (n_busy_lanes > 1 ? v->surge : 0);
+    drain_surplus(v, allowed, out);
     for (size_t i = 0; i < v->n_lanes; i++) {
         const struct scale_lane *l = &v->lanes[i];
         int wanted = lane_wanted(v, i, taken_over);
@@ -208,11 +252,11 @@ void scale_decide(const struct scale_view *v, struct scale_plan *out)
 
         drain_idle(v, i, wanted, taken_over, out);
         if (boots > 0 && l->no_capacity && count_lane(l).live == 0)
-            make_place(v, i, taken_over, out);
+            make_place(v, i, out);
         for (; boots > 0; boots--, total++) {
             if (total >= allowed) {
                 if (count_lane(l).live == 0)
-                    make_place(v, i, taken_over, out);
+                    make_place(v, i, out);
                 break;
             }
             add(out, SCALE_BOOT, i, NULL,
@@ -243,7 +287,7 @@ int rollout_choose(const struct rollout_release *releases, size_t n)
             fallback = (int)i;
     if (releases[0].is_failed)
         return fallback;
-    if (releases[0].lane_ready > 0)
+    if (releases[0].was_ready || releases[0].lane_ready > 0)
         return 0;
     /* Not ready yet: an older release that has instances goes on taking them. */
     for (size_t i = 1; i < n; i++)

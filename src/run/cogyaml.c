@@ -213,7 +213,7 @@ enum status cog_yaml_read(struct arena *a, struct str text, struct cog_yaml *out
 const char *requirement_problem(struct str line)
 {
     line = str_trim(line);
-    if (line.n == 0 || line.p[0] == '#')
+    if (!line.p || line.n == 0 || line.p[0] == '#')
         return NULL;
     if (str_starts(line, "./") && str_ends(line, ".whl") && !memmem(line.p, line.n, "..", 2))
         return NULL; /* a wheel that the folder itself brings */

@@ -22,6 +22,7 @@ void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardwar
         .options = c->options,
         .data = c->data,
         .internal_base = c->internal_base,
+        .key = c->key,
     };
     id_gen_init(&f->ids, loop_rand(l));
     map_init(&f->pools);
@@ -35,6 +36,21 @@ void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardwar
 
 void fleet_deinit(struct fleet *f)
 {
+    struct prediction *x;
+    struct instance *in;
+    struct pool *p;
+
+    f->is_stopping = true;
+    f->stopped = NULL;
+    timer_stop(&f->stop_timer);
+    for (size_t at = 0; map_next(&f->instances, &at, NULL, (void **)&in);)
+        instance_let_go(in);
+    for (size_t at = 0; map_next(&f->predictions, &at, NULL, (void **)&x);)
+        prediction_forget(x);
+    for (size_t at = 0; map_next(&f->instances, &at, NULL, (void **)&in);)
+        instance_free(in);
+    for (size_t at = 0; map_next(&f->pools, &at, NULL, (void **)&p);)
+        pool_free(p);
     map_deinit(&f->pools);
     map_deinit(&f->by_name);
     map_deinit(&f->predictions);
@@ -74,17 +90,53 @@ static enum status load_release(struct fleet *f, const struct deployment_row *ro
     return s;
 }
 
+static enum status list_releases(struct fleet *f, const char *id, bool only_open,
+                                 struct store_release_list *op, struct error *err)
+{
+    enum status s;
+
+    *op = (struct store_release_list){ .deployment_id = id, .only_open = only_open };
+    s = store_run(f->store, &op->op, &STORE_RELEASE_LIST);
+    if (s != STATUS_OK)
+        *err = op->op.error;
+    return s;
+}
+
+/* The release that serves until the current one is ready, or again if that fails; NULL: none. */
+static const struct release_row *find_fallback(const struct store_release_list *all)
+{
+    if (all->n == 0 || all->rows[0].ready_at)
+        return NULL;
+    for (size_t i = 1; i < all->n; i++)
+        if (all->rows[i].ready_at && !all->rows[i].failed_at)
+            return &all->rows[i];
+    return NULL;
+}
+
 /* The releases that still matter, oldest first, so that the current one is applied last. */
 static enum status load_deployment(struct fleet *f, const struct deployment_row *row, struct error *err)
 {
-    struct store_release_list list = { .deployment_id = row->id, .only_open = true };
-    enum status s = store_run(f->store, &list.op, &STORE_RELEASE_LIST);
+    struct store_release_list open = { 0 }, all = { 0 };
+    const struct release_row *fallback = NULL;
+    enum status s = list_releases(f, row->id, true, &open, err);
 
-    if (s != STATUS_OK)
-        *err = list.op.error;
-    for (size_t i = list.n; s == STATUS_OK && i > 0; i--)
-        s = load_release(f, row, &list.rows[i - 1], err);
-    store_op_deinit(&list.op);
+    if (s == STATUS_OK)
+        s = list_releases(f, row->id, false, &all, err);
+    if (s == STATUS_OK)
+        fallback = find_fallback(&all);
+    for (size_t i = open.n; s == STATUS_OK && i > 0; i--) {
+        const struct release_row *r = &open.rows[i - 1];
+
+        if (fallback && r->number >= fallback->number) {
+            if (r->number > fallback->number)
+                s = load_release(f, row, fallback, err);
+            fallback = NULL;
+        }
+        if (s == STATUS_OK)
+            s = load_release(f, row, r, err);
+    }
+    store_op_deinit(&open.op);
+    store_op_deinit(&all.op);
     if (s != STATUS_OK)
         error_context(err, "deployment %s/%s", row->owner, row->name);
     return s;
@@ -146,11 +198,28 @@ static struct lane *lane_of_prediction(struct fleet *f, const struct prediction_
     return find_lane(f, row->model_owner, row->model_name, row->version);
 }
 
+/* A model's pool that nothing waits for is not there yet. */
+static void make_model_pool(struct fleet *f, const struct instance_row *row)
+{
+    struct store_version_find op = { .id = row->version_id };
+    struct lane *l;
+    struct error err;
+
+    if (store_run(f->store, &op.op, &STORE_VERSION_FIND) == STATUS_OK &&
+        strcmp(op.row.model_id, row->pool_id) == 0 &&
+        pool_of_model(f, &op.row, &l, &err) != STATUS_OK)
+        log_warning("a stored version cannot be used", LOG_S("version", row->version_id), LOG_ERR(&err));
+    store_op_deinit(&op.op);
+}
+
 static struct lane *lane_of_instance(struct fleet *f, const struct instance_row *row)
 {
-    struct pool *p = map_get(&f->pools, str_of(row->pool_id));
+    struct pool *p;
     struct lane *l;
 
+    if (row->pool_is_model)
+        make_model_pool(f, row);
+    p = map_get(&f->pools, str_of(row->pool_id));
     if (!p)
         return NULL;
     list_each (&p->lanes, l, struct lane, node)
@@ -201,6 +270,7 @@ static void resume(struct fleet *f, struct prediction *p, const struct predictio
         p->attempt_open = true;
     if (in && row->started_long) {
         p->instance = in;
+        p->must_join = true;
         p->row.instance_id = in->id;
         in->in_flight++;
         list_push(&in->runs, &p->run_node);
@@ -316,7 +386,8 @@ static size_t runs_to_wait_for(struct fleet *f)
     size_t at = 0, n = 0;
 
     while (map_next(&f->predictions, &at, NULL, (void **)&p))
-        n += p->is_ending || (p->has_run && !(f->options->keep_instances && p->row.started_long));
+        n += p->is_ending || p->loading ||
+             (p->has_run && !(f->options->keep_instances && p->row.started_long));
     return n;
 }
 
@@ -326,23 +397,13 @@ static void let_go(struct fleet *f)
     size_t at = 0;
 
     while (map_next(&f->instances, &at, NULL, (void **)&in)) {
-        struct prediction *p;
-
         if (!in->has_launch)
             continue;
-        if (!f->options->keep_instances || in->state != INSTANCE_READY) {
+        if (f->options->keep_instances &&
+            (in->state == INSTANCE_READY || in->state == INSTANCE_DRAINING))
+            instance_let_go(in);
+        else
             instance_kill(in, "the server stops", 2000);
-            continue;
-        }
-        list_each (&in->runs, p, struct prediction, run_node) {
-            if (p->has_run)
-                run_release(&p->run);
-            p->has_run = false;
-        }
-        if (in->peer_is_open)
-            peer_close(&in->peer);
-        driver_release(&in->launch);
-        in->has_launch = in->peer_is_open = false;
     }
 }
 

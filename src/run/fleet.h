@@ -8,6 +8,7 @@
 
 #include "base/id.h"
 #include "base/map.h"
+#include "base/seal.h"
 #include "core/hardware.h"
 #include "core/input.h"
 #include "core/option.h"
@@ -76,7 +77,9 @@ struct lane {
     struct list queue;   /* struct prediction.node, in the order they will run */
     int n_queue;
     struct list instances;
-    int failures;        /* boots that failed in a row */
+    int failures;        /* boots that failed in a row, for whatever reason */
+    int setup_failures;  /* of these, the ones that were the model's own */
+    int early_ends;      /* instances in a row that ended by themselves soon after they were ready, without work */
     int64_t retry_at;    /* wall ms */
     bool no_capacity;
     char waits_for[200]; /* what the machine lacks, when no_capacity */
@@ -129,12 +132,16 @@ struct prediction {
     struct instance *instance;
     struct run run;
     bool has_run;         /* the protocol owes us `ended` */
-    bool is_queued, is_loading;
+    bool is_queued;
+    const void *loading;  /* the store's answer it waits for on its way to an instance; NULL: none */
+    bool must_join;       /* runs in its instance since before a restart: to be joined */
+    bool is_rebound;      /* it moved to another version before its input was at hand */
     bool is_ending;       /* the terminal write is under way */
     bool attempt_open;    /* the present attempt has a number */
     bool accepted;
     bool timed_out;
-    struct timer timer;   /* run timeout, deadline, or the grace after a cancel */
+    struct timer timer;   /* run timeout, or the grace after a cancel, or until it waits again */
+    struct timer deadline; /* what the client set for all of it, the queue included */
     struct timer flush;   /* coalesced progress */
     bool flushing;
     struct buf output;    /* what was stored or recovered last, while no run is attached */
@@ -146,6 +153,7 @@ struct fleet_config {
     const struct options *options;
     const char *data;       /* absolute */
     const char *internal_base; /* "http://127.0.0.1:PORT", for instances */
+    const unsigned char *key;  /* of SEAL_KEY_SIZE bytes: seals what is secret in inputs */
 };
 
 struct fleet {
@@ -155,6 +163,7 @@ struct fleet {
     const struct options *options;
     const char *data;
     const char *internal_base;
+    const unsigned char *key;
     struct driver *driver;      /* for folders */
     struct protocol *protocol;
     struct id_gen ids;
@@ -186,6 +195,7 @@ enum status fleet_load(struct fleet *f, struct error *err) NODISCARD;
 void fleet_stop(struct fleet *f, void (*stopped)(void *arg), void *arg);
 /* Waits for nothing that runs any more (a second signal). */
 void fleet_stop_now(struct fleet *f);
+/* Forgets everything, also what still runs. The store is closed, or has nothing to do. */
 void fleet_deinit(struct fleet *f);
 
 /* --- versions and pools ---------------------------------------------------------------------------------- */
@@ -257,6 +267,7 @@ enum status instance_webhook(struct fleet *f, struct str capability, struct str 
 /* --- inside run/ ------------------------------------------------------------------------------------------- */
 
 void lane_push(struct lane *l, struct prediction *p, bool at_head);
+void lane_take(struct prediction *p); /* out of its queue; harmless when it stands in none */
 void lane_dispatch(struct lane *l);
 void lane_move_queue(struct lane *from, struct release *to_release, struct lane *to);
 void lane_fail_queue(struct lane *l, const char *error);
@@ -269,7 +280,15 @@ void instance_recover(struct lane *l, const struct instance_row *row);
 void instance_drain(struct instance *in, const char *why);
 void instance_kill(struct instance *in, const char *why, int64_t grace_ms);
 void instance_run_ended(struct instance *in); /* a slot is free */
+/* Leaves it and what runs in it to the next server: nothing is heard of it any more. */
+void instance_let_go(struct instance *in);
+void instance_free(struct instance *in); /* the driver has let go of it */
 void release_mark(struct release *r, struct pool *p, const char *failure);
+/* Whether another version takes its input; true when that is not at hand (it is asked again when it is). */
+bool prediction_input_fits(struct prediction *p, const struct version *v);
+#define PREDICTION_MISFIT                                                                          \
+    "The release that was to run the prediction failed, and the release before it does not take " \
+    "this input."
 void prediction_begin(struct prediction *p, struct instance *in);
 /* Copies what the run has produced so far: the protocol frees it when the run or its peer ends. */
 void prediction_keep_progress(struct prediction *p);
@@ -280,4 +299,6 @@ void prediction_requeue(struct prediction *p, bool not_counted);
 struct prediction *prediction_restore(struct fleet *f, struct lane *l, const struct prediction_row *row);
 void prediction_join(struct prediction *p, struct instance *in);
 void prediction_unref(struct prediction *p);
+void prediction_forget(struct prediction *p); /* it goes on in the store only; no operation of its is open there */
+void pool_free(struct pool *p);
 void fleet_check_stopped(struct fleet *f);

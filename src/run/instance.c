@@ -16,7 +16,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { STOP_GRACE_MS = 5000, MAX_ERROR = 4096 };
+enum { EARLY_END_MS = 60000, STOP_GRACE_MS = 5000, MAX_ERROR = 4096 };
+
+#define SICK "sick"
 
 static const struct launch_events launch_events;
 static const struct peer_events peer_events;
@@ -107,7 +109,7 @@ static void on_deadline(struct timer *t)
     struct instance *in = container_of(t, struct instance, deadline);
     char text[TIME_TEXT_SIZE];
 
-    if (in->state != INSTANCE_BOOTING)
+    if (in->state == INSTANCE_STOPPING)
         return;
     duration_format(in->fleet->options->setup_timeout, text);
     free(in->setup_error);
@@ -265,7 +267,7 @@ static void became_ready(struct instance *in)
     if (in->state == INSTANCE_BOOTING)
         in->state = INSTANCE_READY;
     in->idle_since = loop_wall_ms(in->fleet->loop);
-    l->failures = 0;
+    l->failures = l->setup_failures = 0;
     l->retry_at = 0;
     if (!in->was_ready) {
         in->was_ready = true;
@@ -288,7 +290,7 @@ static void join_runs(struct instance *in)
     struct prediction *x;
 
     list_each (&in->runs, x, struct prediction, run_node)
-        if (!x->has_run)
+        if (x->must_join)
             prediction_join(x, in);
 }
 
@@ -312,12 +314,14 @@ static void on_health(struct peer *peer, enum peer_health h, const char *text, s
         instance_kill(in, "setup failed", 0);
         break;
     case PEER_SICK:
+        if (!in->was_ready && !in->setup_error)
+            in->setup_error = xstrdup(text);
         log_warning("instance is sick and is replaced", LOG_S("instance", in->id),
                     LOG_S("why", text ? text : ""));
         if (list_empty(&in->runs))
-            instance_kill(in, "sick", 0);
+            instance_kill(in, SICK, 0);
         else
-            instance_drain(in, "sick");
+            instance_drain(in, SICK);
         break;
     }
     pool_wake(in->lane->pool);
@@ -340,7 +344,7 @@ void instance_drain(struct instance *in, const char *why)
 
 void instance_kill(struct instance *in, const char *why, int64_t grace_ms)
 {
-    if (in->state == INSTANCE_STOPPING && grace_ms > 0)
+    if (!in->has_launch || (in->state == INSTANCE_STOPPING && grace_ms > 0))
         return;
     log_info("instance stops", LOG_S("instance", in->id), LOG_S("pool", in->lane->pool->name),
              LOG_S("why", why));
@@ -355,6 +359,7 @@ void instance_run_ended(struct instance *in)
 {
     assert(in->in_flight > 0);
     in->in_flight--;
+    in->lane->early_ends = 0;
     in->idle_since = loop_wall_ms(in->fleet->loop);
     if (in->state == INSTANCE_DRAINING && list_empty(&in->runs))
         instance_kill(in, in->why_stop, STOP_GRACE_MS);
@@ -378,21 +383,23 @@ static char *boot_failure(struct instance *in, const struct exit_info *how, cons
 static void mark_failed(struct lane *l)
 {
     struct pool *p = l->pool;
-    struct release *r = pool_current(p);
+    struct release *r;
 
     if (p->is_model) {
         /* No release to mark: what waits for this version gets the error, and later ones try afresh. */
         lane_fail_queue(l, l->last_failure);
-        l->failures = 0;
+        l->failures = l->setup_failures = 0;
         return;
     }
-    if (!r || r->lane != l || r->was_ready || r->is_failed)
-        return;
-    r->is_failed = true;
-    free(r->failure);
-    r->failure = xstrdup(l->last_failure);
-    log_warning("release failed", LOG_S("deployment", p->name), LOG_I("release", r->number));
-    release_mark(r, p, r->failure);
+    list_each (&p->releases, r, struct release, node) {
+        if (r->lane != l || r->was_ready || r->is_failed)
+            continue;
+        r->is_failed = true;
+        free(r->failure);
+        r->failure = xstrdup(l->last_failure);
+        log_warning("release failed", LOG_S("deployment", p->name), LOG_I("release", r->number));
+        release_mark(r, p, r->failure);
+    }
 }
 
 /* A boot that never got ready. The driver's own trouble and the machine's do not count against the model. */
@@ -409,8 +416,22 @@ static void boot_failed(struct instance *in, const struct exit_info *how, const 
     l->last_failure = text;
     l->failures++;
     l->retry_at = loop_wall_ms(in->fleet->loop) + scale_backoff_ms(l->failures);
-    if (counts && l->failures >= SCALE_BOOTS_UNTIL_FAILED)
+    l->setup_failures += counts;
+    if (counts && l->setup_failures >= SCALE_BOOTS_UNTIL_FAILED)
         mark_failed(l);
+}
+
+/* It was ready, and ended by itself before it had anything to do: should that go on, the next boots wait longer and
+ * longer, as they do when setup fails. */
+static void ended_early(struct instance *in)
+{
+    struct lane *l = in->lane;
+    int64_t now = loop_wall_ms(in->fleet->loop);
+
+    if (in->ready_at == 0 || now - in->ready_at > EARLY_END_MS)
+        return;
+    l->failures = ++l->early_ends;
+    l->retry_at = now + scale_backoff_ms(l->failures);
 }
 
 static void wake_those_without_room(struct fleet *f)
@@ -430,10 +451,31 @@ static void wake_those_without_room(struct fleet *f)
     }
 }
 
-static void instance_free(struct instance *in)
+void instance_let_go(struct instance *in)
+{
+    struct prediction *x;
+
+    list_each (&in->runs, x, struct prediction, run_node) {
+        if (x->has_run)
+            run_release(&x->run);
+        x->has_run = false;
+        timer_stop(&x->timer);
+        timer_stop(&x->flush);
+    }
+    if (in->peer_is_open)
+        peer_close(&in->peer);
+    in->peer_is_open = false;
+    timer_stop(&in->deadline);
+    if (in->has_launch)
+        driver_release(&in->launch);
+    in->has_launch = false;
+}
+
+void instance_free(struct instance *in)
 {
     struct fleet *f = in->fleet;
 
+    assert(!in->has_launch && list_empty(&in->runs));
     timer_stop(&in->deadline);
     map_remove(&f->instances, str_of(in->id));
     map_remove(&f->capabilities, str_of(in->capability));
@@ -455,6 +497,7 @@ static void on_ended(struct launch *l, const struct exit_info *how, const struct
     bool was_boot = !in->was_ready && !how->lost;
 
     in->has_launch = false;
+    in->state = INSTANCE_STOPPING;
     log_info("instance ended", LOG_S("instance", in->id), LOG_S("pool", in->lane->pool->name),
              LOG_S("how", err ? err->text : how->text), LOG_S("why", reason ? reason : ""));
     list_each (&in->runs, x, struct prediction, run_node)
@@ -464,9 +507,13 @@ static void on_ended(struct launch *l, const struct exit_info *how, const struct
     in->peer_is_open = false;
     if (was_boot && (!in->stop_is_ours || in->setup_error))
         boot_failed(in, how, err);
-    list_each (&in->runs, x, struct prediction, run_node) {
+    else if (list_empty(&in->runs) && (!in->stop_is_ours || strcmp(reason, SICK) == 0))
+        ended_early(in);
+    /* The last one first: each goes to the head of the queue, and their order stays. */
+    while (!list_empty(&in->runs)) {
         struct exit_info told = *how;
 
+        x = container_of(in->runs.prev, struct prediction, run_node);
         told.lost = told.lost || (in->stop_is_ours && !how->out_of_memory);
         prediction_lost(x, &told, NULL);
     }

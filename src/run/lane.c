@@ -19,13 +19,20 @@ void lane_push(struct lane *l, struct prediction *p, bool at_head)
     pool_wake(l->pool);
 }
 
+void lane_take(struct prediction *p)
+{
+    if (!p->is_queued)
+        return;
+    list_remove(&p->node);
+    p->is_queued = false;
+    p->lane->n_queue--;
+}
+
 static struct prediction *lane_pop(struct lane *l)
 {
     struct prediction *p = container_of(list_first(&l->queue), struct prediction, node);
 
-    list_remove(&p->node);
-    p->is_queued = false;
-    l->n_queue--;
+    lane_take(p);
     return p;
 }
 
@@ -53,14 +60,14 @@ void lane_dispatch(struct lane *l)
 }
 
 /* What waits runs elsewhere; an input that the other version does not take ends with the reason. */
-static bool input_fits(struct prediction *p, const struct version *v)
+bool prediction_input_fits(struct prediction *p, const struct version *v)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
     const char *text = p->secret_input ? p->secret_input : p->input;
     struct json *input;
     struct error err;
 
-    if (!text) /* large: it is checked by the model server */
+    if (!text)
         return true;
     if (json_parse(&a, str_of(text), NULL, &input, &err) != STATUS_OK)
         return false;
@@ -79,10 +86,9 @@ static void rebind(struct prediction *p, struct release *r, struct lane *to)
 {
     struct store_prediction_rebind *op = xnew(struct store_prediction_rebind);
 
+    lane_take(p);
+    p->is_rebound = p->is_rebound || p->lane->version != to->version;
     p->lane->refs--;
-    p->lane->n_queue--;
-    list_remove(&p->node);
-    p->is_queued = false;
     p->lane = to;
     to->refs++;
     p->row.release = r->number;
@@ -101,12 +107,10 @@ void lane_move_queue(struct lane *from, struct release *to_release, struct lane 
     if (from == to)
         return;
     list_each (&from->queue, p, struct prediction, node) {
-        if (input_fits(p, to->version))
+        if (prediction_input_fits(p, to->version))
             rebind(p, to_release, to);
         else
-            prediction_end(p, PREDICTION_FAILED,
-                           "The release that was to run the prediction failed, and the release before it does "
-                           "not take this input.");
+            prediction_end(p, PREDICTION_FAILED, PREDICTION_MISFIT);
     }
 }
 

@@ -55,7 +55,7 @@ static void lane_free(struct lane *l)
     free(l);
 }
 
-static void pool_free(struct pool *p)
+void pool_free(struct pool *p)
 {
     struct release *r;
     struct lane *l;
@@ -151,12 +151,13 @@ void lane_collect(struct pool *p)
     list_each (&p->releases, r, struct release, node) {
         if (r == current)
             continue;
-        if (!kept && r->was_ready && !r->is_failed) {
-            kept = true;
-            continue;
-        }
-        if (r->lane == current->lane || !lane_is_needed(p, r->lane))
+        if (r->lane == current->lane) {
             release_free(r);
+        } else if (!kept && r->was_ready && !r->is_failed) {
+            kept = true;
+        } else if (!lane_is_needed(p, r->lane)) {
+            release_free(r);
+        }
     }
     list_each (&p->lanes, l, struct lane, node) {
         bool is_used = lane_is_needed(p, l);
@@ -231,7 +232,7 @@ enum status pool_apply(struct fleet *f, const struct deployment_row *row,
             r->was_ready = true;
             release_mark(r, p, NULL);
         }
-        lane->failures = 0;
+        lane->failures = lane->setup_failures = 0;
         lane->retry_at = 0;
     }
     p->min = row->release.min_instances;
@@ -284,7 +285,7 @@ enum status pool_of_model(struct fleet *f, const struct version_row *row, struct
 static size_t list_releases(const struct pool *p, struct rollout_release *out,
                             struct release **objects, size_t max)
 {
-    struct release *r;
+    struct release *current = pool_current(p), *r;
     size_t n = 0;
 
     list_each (&p->releases, r, struct release, node) {
@@ -293,7 +294,8 @@ static size_t list_releases(const struct pool *p, struct rollout_release *out,
         objects[n] = r;
         out[n++] = (struct rollout_release){
             .number = r->number,
-            .is_failed = r->is_failed,
+            /* Instances belong to the lane: where the current release fails, so does an older one of the same. */
+            .is_failed = r->is_failed || (current->is_failed && r->lane == current->lane),
             .was_ready = r->was_ready,
             .lane_ready = lane_count(r->lane, INSTANCE_READY),
             .lane_live = lane_count(r->lane, INSTANCE_READY) +
@@ -345,7 +347,7 @@ void pool_enable(struct pool *p)
     struct lane *l;
 
     list_each (&p->lanes, l, struct lane, node) {
-        l->failures = 0;
+        l->failures = l->setup_failures = 0;
         l->retry_at = 0;
     }
     if (r && r->is_failed) {
@@ -369,8 +371,35 @@ static enum scale_state state_of(const struct instance *in)
     return in->state == INSTANCE_READY ? SCALE_READY : SCALE_DRAINING;
 }
 
-static void view_lane(const struct pool *p, const struct lane *l, struct arena *a,
-                      struct scale_lane *out)
+/* Whether the lane could boot if the other lanes of its pool gave up their places. */
+static bool others_hold_room(const struct pool *p, const struct lane *l, struct arena *a)
+{
+    struct hardware *without = arena_array(a, struct hardware, 1);
+    struct instance *in;
+    struct lane *other;
+    struct hold hold;
+    struct error err;
+
+    *without = *p->fleet->hardware;
+    list_each (&p->lanes, other, struct lane, node)
+        if (other != l)
+            list_each (&other->instances, in, struct instance, node)
+                hardware_give(without, &in->hold);
+    return l->sku && hardware_take(without, l->sku, &hold, &err) == STATUS_OK;
+}
+
+/* The newest release of a lane speaks for it. */
+static bool lane_has_failed(const struct pool *p, const struct lane *l)
+{
+    struct release *r;
+
+    list_each (&p->releases, r, struct release, node)
+        if (r->lane == l)
+            return r->is_failed;
+    return false;
+}
+
+static void view_lane(struct pool *p, const struct lane *l, struct arena *a, struct scale_lane *out)
 {
     struct release *current = pool_current(p);
     struct scale_instance *rows;
@@ -384,12 +413,13 @@ static void view_lane(const struct pool *p, const struct lane *l, struct arena *
             .state = state_of(in),
             .in_flight = in->in_flight,
             .idle_since = in->idle_since,
+            .ready_since = in->ready_at,
         };
     *out = (struct scale_lane){
         .waiting = l->n_queue,
         .slots = (int)MAX(l->version->config.concurrency, 1),
         .is_current = p->is_model || (current && current->lane == l),
-        .no_capacity = l->no_capacity,
+        .no_capacity = l->no_capacity && others_hold_room(p, l, a),
         .failures = l->failures,
         .retry_at = l->retry_at,
         .instances = rows,
@@ -398,8 +428,14 @@ static void view_lane(const struct pool *p, const struct lane *l, struct arena *
     if (!list_empty(&l->queue))
         out->oldest_waiting =
             container_of(list_first(&l->queue), struct prediction, node)->row.created_at;
+    if (!p->is_model)
+        out->is_failed = lane_has_failed(p, l);
+    if (!p->is_model && current && current->is_failed && current->lane != l) {
+        struct release *to = choose_release(p);
+
+        out->serves = to && to->lane == l;
+    }
     if (!p->is_model && current && current->lane == l) {
-        out->is_failed = current->is_failed;
         /* Release 1 has nothing to take over from: it boots when there is a reason to. */
         out->must_prove = !current->was_ready && !current->is_failed && current->number > 1;
     }
@@ -461,20 +497,38 @@ static bool pool_is_over(const struct pool *p)
     return true;
 }
 
-/* New predictions have moved to another release: what waits in lanes that can serve no longer moves too. */
+/* The newest release before r that was ready once and runs elsewhere; NULL: none. */
+static struct release *older_that_serves(struct pool *p, const struct release *r)
+{
+    struct release *x;
+
+    list_each (&p->releases, x, struct release, node)
+        if (x->number < r->number && x->lane != r->lane && x->was_ready && !lane_has_failed(p, x->lane))
+            return x;
+    return NULL;
+}
+
+/* What waits in a lane that can serve no longer goes back to an older release, or gets the setup error. A disabled
+ * pool keeps no queue, whatever way a prediction came into it. */
 static void settle_queues(struct pool *p)
 {
-    struct release *current = pool_current(p), *to = choose_release(p), *r;
+    struct release *r;
 
-    if (!current || !current->is_failed)
+    if (p->max == 0) {
+        cancel_all(p);
         return;
-    if (to && to->lane != current->lane)
-        lane_move_queue(current->lane, to, to->lane);
-    else if (!to && !list_empty(&current->lane->queue))
-        lane_fail_queue(current->lane, current->failure);
-    list_each (&p->releases, r, struct release, node)
-        if (r->is_failed && r != current && to && r->lane != to->lane)
+    }
+    list_each (&p->releases, r, struct release, node) {
+        struct release *to;
+
+        if (list_empty(&r->lane->queue) || !lane_has_failed(p, r->lane))
+            continue;
+        to = older_that_serves(p, r);
+        if (to)
             lane_move_queue(r->lane, to, to->lane);
+        else
+            lane_fail_queue(r->lane, r->failure);
+    }
 }
 
 static void pool_reconcile(struct pool *p)

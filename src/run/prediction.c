@@ -21,10 +21,13 @@ enum {
     FLUSH_MS = 1000,          /* progress goes to the store at most so often */
     SHORT_RUN_MS = 2000,      /* runs that are this quick may be started the short way */
     STORE_RETRY_MS = 1000,
+    REFUSED_RETRY_MS = 100,   /* an instance did not take it: not again in the same moment */
+    SILENT_END_MS = 3000,     /* how long the driver has to tell what became of a run that broke off */
 };
 
 static void on_timer(struct timer *t);
 static void on_flush(struct timer *t);
+static void on_deadline(struct timer *t);
 
 static struct prediction *prediction_new(struct fleet *f, struct lane *l)
 {
@@ -39,6 +42,7 @@ static struct prediction *prediction_new(struct fleet *f, struct lane *l)
     list_init(&p->watchers);
     timer_init(f->loop, &p->timer, on_timer);
     timer_init(f->loop, &p->flush, on_flush);
+    timer_init(f->loop, &p->deadline, on_deadline);
     buf_init(&p->output, BUF_UNBOUNDED);
     buf_init(&p->logs, BUF_UNBOUNDED);
     return p;
@@ -57,6 +61,7 @@ void prediction_unref(struct prediction *p)
     assert(list_empty(&p->node) && list_empty(&p->run_node) && list_empty(&p->watchers));
     timer_stop(&p->timer);
     timer_stop(&p->flush);
+    timer_stop(&p->deadline);
     p->lane->refs--;
     pool_wake(p->lane->pool);
     buf_deinit(&p->output);
@@ -66,6 +71,19 @@ void prediction_unref(struct prediction *p)
     free_text(&p->normal_input);
     arena_deinit(&p->arena);
     free(p);
+}
+
+void prediction_forget(struct prediction *p)
+{
+    assert(!p->has_run);
+    lane_take(p);
+    list_remove(&p->run_node);
+    list_init(&p->watchers);
+    if (p->instance)
+        p->instance->in_flight--;
+    p->instance = NULL;
+    map_remove(&p->fleet->predictions, str_of(p->id));
+    prediction_unref(p);
 }
 
 struct prediction *prediction_find(struct fleet *f, struct str id)
@@ -85,13 +103,23 @@ void watcher_remove(struct watcher *w)
     list_remove(&w->node);
 }
 
+/* A watcher may remove itself or any other one while it is told. */
 static void tell(struct prediction *p, struct str piece, struct str log_piece)
 {
-    struct watcher *w;
+    struct list untold = LIST_INIT(untold), *node;
 
     p->refs++;
-    list_each (&p->watchers, w, struct watcher, node)
+    while ((node = list_first(&p->watchers)) != NULL) {
+        list_remove(node);
+        list_push(&untold, node);
+    }
+    while ((node = list_first(&untold)) != NULL) {
+        struct watcher *w = container_of(node, struct watcher, node);
+
+        list_remove(node);
+        list_push(&p->watchers, node);
         w->changed(w, p, piece, log_piece);
+    }
     prediction_unref(p);
 }
 
@@ -119,6 +147,12 @@ void prediction_view(struct prediction *p, struct arena *a, struct prediction_ro
 
 /* --- creation --------------------------------------------------------------------------------------------------- */
 
+static void deadline_start(struct prediction *p)
+{
+    if (p->row.deadline)
+        timer_start(&p->deadline, MAX(p->row.deadline - loop_wall_ms(p->fleet->loop), 0));
+}
+
 struct creation {
     struct store_prediction_create op;
     struct prediction *p;
@@ -143,6 +177,7 @@ static void on_created(struct store_op *op)
     p->fleet->n_created++;
     p->lane->pool->last_used_at = p->row.created_at;
     map_put(&p->fleet->predictions, str_of(p->id), p);
+    deadline_start(p);
     p->refs++;
     r->created(r, p, NULL);
     if (!p->is_ending)
@@ -161,6 +196,7 @@ static void fill_row(struct prediction *p, const struct prediction_spec *spec)
 
     p->row = (struct prediction_row){
         .id = p->id,
+        .sealed_input = p->row.sealed_input,
         .account_id = arena_copy(&p->arena, str_of(spec->account_id)),
         .deployment_id = spec->release ? arena_copy(&p->arena, str_of(pool->id)) : NULL,
         .deployment = spec->release ? arena_copy(&p->arena, str_of(pool->name)) : NULL,
@@ -182,12 +218,13 @@ static void fill_row(struct prediction *p, const struct prediction_spec *spec)
     };
 }
 
-/* What is kept and shown has its secrets masked; the true values wait in memory. */
+/* What is kept and shown has its secrets masked; the true values are kept sealed until the end. */
 static void take_input(struct prediction *p, struct str input)
 {
     struct input_schema *schema = p->lane->version->schema;
     struct arena a CLEANUP(arena_deinit) = { 0 };
     struct buf masked CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    struct buf sealed CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
     struct json *v;
     struct error err;
 
@@ -195,6 +232,8 @@ static void take_input(struct prediction *p, struct str input)
         input_mask(schema, v, &masked)) {
         p->secret_input = str_dup(input);
         p->input = buf_take(&masked);
+        seal_add(p->fleet->key, input, &sealed);
+        p->row.sealed_input = str_make(arena_copy(&p->arena, buf_str(&sealed)), sealed.n);
     } else {
         p->input = str_dup(input);
     }
@@ -237,6 +276,7 @@ struct prediction *prediction_restore(struct fleet *f, struct lane *l, const str
     p->row.instance_id = NULL;
     p->row.input = p->row.output = p->row.logs = p->row.metrics = STR_NULL;
     map_put(&f->predictions, str_of(p->id), p);
+    deadline_start(p);
     return p;
 }
 
@@ -251,7 +291,8 @@ static void detach(struct prediction *p)
     list_remove(&p->run_node);
     p->instance = NULL;
     p->row.instance_id = NULL;
-    p->accepted = p->attempt_open = false;
+    p->accepted = p->attempt_open = p->must_join = false;
+    p->loading = NULL;
     timer_stop(&p->timer);
     timer_stop(&p->flush);
     free_text(&p->normal_input);
@@ -298,16 +339,23 @@ static struct run_spec run_spec_of(const struct prediction *p)
     };
 }
 
+static void ask_to_end(struct prediction *p)
+{
+    timer_start(&p->timer, p->fleet->options->cancel_grace);
+    run_cancel(&p->run);
+}
+
 static void run_begin(struct prediction *p, bool join)
 {
     struct run_spec spec = run_spec_of(p);
 
     spec.join = join;
     p->has_run = true;
+    p->must_join = p->timed_out = false;
     timer_start(&p->timer, p->fleet->options->run_timeout);
     run_start(&p->instance->peer, &p->run, &spec, &run_events);
     if (p->row.cancel_requested)
-        prediction_cancel(p);
+        ask_to_end(p);
 }
 
 struct start_op {
@@ -330,16 +378,19 @@ static void on_start_stored(struct store_op *op)
     struct prediction *p = s->p;
     struct error err = op->error;
     bool failed = op->status != STATUS_OK;
-    bool is_mine = p->instance && !p->is_ending && p->row.attempt == s->op.attempt;
+    bool is_mine = p->loading == s; /* not so where it lost its instance meanwhile, or ended */
 
+    if (is_mine)
+        p->loading = NULL;
     store_op_deinit(op);
     free(s);
-    p->is_loading = false;
-    if (is_mine && p->row.started_long) {
+    if (is_mine) {
         if (failed)
             start_failed(p, &err);
         else if (p->row.cancel_requested)
             prediction_end(p, PREDICTION_CANCELED, NULL);
+        else if (p->fleet->is_stopping)
+            prediction_requeue(p, true);
         else
             run_begin(p, false);
     } else if (failed) {
@@ -364,7 +415,7 @@ static void attempt_start(struct prediction *p)
     s->op.started_long = p->row.started_long;
     s->op.started_at = p->row.started_at ? p->row.started_at : loop_wall_ms(p->fleet->loop);
     p->refs++;
-    p->is_loading = p->row.started_long;
+    p->loading = p->row.started_long ? s : NULL;
     store_start(p->fleet->store, &s->op.op, &STORE_PREDICTION_START, on_start_stored);
     if (!p->row.started_long)
         run_begin(p, false);
@@ -386,6 +437,51 @@ static void normalize(struct prediction *p)
     p->normal_input = buf_take(&out);
 }
 
+/* The values of secrets are kept in memory only: what waited over a restart has lost them. */
+static bool secrets_are_lost(const struct prediction *p)
+{
+    struct input_schema *schema = p->lane->version->schema;
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct buf masked CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    struct json *v;
+    struct error err;
+
+    return !p->secret_input && input_has_secrets(schema) &&
+           json_parse(&a, str_of(p->input), NULL, &v, &err) == STATUS_OK &&
+           input_mask(schema, v, &masked);
+}
+
+static void input_arrived(struct prediction *p, struct str input)
+{
+    p->input = str_dup(input);
+    p->row.input = str_of(p->input);
+    if (secrets_are_lost(p)) {
+        prediction_end(p, PREDICTION_FAILED,
+                       "The prediction waited while the server was restarted. Secret inputs are not kept over "
+                       "a restart: create the prediction again.");
+        return;
+    }
+    if (p->is_rebound && !prediction_input_fits(p, p->lane->version)) {
+        prediction_end(p, PREDICTION_FAILED, PREDICTION_MISFIT);
+        return;
+    }
+    normalize(p);
+    attempt_start(p);
+}
+
+static void unseal(struct prediction *p, struct str sealed)
+{
+    struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+
+    if (!sealed.p || p->secret_input)
+        return;
+    if (seal_open(p->fleet->key, sealed, &text))
+        p->secret_input = buf_take(&text);
+    else
+        log_error("a secret input cannot be read: the data folder's key is not the one it was sealed with",
+                  LOG_S("prediction", p->id));
+}
+
 struct load_op {
     struct store_prediction_get op;
     struct prediction *p;
@@ -395,20 +491,21 @@ static void on_loaded(struct store_op *op)
 {
     struct load_op *l = container_of(op, struct load_op, op.op);
     struct prediction *p = l->p;
+    bool is_mine = p->loading == l; /* as above */
 
-    p->is_loading = false;
-    if (p->instance && !p->is_ending) {
+    if (is_mine) {
+        p->loading = NULL;
         if (op->status != STATUS_OK) {
             log_error("an input could not be read", LOG_S("prediction", p->id), LOG_ERR(&op->error));
             detach(p);
             timer_start(&p->timer, STORE_RETRY_MS);
         } else if (p->row.cancel_requested) {
             prediction_end(p, PREDICTION_CANCELED, NULL);
+        } else if (p->fleet->is_stopping) {
+            prediction_requeue(p, true);
         } else {
-            p->input = str_dup(l->op.row.input);
-            p->row.input = str_of(p->input);
-            normalize(p);
-            attempt_start(p);
+            unseal(p, l->op.row.sealed_input);
+            input_arrived(p, l->op.row.input);
         }
     }
     store_op_deinit(op);
@@ -433,7 +530,7 @@ void prediction_begin(struct prediction *p, struct instance *in)
     l->p = p;
     l->op.id = p->id;
     p->refs++;
-    p->is_loading = true;
+    p->loading = l;
     store_start(p->fleet->store, &l->op.op, &STORE_PREDICTION_GET, on_loaded);
 }
 
@@ -489,7 +586,7 @@ static void store_progress(struct prediction *p, bool with_text)
 
     g->p = p;
     g->op.id = p->id;
-    g->op.attempt = p->row.attempt;
+    g->op.attempt = with_text ? p->row.attempt : -1;
     g->op.cancel_requested = p->row.cancel_requested;
     if (with_text) {
         prediction_view(p, &g->op.op.arena, &row);
@@ -526,6 +623,10 @@ static void on_run_ended(struct run *r, const struct run_result *res)
         break;
     case RUN_NEVER_RAN:
         prediction_requeue(p, true);
+        if (p->is_queued && !res->peer_is_sick) { /* the same instance would be asked at once */
+            lane_take(p);
+            timer_start(&p->timer, REFUSED_RETRY_MS);
+        }
         break;
     case RUN_CRASHED:
         if (!error)
@@ -537,7 +638,7 @@ static void on_run_ended(struct run *r, const struct run_result *res)
     case RUN_LOST:
         /* The driver knows whether the process ended by itself, and says so within moments. If it does not, the
          * timer ends the instance. */
-        timer_start(&p->timer, 3000);
+        timer_start(&p->timer, SILENT_END_MS);
         return;
     }
     if (res->peer_is_sick && in)
@@ -573,7 +674,7 @@ static void on_end_stored(struct store_op *op)
 {
     struct end_op *e = container_of(op, struct end_op, op.op);
     struct prediction *p = e->p;
-    struct watcher *w;
+    struct list *node;
 
     if (op->status != STATUS_OK && op->status != STATUS_CONFLICT && op->status != STATUS_NOT_FOUND) {
         log_error("an end could not be stored; it is tried again", LOG_S("prediction", p->id),
@@ -593,7 +694,9 @@ static void on_end_stored(struct store_op *op)
     log_info("prediction ended", LOG_S("prediction", p->id),
              LOG_S("status", prediction_status_text(p->row.status)),
              LOG_I("ms", p->row.completed_at - p->row.created_at));
-    list_each (&p->watchers, w, struct watcher, node) {
+    while ((node = list_first(&p->watchers)) != NULL) {
+        struct watcher *w = container_of(node, struct watcher, node);
+
         watcher_remove(w);
         w->changed(w, p, STR_NULL, STR_NULL);
     }
@@ -616,11 +719,7 @@ static void end_with(struct prediction *p, const struct run_result *res)
 
     assert(!p->is_ending);
     p->is_ending = true;
-    if (p->is_queued) {
-        list_remove(&p->node);
-        p->is_queued = false;
-        p->lane->n_queue--;
-    }
+    lane_take(p);
     e->p = p;
     timer_init(p->fleet->loop, &e->retry, on_end_retry);
     e->op.id = p->id;
@@ -634,8 +733,7 @@ static void end_with(struct prediction *p, const struct run_result *res)
     e->op.predict_time = res->predict_time;
     if (e->op.predict_time < 0)
         e->op.predict_time = p->row.started_at ? (double)(now - p->row.started_at) / 1000 : 0;
-    timer_stop(&p->timer);
-    timer_stop(&p->flush);
+    timer_stop(&p->deadline);
     detach(p);
     store_start(p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
 }
@@ -691,7 +789,7 @@ void prediction_lost(struct prediction *p, const struct exit_info *how, const ch
         prediction_end(p, PREDICTION_CANCELED, NULL);
         return;
     }
-    if (how->lost && (!p->attempt_open || p->is_loading)) {
+    if (!p->attempt_open || p->loading) {
         prediction_requeue(p, true); /* it was still on its way there */
         return;
     }
@@ -768,14 +866,25 @@ void prediction_cancel(struct prediction *p)
     if (p->is_ending)
         return;
     p->row.cancel_requested = true;
-    if (p->has_run) {
-        if (first)
-            store_progress(p, false);
-        timer_start(&p->timer, p->fleet->options->cancel_grace);
-        run_cancel(&p->run);
-    } else if (!p->instance) {
+    if (!p->instance) {
         prediction_end(p, PREDICTION_CANCELED, NULL);
-    } /* else it is on its way to an instance, or its instance is being found again: seen there */
+        return;
+    }
+    if (first)
+        store_progress(p, false);
+    if (first && p->has_run)
+        ask_to_end(p);
+    /* Else it is on its way to an instance, or its instance is being found again: seen there. */
+}
+
+static void on_deadline(struct timer *t)
+{
+    struct prediction *p = container_of(t, struct prediction, deadline);
+
+    if (p->row.status == PREDICTION_STARTING && !p->instance && !p->is_ending)
+        prediction_end(p, PREDICTION_ABORTED, "The deadline (Cancel-After) passed before the prediction began.");
+    else
+        prediction_cancel(p);
 }
 
 static void on_timer(struct timer *t)

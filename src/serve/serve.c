@@ -26,6 +26,7 @@ struct serve {
     char data[PATH_MAX], self[PATH_MAX], internal_base[192];
     char helper[PATH_MAX + 32], shim[PATH_MAX + 32];
     int lock_fd;
+    unsigned char key[SEAL_KEY_SIZE];
     struct hardware hardware;
     struct loop *loop;
     struct store *store;
@@ -82,6 +83,32 @@ static enum status take_lock(struct serve *s, struct error *err)
     return STATUS_OK;
 }
 
+/* The key that seals secrets at rest: made once, kept beside the database. */
+static enum status read_key(struct serve *s, struct error *err)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX + 16);
+    struct rand r;
+    int fd;
+    bool ok;
+
+    buf_addf(&path, "%s/key", s->data);
+    fd = open(path.p, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        rand_init_os(&r);
+        rand_bytes(&r, s->key, sizeof(s->key));
+        fd = open(path.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        ok = fd >= 0 && write(fd, s->key, sizeof(s->key)) == (ssize_t)sizeof(s->key) && fsync(fd) == 0;
+    } else {
+        ok = fd >= 0 && read(fd, s->key, sizeof(s->key)) == (ssize_t)sizeof(s->key);
+    }
+    if (fd >= 0)
+        close(fd);
+    if (!ok)
+        return FAIL(err, STATUS_BROKEN, "cannot read or make the key file %s (32 bytes): %s", path.p,
+                    strerror(errno));
+    return STATUS_OK;
+}
+
 static enum status open_data(struct serve *s, struct error *err)
 {
     ssize_t n;
@@ -98,6 +125,8 @@ static enum status open_data(struct serve *s, struct error *err)
         return FAIL(err, STATUS_BROKEN, "cannot find this program's own file: %s", strerror(errno));
     s->self[n] = '\0';
     st = take_lock(s, err);
+    if (st == STATUS_OK)
+        st = read_key(s, err);
     if (st == STATUS_OK)
         st = helpers_write(s->data, err);
     snprintf(s->helper, sizeof(s->helper), "%s/lib/cog_schema.py", s->data);
@@ -207,7 +236,7 @@ static enum status build_parts(struct serve *s, struct error *err)
         .options = &s->options, .data = s->data, .ids = &s->ids, .helper = s->helper,
     };
     struct fleet_config fleet = {
-        .options = &s->options, .data = s->data, .internal_base = s->internal_base,
+        .options = &s->options, .data = s->data, .internal_base = s->internal_base, .key = s->key,
     };
     enum status st = open_store(s, err);
 

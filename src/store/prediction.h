@@ -16,6 +16,7 @@ struct prediction_row {
     enum prediction_status status;
     const char *source;           /* "api" or "web" */
     struct str input;             /* JSON text as sent (secrets masked); p == NULL after removal */
+    struct str sealed_input;      /* the unmasked input, encrypted, while it is needed; p == NULL: no secrets */
     struct str output;            /* JSON text; p == NULL: none */
     struct str logs;
     const char *error;            /* NULL: none */

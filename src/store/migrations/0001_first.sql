@@ -129,7 +129,8 @@ CREATE TABLE prediction (
     data_removed INTEGER NOT NULL,
     error TEXT,
     metrics BLOB,
-    input BLOB,
+    input BLOB,                         -- with its secrets masked
+    sealed_input BLOB,                  -- the unmasked one, encrypted; gone with the end
     output BLOB,
     logs BLOB
 ) STRICT;

@@ -84,6 +84,7 @@ static enum status insert(struct db *db, const struct prediction_row *p, int64_t
         [SQL_PREDICTION_CREATE_ERROR] = DB_V_TEXT(p->error),
         [SQL_PREDICTION_CREATE_METRICS] = DB_V_BLOB(p->metrics),
         [SQL_PREDICTION_CREATE_INPUT] = DB_V_BLOB(p->input),
+        [SQL_PREDICTION_CREATE_SEALED_INPUT] = DB_V_BLOB(p->sealed_input),
         [SQL_PREDICTION_CREATE_OUTPUT] = DB_V_BLOB(p->output),
         [SQL_PREDICTION_CREATE_LOGS] = DB_V_BLOB(p->logs),
     };
@@ -136,6 +137,7 @@ static enum status prediction_get(struct db *db, struct store_op *base)
     if (reader_next(&r)) {
         read_prediction(&r, &op->row);
         read_data(&r, &op->row);
+        op->row.sealed_input = read_bytes(&r);
         if (is_owner(op->account_id, op->row.account_id))
             return STATUS_OK;
     }

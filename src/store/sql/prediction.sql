@@ -18,21 +18,22 @@ LEFT JOIN deployment d ON d.id = p.deployment_id;
 --                   attempt, instance_id, started_long, cancel_requested, source, created_at,
 --                   started_at, completed_at, deadline, predict_time, webhook, webhook_events,
 --                   has_webhook_filter, base_url, stream_secret, data_removed, error, metrics, input,
---                   output, logs)
+--                   output, logs, sealed_input)
 -- No row when the version is gone.
 INSERT INTO prediction (id, account_id, version_seq, deployment_id, deployment, release, status,
                         attempt, instance_id, started_long, cancel_requested, source, created_at,
                         started_at, completed_at, deadline, predict_time, webhook, webhook_events,
                         has_webhook_filter, base_url, stream_secret, data_removed, error, metrics,
-                        input, output, logs)
+                        input, output, logs, sealed_input)
 SELECT :id, :account_id, v.seq, :deployment_id, :deployment, :release, :status, :attempt,
        :instance_id, :started_long, :cancel_requested, :source, :created_at, :started_at,
        :completed_at, :deadline, :predict_time, :webhook, :webhook_events, :has_webhook_filter,
-       :base_url, :stream_secret, :data_removed, :error, :metrics, :input, :output, :logs
+       :base_url, :stream_secret, :data_removed, :error, :metrics, :input, :output, :logs,
+       :sealed_input
   FROM version v WHERE v.model_id = :model_id AND v.id = :version;
 
 -- prediction_get(id)
-SELECT {prediction_columns}, p.input, p.output, p.logs
+SELECT {prediction_columns}, p.input, p.output, p.logs, p.sealed_input
   FROM prediction p {prediction_joins}
  WHERE p.id = :id;
 
@@ -90,7 +91,7 @@ UPDATE prediction
 -- prediction_end(id, attempt, status, output, logs, metrics, error, predict_time, completed_at)
 UPDATE prediction
    SET status = :status, output = :output, logs = :logs, metrics = :metrics, error = :error,
-       predict_time = :predict_time, completed_at = :completed_at
+       predict_time = :predict_time, completed_at = :completed_at, sealed_input = NULL
  WHERE id = :id AND status < 2 AND (:attempt < 0 OR attempt = :attempt);
 
 -- prediction_requeue(id, attempt, taken_back)

@@ -75,10 +75,11 @@ static void test_both_ways_both_dialects(void **state)
 static void test_join_after_release(void **state)
 {
     static const char *const scripts[] = {
-        "{\"predictions\":{\"slow\":{\"outputs\":[1,2,3,4],\"logs\":[\"l\\n\"],\"duration_ms\":2000}"
+        "{\"predictions\":{\"slow\":{\"outputs\":[1,2,3,4],\"logs\":[\"l\\n\"],\"duration_ms\":"
+        "2000}"
         "}}",
         "{\"dialect\":\"legacy\",\"predictions\":{\"slow\":{\"outputs\":[1,2,3,4],\"logs\":["
-        "\"l\\n\"],\"duration_ms\":400}}}",
+        "\"l\\n\"],\"duration_ms\":2000}}}",
     };
 
     (void)state;
@@ -256,12 +257,12 @@ static void test_unhealthy_and_hanging(void **state)
     struct watch *w;
 
     (void)state;
-    wire_start(&pl, "{\"health\":{\"hang_ms\":100,\"while\":\"running\"},\"predictions\":{\"slow\":"
+    wire_start(&pl, "{\"health\":{\"hang_ms\":100},\"predictions\":{\"slow\":"
                     "{\"duration_ms\":600}}}");
     pl.timing.probe_ready_ms = 20;
-    pl.timing.probe_timeout_ms = 40;
     pl.timing.unhealthy_ms = 50;
     wire_open(&pl);
+    container_of(pl.protocol, struct cog_protocol, base)->timing.probe_timeout_ms = 40;
     w = wire_run(&pl, 0, &spec);
     WIRE_WAIT(&pl, w->has_ended);
     HAS(w, "done succeeded");
