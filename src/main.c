@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One binary, three programs: the server, the supervisor of an instance, and the command line that speaks to a server. */
+/* One binary, three programs: the server, the supervisor of an instance, and the command line that
+ * speaks to a server. */
 #include "cli/cli.h"
 #include "init/init.h"
 #include "serve/serve.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accounts and tokens, for whoever may open the socket in the data folder: that is what makes an administrator. */
+/* Accounts and tokens, for whoever may open the socket in the data folder: that is what makes an
+ * administrator. */
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/encode.h"
@@ -17,7 +18,7 @@ static void show_token(struct json_writer *w, const struct token_row *t, const c
     json_end_object(w);
 }
 
-/* --- accounts ---------------------------------------------------------------------------------------------------------- */
+/* --- accounts --- */
 
 void admin_account_list(struct http_request *r)
 {
@@ -73,7 +74,9 @@ static const char *new_webhook_secret(struct http_request *r)
 
 void admin_account_create(struct http_request *r)
 {
-    static const char *const keys[] = { "username", "type", "name", "github_url", "avatar_url", NULL };
+    static const char *const keys[] = {
+        "username", "type", "name", "github_url", "avatar_url", NULL
+    };
     struct store_account_create *op;
     struct account in = { 0 };
     const char *type;
@@ -111,7 +114,7 @@ void admin_account_create(struct http_request *r)
     api_op_start_effect(r, &op->op, &STORE_ACCOUNT_CREATE, account_effect, on_account);
 }
 
-/* --- tokens ------------------------------------------------------------------------------------------------------------- */
+/* --- tokens --- */
 
 /* The token itself travels with the operation only until the answer. */
 struct new_token {
@@ -153,7 +156,8 @@ static struct api_account *read_account(struct http_request *r, struct problems 
     struct api_account *x = name ? map_get(&api_of(r)->by_name, str_of(name)) : NULL;
 
     if (name && !x)
-        problems_add(p, "account", "There is no account named \"%.60s\". See `berth account list`.", name);
+        problems_add(p, "account", "There is no account named \"%.60s\". See `berth account list`.",
+                     name);
     return x;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every handler needs: store operations tied to a request, refusals in Replicate's forms, bodies, pages. */
+/* What every handler needs: store operations tied to a request, refusals in Replicate's forms,
+ * bodies, pages. */
 #include "api/api.h"
 #include "base/encode.h"
 #include "base/mem.h"
@@ -7,7 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-/* --- operations -------------------------------------------------------------------------------------------------- */
+/* --- operations --- */
 
 void *api_op_new(size_t size)
 {
@@ -49,7 +50,8 @@ void api_op_start(struct http_request *r, struct store_op *op, const struct stor
     api_op_start_effect(r, op, type, NULL, done);
 }
 
-void api_op_start_effect(struct http_request *r, struct store_op *op, const struct store_op_type *type,
+void api_op_start_effect(struct http_request *r, struct store_op *op,
+                         const struct store_op_type *type,
                          void (*effect)(struct api *a, struct store_op *op),
                          void (*done)(struct http_request *r, struct store_op *op))
 {
@@ -65,7 +67,7 @@ void api_op_start_effect(struct http_request *r, struct store_op *op, const stru
     store_start(api_of(r)->store, op, type, on_op_done);
 }
 
-/* --- refusals ---------------------------------------------------------------------------------------------------- */
+/* --- refusals --- */
 
 void api_answer(struct http_request *r, int status, const struct buf *json)
 {
@@ -86,7 +88,9 @@ void api_refuse(struct http_request *r, const struct error *err)
         api_not_found(r);
         return;
     case STATUS_FORBIDDEN:
-        http_problem(r, 403, NULL, "%s", err->text[0] ? err->text : "You do not have permission to perform this action.");
+        http_problem(r, 403, NULL, "%s",
+                     err->text[0] ? err->text
+                                  : "You do not have permission to perform this action.");
         return;
     case STATUS_INVALID:
         problems_init(&p, r);
@@ -206,7 +210,7 @@ void api_invalid_input(struct http_request *r, const struct input_problem *first
     http_respond(r, 422, "application/problem+json", buf_str(&body));
 }
 
-/* --- bodies -------------------------------------------------------------------------------------------------------- */
+/* --- bodies --- */
 
 bool body_is_object(struct http_request *r)
 {
@@ -232,7 +236,8 @@ void body_only(struct http_request *r, struct problems *p, const char *const *ke
         }
         if (!known)
             problems_add(p, arena_copy(r->arena, v->key),
-                         "This key is not known here. Known keys are: %.*s.", STR_ARG(buf_str(&list)));
+                         "This key is not known here. Known keys are: %.*s.",
+                         STR_ARG(buf_str(&list)));
     }
 }
 
@@ -294,7 +299,7 @@ int64_t body_int(struct http_request *r, struct problems *p, const char *key, bo
     return n;
 }
 
-/* --- pages ----------------------------------------------------------------------------------------------------------- */
+/* --- pages --- */
 
 /* A cursor is "n" or "p" (towards older, towards newer) and the row's own key. */
 bool page_read(struct http_request *r, struct store_op *op, int limit, struct page_query *out)
@@ -305,11 +310,13 @@ bool page_read(struct http_request *r, struct store_op *op, int limit, struct pa
     if (!c.p || c.n == 0)
         return true;
     for (size_t i = 1; i < c.n; i++) {
-        if (!((c.p[i] >= '0' && c.p[i] <= '9') || (c.p[i] >= 'a' && c.p[i] <= 'z') || c.p[i] == '-'))
+        if (!((c.p[i] >= '0' && c.p[i] <= '9') || (c.p[i] >= 'a' && c.p[i] <= 'z') ||
+              c.p[i] == '-'))
             c.n = 0;
     }
     if (c.n < 2 || c.n > 64 || (c.p[0] != 'n' && c.p[0] != 'p')) {
-        http_problem(r, 400, NULL, "Invalid cursor. Use the whole `next` or `previous` address of a page.");
+        http_problem(r, 400, NULL,
+                     "Invalid cursor. Use the whole `next` or `previous` address of a page.");
         return false;
     }
     if (c.p[0] == 'n')
@@ -326,7 +333,8 @@ static void write_link(struct http_request *r, struct json_writer *w, const char
     struct str rest = r->query, part;
     char first = '?';
 
-    buf_addf(&url, "%s%s%.*s", api_base(r), str_starts(r->path, "/v1/") ? "" : "/v1", STR_ARG(r->path));
+    buf_addf(&url, "%s%s%.*s", api_base(r), str_starts(r->path, "/v1/") ? "" : "/v1",
+             STR_ARG(r->path));
     while (rest.n && str_split(&rest, '&', &part)) {
         if (part.n == 0 || str_starts(part, "cursor="))
             continue;

@@ -34,19 +34,20 @@ struct api {
     struct builds *builds;
     struct hardware *hardware;
     const struct options *options;
-    struct map accounts;  /* id -> struct api_account */
-    struct map by_name;   /* username -> struct api_account */
-    struct map tokens;    /* 32 bytes of hash -> struct api_token */
-    struct list waits;    /* requests that wait for a prediction */
+    struct map accounts; /* id -> struct api_account */
+    struct map by_name;  /* username -> struct api_account */
+    struct map tokens;   /* 32 bytes of hash -> struct api_token */
+    struct list waits;   /* requests that wait for a prediction */
 };
 
-enum status api_init(struct api *a, struct loop *l, struct store *s, struct fleet *f, struct builds *b,
-                     const struct options *o, struct error *err) NODISCARD;
+enum status api_init(struct api *a, struct loop *l, struct store *s, struct fleet *f,
+                     struct builds *b, const struct options *o, struct error *err) NODISCARD;
 /* Answers every request that still waits, with what there is. */
 void api_answer_waits(struct api *a);
 void api_deinit(struct api *a);
 
-/* The tables: the public API, the internal listener for instances, and the administrator's socket. */
+/* The tables: the public API, the internal listener for instances, and the administrator's socket.
+ */
 extern const struct http_route API_ROUTES[];
 extern const size_t API_N_ROUTES;
 extern const struct http_route INTERNAL_ROUTES[];
@@ -72,38 +73,42 @@ static inline struct api_account *account_of(const struct http_request *r)
 
 /* Finds the token's account; NULL when there is none. */
 struct api_account *api_authenticate(struct api *a, struct str authorization);
-struct api_account *api_account_add(struct api *a, const struct account *info, const char *webhook_secret);
+struct api_account *api_account_add(struct api *a, const struct account *info,
+                                    const char *webhook_secret);
 void api_token_add(struct api *a, const struct token_row *row);
 void api_token_remove(struct api *a, const unsigned char hash[32]);
 /* False: the answer 429 has been given. */
 bool api_take(struct http_request *r, bool creates_prediction);
 
-/* A store operation on behalf of a request. When the client goes meanwhile the operation still ends, and its result is
- * dropped. `type *op` must have `struct store_op op` first. */
+/* A store operation on behalf of a request. When the client goes meanwhile the operation still
+ * ends, and its result is dropped. `type *op` must have `struct store_op op` first. */
 struct api_op {
     struct api *api;
     struct http_request *request; /* NULL: the client has gone */
     void (*effect)(struct api *a, struct store_op *op);
     void (*done)(struct http_request *r, struct store_op *op);
 };
-/* Allocates an operation of `size` bytes whose inputs may point into the request's arena only through store_keep(). */
+/* Allocates an operation of `size` bytes whose inputs may point into the request's arena only
+ * through store_keep(). */
 void *api_op_new(size_t size);
 void api_op_start(struct http_request *r, struct store_op *op, const struct store_op_type *type,
                   void (*done)(struct http_request *r, struct store_op *op));
 /* The same, with what must happen after a success whether the client is still there or not. */
-void api_op_start_effect(struct http_request *r, struct store_op *op, const struct store_op_type *type,
+void api_op_start_effect(struct http_request *r, struct store_op *op,
+                         const struct store_op_type *type,
                          void (*effect)(struct api *a, struct store_op *op),
                          void (*done)(struct http_request *r, struct store_op *op));
 void api_op_drop(struct store_op *op); /* one that was not started */
 
-/* --- answers ------------------------------------------------------------------------------------------------------ */
+/* --- answers --- */
 
 void api_answer(struct http_request *r, int status, const struct buf *json);
 void api_not_found(struct http_request *r);
 /* Errors of a store operation or rule, in the shape that management calls use. */
 void api_refuse(struct http_request *r, const struct error *err);
 
-/* The form of management calls: 400 (or 409) with `errors[{pointer, detail}]`. Collect, then send if any. */
+/* The form of management calls: 400 (or 409) with `errors[{pointer, detail}]`. Collect, then send
+ * if any. */
 struct problems {
     struct http_request *request;
     struct buf lines;  /* "- key: text" lines */
@@ -119,30 +124,31 @@ void api_invalid_input(struct http_request *r, const struct input_problem *first
 struct input_problem *api_input_problem(struct http_request *r, const char *type, const char *field,
                                         const char *fmt, ...) PRINTF(4, 5);
 
-/* --- reading bodies ------------------------------------------------------------------------------------------------- */
+/* --- reading bodies --- */
 
-/* A member that must be text: NULL and a problem when it is missing (and required) or of another type. */
+/* A member that must be text: NULL and a problem when it is missing (and required) or of another
+ * type. */
 const char *body_text(struct http_request *r, struct problems *p, const char *key, bool required);
 const char *body_url(struct http_request *r, struct problems *p, const char *key);
 /* -1 and a problem likewise. */
-int64_t body_int(struct http_request *r, struct problems *p, const char *key, bool required, int64_t low,
-                 int64_t high);
+int64_t body_int(struct http_request *r, struct problems *p, const char *key, bool required,
+                 int64_t low, int64_t high);
 /* A problem for every key that is not in the list (which ends with NULL). */
 void body_only(struct http_request *r, struct problems *p, const char *const *keys);
 bool body_is_object(struct http_request *r); /* false: 400 was answered */
 
-/* --- pages ---------------------------------------------------------------------------------------------------------- */
+/* --- pages --- */
 
 enum { PAGE_SMALL = 25, PAGE_LARGE = 100 };
 /* Reads `cursor`; false: 400 was answered. Texts are kept in `op`'s arena. */
 bool page_read(struct http_request *r, struct store_op *op, int limit, struct page_query *out);
-/* Writes "next" and "previous" with all other query parameters kept. `first` and `last` are the cursors of the page's
- * rows (NULL for an empty page). */
+/* Writes "next" and "previous" with all other query parameters kept. `first` and `last` are the
+ * cursors of the page's rows (NULL for an empty page). */
 void page_begin(struct http_request *r, struct json_writer *w, const struct page_info *info,
                 const char *first, const char *last);
 void page_end(struct json_writer *w);
 
-/* --- objects ---------------------------------------------------------------------------------------------------------- */
+/* --- objects --- */
 
 /* public_url if set, else as the client spoke to us. In the request's arena. */
 const char *api_base(struct http_request *r);
@@ -153,25 +159,32 @@ void show_model(struct json_writer *w, const struct model_row *m, const struct v
                 const char *base);
 void show_release_row(struct json_writer *w, const struct release_row *rel);
 void show_deployment(struct json_writer *w, const struct deployment_row *d);
-/* `as_starting`: the answer of a wait that ran out, which clients take for "not finished" by this word alone. */
+/* `as_starting`: the answer of a wait that ran out, which clients take for "not finished" by this
+ * word alone. */
 void show_prediction(struct json_writer *w, const struct prediction_row *p, bool as_starting);
 
-/* --- handlers: one for each row of the tables, in the file of their noun ---------------------------------------------- */
+/* The answer with one prediction. */
+void answer_prediction(struct http_request *r, int status, const struct prediction_row *row,
+                       bool as_starting);
+
+/* --- handlers: one for each row of the tables, in the file of their noun --- */
 
 #define API_HANDLERS(X)                                                                            \
-    X(account_show) X(hardware_list)                                                               \
-    X(model_list) X(model_search) X(model_create) X(model_show) X(model_update) X(model_delete)    \
-    X(model_readme) X(model_examples)                                                              \
-    X(version_list) X(version_show) X(version_delete) X(version_push)                              \
-    X(build_show) X(build_log)                                                                     \
-    X(deployment_list) X(deployment_create) X(deployment_show) X(deployment_update)                \
-    X(deployment_delete) X(deployment_enable) X(deployment_instances) X(deployment_releases)       \
-    X(prediction_list) X(prediction_make) X(prediction_make_model) X(prediction_make_deployment)   \
-    X(prediction_show) X(prediction_stop)                                                          \
-    X(capacity_show) X(health_show)                                                                \
-    X(internal_webhook)                                                                            \
-    X(admin_account_create) X(admin_account_list) X(admin_token_create) X(admin_token_list)        \
-    X(admin_token_revoke)
+    X(account_show)                                                                                \
+    X(hardware_list)                                                                               \
+    X(model_list)                                                                                  \
+    X(model_search)                                                                                \
+    X(model_create)                                                                                \
+    X(model_show) X(model_update) X(model_delete) X(model_readme) X(model_examples)                \
+        X(version_list) X(version_show) X(version_delete) X(version_push) X(build_show)            \
+            X(build_log) X(deployment_list) X(deployment_create) X(deployment_show)                \
+                X(deployment_update) X(deployment_delete) X(deployment_enable)                     \
+                    X(deployment_instances) X(deployment_releases) X(prediction_list)              \
+                        X(prediction_make) X(prediction_make_model) X(prediction_make_deployment)  \
+                            X(prediction_show) X(prediction_stop) X(capacity_show) X(health_show)  \
+                                X(internal_webhook) X(admin_account_create) X(admin_account_list)  \
+                                    X(admin_token_create) X(admin_token_list)                      \
+                                        X(admin_token_revoke)
 #define X(name) void name(struct http_request *r);
 API_HANDLERS(X)
 #undef X

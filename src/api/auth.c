@@ -61,8 +61,8 @@ void api_token_remove(struct api *a, const unsigned char hash[32])
     free(map_remove(&a->tokens, str_make((const char *)hash, 32)));
 }
 
-/* Only the hash is looked up, under a key that nobody outside knows: what the time of a look-up could tell is of no
- * use. The hashes are then compared in constant time all the same. */
+/* Only the hash is looked up, under a key that nobody outside knows: what the time of a look-up
+ * could tell is of no use. The hashes are then compared in constant time all the same. */
 struct api_account *api_authenticate(struct api *a, struct str authorization)
 {
     struct str rest = str_trim(authorization), scheme;
@@ -121,8 +121,8 @@ bool api_take(struct http_request *r, bool creates_prediction)
     struct api *a = api_of(r);
     struct api_account *x = account_of(r);
     struct bucket *b = creates_prediction ? &x->predictions : &x->requests;
-    int64_t limit = creates_prediction ? a->options->rate_limit_predictions
-                                       : a->options->rate_limit_requests;
+    int64_t limit =
+        creates_prediction ? a->options->rate_limit_predictions : a->options->rate_limit_requests;
     struct buf body CLEANUP(buf_deinit) = BUF_INIT(1024);
     char text[32];
     int wait_s;
@@ -142,10 +142,11 @@ bool api_take(struct http_request *r, bool creates_prediction)
     http_set_header(r, "Retry-After", text);
     http_set_header(r, "ratelimit-remaining", "0");
     http_set_header(r, "ratelimit-reset", text);
-    buf_addf(&body,
-             "{\"detail\":\"Request was throttled. Your rate limit resets in ~%ds.\",\"status\":429,"
-             "\"retry_after\":%d}",
-             wait_s, wait_s);
+    buf_addf(
+        &body,
+        "{\"detail\":\"Request was throttled. Your rate limit resets in ~%ds.\",\"status\":429,"
+        "\"retry_after\":%d}",
+        wait_s, wait_s);
     http_respond(r, 429, "application/problem+json", buf_str(&body));
     return false;
 }
@@ -173,14 +174,19 @@ static enum status load_accounts(struct api *a, struct error *err)
     return s;
 }
 
-enum status api_init(struct api *a, struct loop *l, struct store *st, struct fleet *f, struct builds *b,
-                     const struct options *o, struct error *err)
+enum status api_init(struct api *a, struct loop *l, struct store *st, struct fleet *f,
+                     struct builds *b, const struct options *o, struct error *err)
 {
     struct store_token_list op = { 0 };
     enum status s;
 
     *a = (struct api){
-        .loop = l, .store = st, .fleet = f, .builds = b, .hardware = f->hardware, .options = o,
+        .loop = l,
+        .store = st,
+        .fleet = f,
+        .builds = b,
+        .hardware = f->hardware,
+        .options = o,
     };
     list_init(&a->waits);
     map_init(&a->accounts);

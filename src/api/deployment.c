@@ -17,7 +17,7 @@ static void answer_deployment(struct http_request *r, const struct deployment_ro
     api_answer(r, 200, &body);
 }
 
-/* --- reading a body ------------------------------------------------------------------------------------------------ */
+/* --- reading a body --- */
 
 struct wanted {
     const char *name, *model, *version, *hardware;
@@ -43,15 +43,17 @@ static void read_configuration(struct http_request *r, struct problems *p, bool 
 
     out->version = body_text(r, p, "version", required);
     if (out->version && !is_version_id(out->version))
-        problems_add(p, "version",
-                     "\"%.80s\" is not a version id: it must be the 64 hexadecimal digits of a version.",
-                     out->version);
+        problems_add(
+            p, "version",
+            "\"%.80s\" is not a version id: it must be the 64 hexadecimal digits of a version.",
+            out->version);
     out->hardware = body_text(r, p, "hardware", required);
     if (out->hardware) {
         sku = hardware_find(a->hardware, str_of(out->hardware));
         hardware_names(a->hardware, &names);
         if (!sku)
-            problems_add(p, "hardware", "%.100s is not a valid hardware SKU. Your options are: %.*s.",
+            problems_add(p, "hardware",
+                         "%.100s is not a valid hardware SKU. Your options are: %.*s.",
                          out->hardware, STR_ARG(buf_str(&names)));
         else if (!sku->is_process)
             problems_add(p, "hardware",
@@ -77,7 +79,7 @@ static const char *strip_owner(struct http_request *r, const char *name)
     return name;
 }
 
-/* --- create ---------------------------------------------------------------------------------------------------------- */
+/* --- create --- */
 
 static void bring_to_life(struct api *a, const struct deployment_row *row,
                           const struct version_row *version)
@@ -85,7 +87,8 @@ static void bring_to_life(struct api *a, const struct deployment_row *row,
     struct error err;
 
     if (pool_apply(a->fleet, row, version, &err) != STATUS_OK)
-        log_error("a stored deployment cannot be run", LOG_S("deployment", row->name), LOG_ERR(&err));
+        log_error("a stored deployment cannot be run", LOG_S("deployment", row->name),
+                  LOG_ERR(&err));
 }
 
 static void create_effect(struct api *a, struct store_op *op)
@@ -109,10 +112,12 @@ static void on_created(struct http_request *r, struct store_op *op)
     struct store_deployment_create *c = container_of(op, struct store_deployment_create, op);
 
     if (op->status == STATUS_CONFLICT)
-        http_respond(r, 409, "application/problem+json",
-                     STR("{\"status\":409,\"title\":\"Conflict\",\"detail\":\"A deployment with that name and "
-                         "owner already exists.\",\"errors\":[{\"detail\":\"A deployment with that name and "
-                         "owner already exists.\"}]}"));
+        http_respond(
+            r, 409, "application/problem+json",
+            STR("{\"status\":409,\"title\":\"Conflict\",\"detail\":\"A deployment with that name "
+                "and "
+                "owner already exists.\",\"errors\":[{\"detail\":\"A deployment with that name and "
+                "owner already exists.\"}]}"));
     else if (op->status == STATUS_UNPROCESSABLE)
         refuse_model(r, c->bad_model, op->error.text);
     else if (op->status != STATUS_OK)
@@ -121,7 +126,8 @@ static void on_created(struct http_request *r, struct store_op *op)
         answer_deployment(r, &c->row);
 }
 
-static bool read_create(struct http_request *r, struct wanted *want, struct str *owner, struct str *name)
+static bool read_create(struct http_request *r, struct wanted *want, struct str *owner,
+                        struct str *name)
 {
     static const char *const keys[] = { "name",          "model",         "version", "hardware",
                                         "min_instances", "max_instances", NULL };
@@ -135,8 +141,7 @@ static bool read_create(struct http_request *r, struct wanted *want, struct str 
     if (want->name && !object_name_ok(str_of(want->name), "deployment", &err))
         problems_add(&p, "name", "%s", err.text);
     want->model = body_text(r, &p, "model", true);
-    if (want->model &&
-        (!model_ref_split(str_of(want->model), owner, name, &version) || version.p))
+    if (want->model && (!model_ref_split(str_of(want->model), owner, name, &version) || version.p))
         problems_add(&p, "model", "\"%.140s\" must have the form owner/name.", want->model);
     read_configuration(r, &p, true, want);
     return !problems_send(&p);
@@ -175,7 +180,7 @@ void deployment_create(struct http_request *r)
     api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_CREATE, create_effect, on_created);
 }
 
-/* --- read ------------------------------------------------------------------------------------------------------------ */
+/* --- read --- */
 
 static void on_shown(struct http_request *r, struct store_op *op)
 {
@@ -228,7 +233,7 @@ void deployment_list(struct http_request *r)
     api_op_start(r, &op->op, &STORE_DEPLOYMENT_LIST, on_listed);
 }
 
-/* --- update ------------------------------------------------------------------------------------------------------------ */
+/* --- update --- */
 
 static void update_effect(struct api *a, struct store_op *op)
 {
@@ -266,8 +271,8 @@ static void on_updated(struct http_request *r, struct store_op *op)
 
 static bool read_update(struct http_request *r, struct wanted *want)
 {
-    static const char *const keys[] = { "version", "hardware", "min_instances", "max_instances",
-                                        "model", NULL };
+    static const char *const keys[] = { "version",       "hardware", "min_instances",
+                                        "max_instances", "model",    NULL };
     struct str owner = http_param(r, "owner"), name = http_param(r, "name");
     struct pool *pool = pool_find(api_of(r)->fleet, owner, name);
     struct problems p;
@@ -277,13 +282,16 @@ static bool read_update(struct http_request *r, struct wanted *want)
     body_only(r, &p, keys);
     read_configuration(r, &p, false, want);
     want->model = body_text(r, &p, "model", false);
-    if (want->model && pool && pool_current(pool)) { /* the Go client may send it: fine while it is the same */
+    if (want->model && pool &&
+        pool_current(pool)) { /* the Go client may send it: fine while it is the same */
         const struct version *v = pool_current(pool)->lane->version;
 
         snprintf(model, sizeof(model), "%s/%s", v->owner, v->model);
         if (strcmp(model, want->model) != 0)
-            problems_add(&p, "model", "A deployment's model cannot be changed (it is %s). Create another "
-                         "deployment for %.100s.", model, want->model);
+            problems_add(&p, "model",
+                         "A deployment's model cannot be changed (it is %s). Create another "
+                         "deployment for %.100s.",
+                         model, want->model);
     }
     return !problems_send(&p);
 }
@@ -309,7 +317,7 @@ void deployment_update(struct http_request *r)
     api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_UPDATE, update_effect, on_updated);
 }
 
-/* --- delete, enable ------------------------------------------------------------------------------------------------------ */
+/* --- delete, enable --- */
 
 static void delete_effect(struct api *a, struct store_op *op)
 {
@@ -364,15 +372,16 @@ void deployment_enable(struct http_request *r)
     if (!p)
         return;
     if (p->max == 0) {
-        http_problem(r, 422, "Deployment disabled",
-                     "The deployment may run no instances. Set max_instances to 1 or more to enable it.");
+        http_problem(
+            r, 422, "Deployment disabled",
+            "The deployment may run no instances. Set max_instances to 1 or more to enable it.");
         return;
     }
     pool_enable(p);
     deployment_show(r);
 }
 
-/* --- what runs ---------------------------------------------------------------------------------------------------------- */
+/* --- what runs --- */
 
 static void show_instance(struct json_writer *w, const struct instance *in)
 {
@@ -443,7 +452,10 @@ static void on_releases(struct http_request *r, struct store_op *op)
         json_begin_object(&w);
         json_key(&w, "release");
         show_release_row(&w, row);
-        json_member_string(&w, "state", row->failed_at ? "failed" : row->ready_at ? "ready" : "new");
+        json_member_string(&w, "state",
+                           row->failed_at  ? "failed"
+                           : row->ready_at ? "ready"
+                                           : "new");
         show_time(&w, "ready_at", row->ready_at);
         show_time(&w, "failed_at", row->failed_at);
         json_member_string(&w, "failure", row->failure);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What instances may tell the server: the end of a prediction. The secret in the path is the instance's own. */
+/* What instances may tell the server: the end of a prediction. The secret in the path is the
+ * instance's own. */
 #include "api/api.h"
 #include "base/log.h"
 
 void internal_webhook(struct http_request *r)
 {
     struct error err;
-    enum status s = instance_webhook(api_of(r)->fleet, http_param(r, "capability"), http_param(r, "id"),
-                                     r->body, &err);
+    enum status s = instance_webhook(api_of(r)->fleet, http_param(r, "capability"),
+                                     http_param(r, "id"), r->body, &err);
 
     if (s == STATUS_OK) {
         http_respond_empty(r, 204);

@@ -18,7 +18,7 @@ static void answer_model(struct http_request *r, int status, const struct model_
     api_answer(r, status, &body);
 }
 
-/* --- lists ----------------------------------------------------------------------------------------------------------- */
+/* --- lists --- */
 
 static void on_listed(struct http_request *r, struct store_op *op)
 {
@@ -44,9 +44,10 @@ static bool read_sort(struct http_request *r, struct store_model_list *op)
     struct str by = http_query(r, "sort_by"), direction = http_query(r, "sort_direction");
 
     if (by.p && !str_is(by, "latest_version_created_at") && !str_is(by, "model_created_at")) {
-        http_problem(r, 400, NULL,
-                     "sort_by is \"%.*s\"; it must be latest_version_created_at or model_created_at.",
-                     STR_ARG(by));
+        http_problem(
+            r, 400, NULL,
+            "sort_by is \"%.*s\"; it must be latest_version_created_at or model_created_at.",
+            STR_ARG(by));
         return false;
     }
     if (direction.p && !str_is(direction, "asc") && !str_is(direction, "desc")) {
@@ -84,18 +85,19 @@ void model_search(struct http_request *r)
     struct json *v;
     struct error err;
 
-    if (text.n > 1 && text.p[0] == '"' &&
-        json_parse(r->arena, text, NULL, &v, &err) == STATUS_OK && json_is(v, JSON_STRING))
+    if (text.n > 1 && text.p[0] == '"' && json_parse(r->arena, text, NULL, &v, &err) == STATUS_OK &&
+        json_is(v, JSON_STRING))
         text = v->text;
     if (text.n == 0 || text.n > MAX_SEARCH || !utf8_valid(text) || memchr(text.p, '\0', text.n)) {
-        http_problem(r, 400, NULL, "The body must be the text to search for, 1 to %d bytes of UTF-8.",
+        http_problem(r, 400, NULL,
+                     "The body must be the text to search for, 1 to %d bytes of UTF-8.",
                      MAX_SEARCH);
         return;
     }
     list_models(r, arena_copy(r->arena, text));
 }
 
-/* --- one model --------------------------------------------------------------------------------------------------------- */
+/* --- one model --- */
 
 static void on_shown(struct http_request *r, struct store_op *op)
 {
@@ -107,7 +109,8 @@ static void on_shown(struct http_request *r, struct store_op *op)
         answer_model(r, 200, &get->row, &get->latest);
 }
 
-static void get_model(struct http_request *r, void (*done)(struct http_request *, struct store_op *))
+static void get_model(struct http_request *r,
+                      void (*done)(struct http_request *, struct store_op *))
 {
     struct store_model_get *op = api_op_new(sizeof(*op));
 
@@ -163,17 +166,19 @@ void model_examples(struct http_request *r)
     get_model(r, on_examples);
 }
 
-/* --- create ---------------------------------------------------------------------------------------------------------------- */
+/* --- create --- */
 
 static void on_created(struct http_request *r, struct store_op *op)
 {
     struct store_model_create *create = container_of(op, struct store_model_create, op);
 
     if (op->status == STATUS_CONFLICT) {
-        http_respond(r, 409, "application/problem+json",
-                     STR("{\"status\":409,\"title\":\"Conflict\",\"detail\":\"A model with that name and "
-                         "owner already exists.\",\"errors\":[{\"detail\":\"A model with that name and owner "
-                         "already exists.\"}]}"));
+        http_respond(
+            r, 409, "application/problem+json",
+            STR("{\"status\":409,\"title\":\"Conflict\",\"detail\":\"A model with that name and "
+                "owner already exists.\",\"errors\":[{\"detail\":\"A model with that name and "
+                "owner "
+                "already exists.\"}]}"));
         return;
     }
     if (op->status != STATUS_OK) {
@@ -210,9 +215,10 @@ static void read_visibility(struct http_request *r, struct problems *p, bool req
 
 void model_create(struct http_request *r)
 {
-    static const char *const keys[] = { "owner",       "name",       "visibility",  "hardware",
-                                        "description", "github_url", "paper_url",   "license_url",
-                                        "cover_image_url", NULL };
+    static const char *const keys[] = { "owner",     "name",        "visibility",
+                                        "hardware",  "description", "github_url",
+                                        "paper_url", "license_url", "cover_image_url",
+                                        NULL };
     struct api *a = api_of(r);
     const struct account *me = &account_of(r)->info;
     struct store_model_create *op;
@@ -259,7 +265,7 @@ void model_create(struct http_request *r)
     api_op_start(r, &op->op, &STORE_MODEL_CREATE, on_created);
 }
 
-/* --- update and delete --------------------------------------------------------------------------------------------------------- */
+/* --- update and delete --- */
 
 static void on_updated(struct http_request *r, struct store_op *op)
 {
@@ -285,11 +291,13 @@ void model_update(struct http_request *r)
         { "paper_url", MODEL_PAPER_URL, offsetof(struct model_row, paper_url), true },
         { "weights_url", MODEL_WEIGHTS_URL, offsetof(struct model_row, weights_url), true },
         { "license_url", MODEL_LICENSE_URL, offsetof(struct model_row, license_url), true },
-        { "cover_image_url", MODEL_COVER_IMAGE_URL, offsetof(struct model_row, cover_image_url), true },
+        { "cover_image_url", MODEL_COVER_IMAGE_URL, offsetof(struct model_row, cover_image_url),
+          true },
     };
-    static const char *const keys[] = { "description", "readme",      "github_url",
-                                        "paper_url",   "weights_url", "license_url",
-                                        "cover_image_url", "hardware", "visibility", NULL };
+    static const char *const keys[] = {
+        "description", "readme",          "github_url", "paper_url",  "weights_url",
+        "license_url", "cover_image_url", "hardware",   "visibility", NULL
+    };
     struct store_model_update *op;
     struct problems p;
 
@@ -303,7 +311,8 @@ void model_update(struct http_request *r)
 
         if (!json_get(r->json, fields[i].key))
             continue;
-        z = fields[i].is_url ? body_url(r, &p, fields[i].key) : body_text(r, &p, fields[i].key, false);
+        z = fields[i].is_url ? body_url(r, &p, fields[i].key)
+                             : body_text(r, &p, fields[i].key, false);
         op->set |= fields[i].bit;
         *(const char **)(void *)((char *)&op->in + fields[i].at) = store_keep(&op->op, str_of(z));
     }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A folder becomes a version: the packed folder streams to disk, then a build makes of it what instances need.
+/* A folder becomes a version: the packed folder streams to disk, then a build makes of it what
+ * instances need.
  *
- * The way of a push: the model is looked up (and made when it is missing) -> the body is written piece by piece -> the
- * build is recorded -> 202. A client that goes before the end leaves nothing. */
+ * The way of a push: the model is looked up (and made when it is missing) -> the body is written
+ * piece by piece -> the build is recorded -> 202. A client that goes before the end leaves nothing.
+ */
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -66,7 +68,7 @@ static void answer_build(struct http_request *r, int status, const struct build_
     api_answer(r, status, &body);
 }
 
-/* --- receiving ------------------------------------------------------------------------------------------------------- */
+/* --- receiving --- */
 
 static void refuse_push(struct pushing *x, const struct error *err)
 {
@@ -145,7 +147,8 @@ static void on_gone(struct http_request *r)
     /* else the write or the record still under way frees it */
 }
 
-static void receive(struct http_request *r, const char *model_id, const char *owner, const char *name)
+static void receive(struct http_request *r, const char *model_id, const char *owner,
+                    const char *name)
 {
     struct pushing *x = xnew(struct pushing);
     struct error err;
@@ -167,7 +170,7 @@ static void receive(struct http_request *r, const char *model_id, const char *ow
     http_body_resume(r);
 }
 
-/* --- the model ---------------------------------------------------------------------------------------------------------- */
+/* --- the model --- */
 
 static void on_model_made(struct http_request *r, struct store_op *op)
 {
@@ -226,8 +229,8 @@ static bool query_ok(struct http_request *r)
     if (sku.p && !hardware_find(api_of(r)->hardware, sku)) {
         hardware_names(api_of(r)->hardware, &names);
         http_problem(r, 400, "Validation failed",
-                     "hardware: %.*s is not a valid hardware SKU. Your options are: %.*s.", STR_ARG(sku),
-                     STR_ARG(buf_str(&names)));
+                     "hardware: %.*s is not a valid hardware SKU. Your options are: %.*s.",
+                     STR_ARG(sku), STR_ARG(buf_str(&names)));
         return false;
     }
     if (visibility.p && !str_is(visibility, "public") && !str_is(visibility, "private")) {
@@ -259,7 +262,7 @@ void version_push(struct http_request *r)
     api_op_start(r, &op->op, &STORE_MODEL_GET, on_model);
 }
 
-/* --- following a build ------------------------------------------------------------------------------------------------------ */
+/* --- following a build --- */
 
 static void on_build(struct http_request *r, struct store_op *op)
 {
@@ -271,7 +274,8 @@ static void on_build(struct http_request *r, struct store_op *op)
         answer_build(r, 200, &get->row);
 }
 
-static void get_build(struct http_request *r, void (*done)(struct http_request *, struct store_op *))
+static void get_build(struct http_request *r,
+                      void (*done)(struct http_request *, struct store_op *))
 {
     struct store_build_get *op = api_op_new(sizeof(*op));
 

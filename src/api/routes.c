@@ -4,7 +4,9 @@
 
 const struct http_route API_ROUTES[] = {
 #define ROUTE(m, p, h, f, n, s)                                                                    \
-    { .method = (m), .path = (p), .handler = (h), .flags = (f), .name = (n), .summary = (s) }
+    {                                                                                              \
+        .method = (m), .path = (p), .handler = (h), .flags = (f), .name = (n), .summary = (s)      \
+    }
     ROUTE("GET", "/v1/account", account_show, HTTP_BODY_NONE, "account.get",
           "Get the authenticated account"),
     ROUTE("GET", "/v1/hardware", hardware_list, HTTP_BODY_NONE, "hardware.list",
@@ -86,14 +88,14 @@ const size_t INTERNAL_N_ROUTES = ARRAY_SIZE(INTERNAL_ROUTES);
 const struct http_route ADMIN_ROUTES[] = {
     ROUTE("GET", "/accounts", admin_account_list, HTTP_OPEN | HTTP_BODY_NONE, "accounts.list",
           "List accounts"),
-    ROUTE("POST", "/accounts", admin_account_create, HTTP_OPEN | HTTP_BODY_JSON,
-          "accounts.create", "Create an account"),
+    ROUTE("POST", "/accounts", admin_account_create, HTTP_OPEN | HTTP_BODY_JSON, "accounts.create",
+          "Create an account"),
     ROUTE("GET", "/tokens", admin_token_list, HTTP_OPEN | HTTP_BODY_NONE, "tokens.list",
           "List tokens, of all accounts or with ?account=NAME"),
     ROUTE("POST", "/tokens", admin_token_create, HTTP_OPEN | HTTP_BODY_JSON, "tokens.create",
           "Create a token for an account"),
-    ROUTE("DELETE", "/tokens/{id}", admin_token_revoke, HTTP_OPEN | HTTP_BODY_NONE,
-          "tokens.revoke", "Revoke a token"),
+    ROUTE("DELETE", "/tokens/{id}", admin_token_revoke, HTTP_OPEN | HTTP_BODY_NONE, "tokens.revoke",
+          "Revoke a token"),
 };
 const size_t ADMIN_N_ROUTES = ARRAY_SIZE(ADMIN_ROUTES);
 

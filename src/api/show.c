@@ -145,7 +145,8 @@ static void show_urls(struct json_writer *w, const struct prediction_row *p)
     json_end_object(w);
 }
 
-/* The model's own metrics and ours: predict_time (running) and total_time (created to completed). */
+/* The model's own metrics and ours: predict_time (running) and total_time (created to completed).
+ */
 static void show_metrics(struct json_writer *w, const struct prediction_row *p)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };

@@ -65,11 +65,12 @@ static void get_version(struct http_request *r, struct str owner, struct str nam
     api_op_start(r, &op->op, &STORE_VERSION_GET, on_shown);
 }
 
-/* Replicate's command line asks for a deployment's schema under the deployment's own name: that is followed to the
- * version that the deployment runs. */
+/* Replicate's command line asks for a deployment's schema under the deployment's own name: that is
+ * followed to the version that the deployment runs. */
 void version_show(struct http_request *r)
 {
-    struct str owner = http_param(r, "owner"), name = http_param(r, "name"), id = http_param(r, "id");
+    struct str owner = http_param(r, "owner"), name = http_param(r, "name"),
+               id = http_param(r, "id");
     struct pool *p = pool_find(api_of(r)->fleet, owner, name);
     struct lane *l;
 

@@ -43,7 +43,8 @@ int account_list_command(const struct command *c, const char *const *args)
         return 1;
     json_each (a.json, v)
         printf("%-30.*s %-14.*s %.*s\n", STR_ARG(json_to_str(json_get(v, "username"))),
-               STR_ARG(json_to_str(json_get(v, "type"))), STR_ARG(json_to_str(json_get(v, "name"))));
+               STR_ARG(json_to_str(json_get(v, "type"))),
+               STR_ARG(json_to_str(json_get(v, "name"))));
     return 0;
 }
 
@@ -87,8 +88,10 @@ int token_list_command(const struct command *c, const char *const *args)
         return 1;
     json_each (a.json, v)
         printf("%.*s  %-8.*s %-30.*s %-25.*s %.*s\n", STR_ARG(json_to_str(json_get(v, "id"))),
-               STR_ARG(json_to_str(json_get(v, "hint"))), STR_ARG(json_to_str(json_get(v, "account"))),
-               STR_ARG(json_to_str(json_get(v, "created_at"))), STR_ARG(json_to_str(json_get(v, "label"))));
+               STR_ARG(json_to_str(json_get(v, "hint"))),
+               STR_ARG(json_to_str(json_get(v, "account"))),
+               STR_ARG(json_to_str(json_get(v, "created_at"))),
+               STR_ARG(json_to_str(json_get(v, "label"))));
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of commands; finding one, reading its flags, and the help that is made from the same rows. */
+/* The list of commands; finding one, reading its flags, and the help that is made from the same
+ * rows. */
 #include "cli/cli.h"
 
 #include "base/log.h"
@@ -30,25 +31,46 @@ static const struct flag token_list_flags[] = {
 
 static const struct flag push_flags[] = {
     { .name = "--public", .takes_value = false, .help = "make the model public, if it is new" },
-    { .name = "--hardware", .takes_value = true, .help = "SKU for predictions without a deployment, if it is new" },
+    { .name = "--hardware",
+      .takes_value = true,
+      .help = "SKU for predictions without a deployment, if it is new" },
     { .name = "--detach", .takes_value = false, .help = "do not wait for the build" },
     PUBLIC_FLAGS,
     { .name = NULL },
 };
 
 static const struct command commands[] = {
-    { .words = "account create", .usage = "NAME", .run = account_create_command, .flags = account_create_flags,
+    { .words = "account create",
+      .usage = "NAME",
+      .run = account_create_command,
+      .flags = account_create_flags,
       .help = "Create an account. Models, deployments and tokens belong to one." },
-    { .words = "account list", .usage = "", .run = account_list_command, .flags = admin_flags,
+    { .words = "account list",
+      .usage = "",
+      .run = account_list_command,
+      .flags = admin_flags,
       .help = "List all accounts." },
-    { .words = "token create", .usage = "ACCOUNT", .run = token_create_command, .flags = token_create_flags,
+    { .words = "token create",
+      .usage = "ACCOUNT",
+      .run = token_create_command,
+      .flags = token_create_flags,
       .help = "Create a token and print it. It is shown this once." },
-    { .words = "token list", .usage = "", .run = token_list_command, .flags = token_list_flags,
+    { .words = "token list",
+      .usage = "",
+      .run = token_list_command,
+      .flags = token_list_flags,
       .help = "List the tokens that are valid." },
-    { .words = "token revoke", .usage = "ID", .run = token_revoke_command, .flags = admin_flags,
+    { .words = "token revoke",
+      .usage = "ID",
+      .run = token_revoke_command,
+      .flags = admin_flags,
       .help = "Revoke a token, at once and for ever. `token list` shows ids." },
-    { .words = "push", .usage = "DIR OWNER/NAME", .run = push_command, .flags = push_flags,
-      .help = "Push a folder with a cog.yaml as a new version of a model. Waits until it is built. The last line "
+    { .words = "push",
+      .usage = "DIR OWNER/NAME",
+      .run = push_command,
+      .flags = push_flags,
+      .help = "Push a folder with a cog.yaml as a new version of a model. Waits until it is built. "
+              "The last line "
               "printed is OWNER/NAME:VERSION." },
 };
 
@@ -73,25 +95,31 @@ static const struct command *find_command(int argc, char **argv, int *out_words)
 
 static void print_command(FILE *f, const struct command *c)
 {
-    fprintf(f, "Usage: berth %s %s%s[FLAGS]\n\n%s\n\nFlags:\n", c->words, c->usage, *c->usage ? " " : "", c->help);
+    fprintf(f, "Usage: berth %s %s%s[FLAGS]\n\n%s\n\nFlags:\n", c->words, c->usage,
+            *c->usage ? " " : "", c->help);
     for (const struct flag *x = c->flags; x->name; x++)
         fprintf(f, "  %-12s %-6s %s\n", x->name, x->takes_value ? "VALUE" : "", x->help);
 }
 
 static void print_help(FILE *f)
 {
-    fputs("Berth serves machine-learning models from your own machine, with the HTTP API of Replicate.\n\n"
+    fputs("Berth serves machine-learning models from your own machine, with the HTTP API of "
+          "Replicate.\n\n"
           "Usage: berth COMMAND [FLAGS]\n\nCommands:\n"
-          "  serve                              Run the server. `berth serve --help` lists its options.\n",
+          "  serve                              Run the server. `berth serve --help` lists its "
+          "options.\n",
           f);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
         const char *dot = strstr(commands[i].help, ". ");
 
         fprintf(f, "  %-14s %-19s %.*s\n", commands[i].words, commands[i].usage,
-                (int)(dot ? (size_t)(dot - commands[i].help) + 1 : strlen(commands[i].help)), commands[i].help);
+                (int)(dot ? (size_t)(dot - commands[i].help) + 1 : strlen(commands[i].help)),
+                commands[i].help);
     }
-    fputs("\n`berth COMMAND --help` says more. Accounts and tokens are made on the server's own machine, by whoever may "
-          "open its\ndata folder (--data or BERTH_DATA); everything else speaks the public API (--url, --token, or "
+    fputs("\n`berth COMMAND --help` says more. Accounts and tokens are made on the server's own "
+          "machine, by whoever may "
+          "open its\ndata folder (--data or BERTH_DATA); everything else speaks the public API "
+          "(--url, --token, or "
           "BERTH_URL and BERTH_TOKEN).\n",
           f);
 }
@@ -116,8 +144,8 @@ static bool read_flag(const struct command *c, const char *const **at, struct gi
     }
     x = find_flag(c, name);
     if (!x || out->n_flags == (int)ARRAY_SIZE(out->flags)) {
-        fprintf(stderr, "berth %s: there is no flag %.*s. `berth %s --help` lists them.\n", c->words, STR_ARG(name),
-                c->words);
+        fprintf(stderr, "berth %s: there is no flag %.*s. `berth %s --help` lists them.\n",
+                c->words, STR_ARG(name), c->words);
         return false;
     }
     if (x->takes_value && !value.p) {
@@ -136,7 +164,8 @@ static bool read_flag(const struct command *c, const char *const **at, struct gi
     return true;
 }
 
-bool given_read(const struct command *c, const char *const *args, int n_least, int n_most, struct given *out)
+bool given_read(const struct command *c, const char *const *args, int n_least, int n_most,
+                struct given *out)
 {
     *out = (struct given){ .command = c };
     for (; *args; args++) {
@@ -144,15 +173,16 @@ bool given_read(const struct command *c, const char *const *args, int n_least, i
             if (!read_flag(c, &args, out))
                 return false;
         } else if (out->n == n_most) {
-            fprintf(stderr, "berth %s: \"%s\" is one word too many. Usage: berth %s %s\n", c->words, *args, c->words,
-                    c->usage);
+            fprintf(stderr, "berth %s: \"%s\" is one word too many. Usage: berth %s %s\n", c->words,
+                    *args, c->words, c->usage);
             return false;
         } else {
             out->positions[out->n++] = *args;
         }
     }
     if (out->n < n_least) {
-        fprintf(stderr, "berth %s: something is missing. Usage: berth %s %s\n", c->words, c->words, c->usage);
+        fprintf(stderr, "berth %s: something is missing. Usage: berth %s %s\n", c->words, c->words,
+                c->usage);
         return false;
     }
     return true;
@@ -186,8 +216,8 @@ int cli_main(int argc, char **argv)
     }
     c = find_command(argc, argv, &words);
     if (!c) {
-        fprintf(stderr, "berth: there is no command \"%s%s%s\". `berth --help` lists them.\n", argv[1],
-                argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+        fprintf(stderr, "berth: there is no command \"%s%s%s\". `berth --help` lists them.\n",
+                argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
         return 2;
     }
     for (int i = words; i < argc; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line. It speaks HTTP only: the public API with a token, or administration over the unix socket in the
- * server's data folder. */
+/* The command line. It speaks HTTP only: the public API with a token, or administration over the
+ * unix socket in the server's data folder. */
 #pragma once
 
 #include "base/json.h"
@@ -10,9 +10,9 @@ int cli_main(int argc, char **argv); /* the process's exit status */
 
 /* One command. `args` are what follows its words ("account create"), ends with NULL. */
 struct command {
-    const char *words;   /* "account create" */
-    const char *usage;   /* "NAME --type user|organization [--full-name TEXT]" */
-    const char *help;    /* a sentence, then what more there is to know */
+    const char *words; /* "account create" */
+    const char *usage; /* "NAME --type user|organization [--full-name TEXT]" */
+    const char *help;  /* a sentence, then what more there is to know */
     int (*run)(const struct command *c, const char *const *args);
     const struct flag *flags; /* ends with name NULL */
 } DESIGNATED;
@@ -36,48 +36,60 @@ struct given {
 };
 
 /* False after a message that says what is wrong and how it would be right. */
-bool given_read(const struct command *c, const char *const *args, int n_least, int n_most, struct given *out);
-const char *given_flag(const struct given *g, const char *name); /* NULL: absent; "" for one without a value */
+bool given_read(const struct command *c, const char *const *args, int n_least, int n_most,
+                struct given *out);
+const char *given_flag(const struct given *g,
+                       const char *name); /* NULL: absent; "" for one without a value */
 
-/* --- calls ----------------------------------------------------------------------------------------------------- */
+/* --- calls --- */
 
 struct answer {
     int status;
     struct buf body;
     struct arena arena;
-    struct json *json;  /* NULL when it is not JSON */
+    struct json *json; /* NULL when it is not JSON */
 };
 void answer_deinit(struct answer *a);
 
-/* Where to: the public API (--url, BERTH_URL, REPLICATE_BASE_URL; default http://127.0.0.1:8080), or the socket. */
+/* Where to: the public API (--url, BERTH_URL, REPLICATE_BASE_URL; default http://127.0.0.1:8080),
+ * or the socket. */
 struct remote {
-    char url[512];         /* without a slash at the end and without /v1 */
-    char socket[512];      /* "" for the public API */
+    char url[512];    /* without a slash at the end and without /v1 */
+    char socket[512]; /* "" for the public API */
     char authorization[256];
 };
 bool remote_public(const struct given *g, struct remote *out);
 bool remote_admin(const struct given *g, struct remote *out);
 
-/* One exchange, finished when it returns. False after a message (no answer, or a problem: status >= 400). */
+/* One exchange, finished when it returns. False after a message (no answer, or a problem: status >=
+ * 400). */
 bool remote_call(const struct remote *r, const char *method, const char *path, struct str body,
                  const char *content_type, struct answer *out);
 /* Prints an answer's pieces as they come, until it ends. */
 bool remote_follow(const struct remote *r, const char *path);
 
-#define PUBLIC_FLAGS                                                                                            \
-    { .name = "--url", .takes_value = true, .help = "address of the server (BERTH_URL, REPLICATE_BASE_URL)" },  \
-    { .name = "--token", .takes_value = true, .help = "token (BERTH_TOKEN, REPLICATE_API_TOKEN)" }
-#define ADMIN_FLAGS                                                                                             \
-    { .name = "--data", .takes_value = true, .help = "the server's data folder (BERTH_DATA; default ./data)" }
+#define PUBLIC_FLAGS                                                                               \
+    { .name = "--url",                                                                             \
+      .takes_value = true,                                                                         \
+      .help = "address of the server (BERTH_URL, REPLICATE_BASE_URL)" },                           \
+    {                                                                                              \
+        .name = "--token", .takes_value = true, .help = "token (BERTH_TOKEN, REPLICATE_API_TOKEN)" \
+    }
+#define ADMIN_FLAGS                                                                                \
+    {                                                                                              \
+        .name = "--data", .takes_value = true,                                                     \
+        .help = "the server's data folder (BERTH_DATA; default ./data)"                            \
+    }
 
-/* --- packing --------------------------------------------------------------------------------------------------- */
+/* --- packing --- */
 
-/* A gzip tar of a folder, without what its .dockerignore names and without .git. Appends to a temporary file whose
- * path is written to out_path (to be removed by the caller). */
-bool pack_folder(const char *folder, char out_path[256], int64_t *out_bytes, int *out_files, struct error *err);
+/* A gzip tar of a folder, without what its .dockerignore names and without .git. Appends to a
+ * temporary file whose path is written to out_path (to be removed by the caller). */
+bool pack_folder(const char *folder, char out_path[256], int64_t *out_bytes, int *out_files,
+                 struct error *err);
 
-/* Whether a path (relative, with slashes) is excluded by the patterns of a .dockerignore: the last that matches
- * decides; "!" takes back. */
+/* Whether a path (relative, with slashes) is excluded by the patterns of a .dockerignore: the last
+ * that matches decides; "!" takes back. */
 bool ignore_match(const struct buf *patterns, struct str path);
 
 int account_create_command(const struct command *c, const char *const *args);

@@ -11,9 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- .dockerignore -------------------------------------------------------------------------------------------------- */
+/* --- .dockerignore --- */
 
-/* Segment by segment; "**" stands for any number of them. True also when the pattern matches a folder above. */
+/* Segment by segment; "**" stands for any number of them. True also when the pattern matches a
+ * folder above. */
 static bool segments_match(struct str pattern, struct str path)
 {
     struct str p, s;
@@ -66,7 +67,7 @@ bool ignore_match(const struct buf *patterns, struct str path)
     return ignored;
 }
 
-/* --- the walk -------------------------------------------------------------------------------------------------------- */
+/* --- the walk --- */
 
 struct packer {
     struct archive *archive;
@@ -80,7 +81,8 @@ static enum status pack_dir(struct packer *p, const char *relative);
 
 static enum status archive_failed(struct packer *p, const char *path)
 {
-    return FAIL(p->err, STATUS_BROKEN, "cannot pack %s: %s", path, archive_error_string(p->archive));
+    return FAIL(p->err, STATUS_BROKEN, "cannot pack %s: %s", path,
+                archive_error_string(p->archive));
 }
 
 static enum status copy_bytes(struct packer *p, const char *full, int64_t size)
@@ -99,7 +101,8 @@ static enum status copy_bytes(struct packer *p, const char *full, int64_t size)
     }
     close(fd);
     if (left > 0)
-        return FAIL(p->err, STATUS_BROKEN, "%s could not be read whole; did it change meanwhile?", full);
+        return FAIL(p->err, STATUS_BROKEN, "%s could not be read whole; did it change meanwhile?",
+                    full);
     return STATUS_OK;
 }
 
@@ -116,8 +119,10 @@ static enum status pack_one(struct packer *p, const char *relative)
     if (full.failed || lstat(full.p, &st) != 0)
         return FAIL(p->err, STATUS_BROKEN, "cannot look at %s: %s", relative, strerror(errno));
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
-        return FAIL(p->err, STATUS_INVALID,
-                    "%s is neither a file, a folder nor a link. Remove it, or name it in .dockerignore.", relative);
+        return FAIL(
+            p->err, STATUS_INVALID,
+            "%s is neither a file, a folder nor a link. Remove it, or name it in .dockerignore.",
+            relative);
     e = archive_entry_new();
     archive_entry_set_pathname(e, relative);
     archive_entry_set_mode(e, st.st_mode & (S_IFMT | 0755));
@@ -157,13 +162,15 @@ static enum status pack_dir(struct packer *p, const char *relative)
     buf_addf(&full, "%s%s%s", p->root, *relative ? "/" : "", relative);
     n = scandir(full.p, &names, NULL, alphasort);
     if (n < 0)
-        return FAIL(p->err, STATUS_BROKEN, "cannot read the folder %s: %s", full.p, strerror(errno));
+        return FAIL(p->err, STATUS_BROKEN, "cannot read the folder %s: %s", full.p,
+                    strerror(errno));
     for (int i = 0; i < n; i++) {
         struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
         const char *name = names[i]->d_name;
 
         buf_addf(&path, "%s%s%s", relative, *relative ? "/" : "", name);
-        if (s == STATUS_OK && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !is_skipped(p, path.p))
+        if (s == STATUS_OK && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+            !is_skipped(p, path.p))
             s = pack_one(p, path.p);
         free(names[i]);
     }
@@ -190,7 +197,8 @@ static void read_patterns(struct packer *p)
         close(fd);
 }
 
-bool pack_folder(const char *folder, char out_path[256], int64_t *out_bytes, int *out_files, struct error *err)
+bool pack_folder(const char *folder, char out_path[256], int64_t *out_bytes, int *out_files,
+                 struct error *err)
 {
     const char *tmp = getenv("TMPDIR");
     struct packer p = { .root = folder, .err = err };
@@ -210,7 +218,8 @@ bool pack_folder(const char *folder, char out_path[256], int64_t *out_bytes, int
     archive_write_add_filter_gzip(p.archive);
     archive_write_set_filter_option(p.archive, "gzip", "timestamp", NULL);
     archive_write_set_format_pax_restricted(p.archive);
-    s = archive_write_open_fd(p.archive, fd) == ARCHIVE_OK ? pack_dir(&p, "") : archive_failed(&p, folder);
+    s = archive_write_open_fd(p.archive, fd) == ARCHIVE_OK ? pack_dir(&p, "")
+                                                           : archive_failed(&p, folder);
     if (archive_write_close(p.archive) != ARCHIVE_OK && s == STATUS_OK)
         s = archive_failed(&p, folder);
     archive_write_free(p.archive);

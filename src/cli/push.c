@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `berth push`: packs a folder, sends it, follows the build. Progress goes to standard error; the last line on standard
- * output is the version. */
+/* `berth push`: packs a folder, sends it, follows the build. Progress goes to standard error; the
+ * last line on standard output is the version. */
 #include "cli/cli.h"
 
 #include "base/clock.h"
@@ -36,8 +36,11 @@ static bool pack(const char *folder, struct packed *out)
 
     buf_addf(&file, "%s/cog.yaml", folder);
     if (access(file.p, R_OK) != 0) {
-        fprintf(stderr, "berth push: %s has no cog.yaml that can be read (%s). A model's folder needs one: it says which "
-                        "class to run.\n", folder, strerror(errno));
+        fprintf(stderr,
+                "berth push: %s has no cog.yaml that can be read (%s). A model's folder needs one: "
+                "it says which "
+                "class to run.\n",
+                folder, strerror(errno));
         return false;
     }
     if (!pack_folder(folder, out->path, &bytes, &files, &err)) {
@@ -60,12 +63,14 @@ static bool pack(const char *folder, struct packed *out)
     return true;
 }
 
-static bool send_folder(const struct given *g, const struct remote *r, const struct packed *x, struct answer *out)
+static bool send_folder(const struct given *g, const struct remote *r, const struct packed *x,
+                        struct answer *out)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
     struct str ref = str_of(g->positions[1]), owner;
 
-    if (!str_split(&ref, '/', &owner) || !ref.p || memchr(ref.p, '/', ref.n) || owner.n == 0 || ref.n == 0) {
+    if (!str_split(&ref, '/', &owner) || !ref.p || memchr(ref.p, '/', ref.n) || owner.n == 0 ||
+        ref.n == 0) {
         fprintf(stderr, "berth push: \"%s\" must have the form OWNER/NAME.\n", g->positions[1]);
         return false;
     }
@@ -89,7 +94,8 @@ static int finish(const struct given *g, const struct remote *r, const struct an
     struct str id = json_to_str(json_get(build->json, "id")), version, error;
 
     if (given_flag(g, "--detach")) {
-        fprintf(stderr, "The build goes on; its state is at %s/v1/builds/%.*s\n", r->url, STR_ARG(id));
+        fprintf(stderr, "The build goes on; its state is at %s/v1/builds/%.*s\n", r->url,
+                STR_ARG(id));
         printf("%.*s\n", STR_ARG(id));
         return 0;
     }

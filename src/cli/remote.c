@@ -24,14 +24,17 @@ static const char *first_of(const char *a, const char *b, const char *c, const c
 
 bool remote_public(const struct given *g, struct remote *out)
 {
-    const char *url = first_of(given_flag(g, "--url"), getenv("BERTH_URL"), getenv("REPLICATE_BASE_URL"),
-                               "http://127.0.0.1:8080");
-    const char *token = first_of(given_flag(g, "--token"), getenv("BERTH_TOKEN"), getenv("REPLICATE_API_TOKEN"), NULL);
+    const char *url = first_of(given_flag(g, "--url"), getenv("BERTH_URL"),
+                               getenv("REPLICATE_BASE_URL"), "http://127.0.0.1:8080");
+    const char *token = first_of(given_flag(g, "--token"), getenv("BERTH_TOKEN"),
+                                 getenv("REPLICATE_API_TOKEN"), NULL);
     struct str u = str_of(url);
 
     *out = (struct remote){ 0 };
     if (!str_starts(u, "http://") && !str_starts(u, "https://")) {
-        fprintf(stderr, "berth: the server's address \"%s\" must begin with http:// or https:// (--url).\n", url);
+        fprintf(stderr,
+                "berth: the server's address \"%s\" must begin with http:// or https:// (--url).\n",
+                url);
         return false;
     }
     while (u.n && u.p[u.n - 1] == '/')
@@ -39,8 +42,9 @@ bool remote_public(const struct given *g, struct remote *out)
     if (str_ends(u, "/v1"))
         u.n -= 3;
     if (!token) {
-        fprintf(stderr, "berth: no token was given. Use --token, or set BERTH_TOKEN. A token is made with "
-                        "`berth token create ACCOUNT` on the server's machine.\n");
+        fprintf(stderr,
+                "berth: no token was given. Use --token, or set BERTH_TOKEN. A token is made with "
+                "`berth token create ACCOUNT` on the server's machine.\n");
         return false;
     }
     snprintf(out->url, sizeof(out->url), "%.*s", STR_ARG(u));
@@ -56,8 +60,11 @@ bool remote_admin(const struct given *g, struct remote *out)
     snprintf(out->url, sizeof(out->url), "http://localhost");
     snprintf(out->socket, sizeof(out->socket), "%s/admin.sock", data);
     if (access(out->socket, F_OK) != 0) {
-        fprintf(stderr, "berth: no server runs on the data folder %s (there is no %s). Start it with `berth serve --data "
-                        "%s`, or name another folder with --data.\n", data, out->socket, data);
+        fprintf(stderr,
+                "berth: no server runs on the data folder %s (there is no %s). Start it with "
+                "`berth serve --data "
+                "%s`, or name another folder with --data.\n",
+                data, out->socket, data);
         return false;
     }
     return true;
@@ -86,8 +93,8 @@ static bool on_data(struct http_call *call, struct str piece)
     return true;
 }
 
-static void run_exchange(struct exchange *x, const struct remote *r, const char *method, const char *path,
-                         struct str body, const char *content_type)
+static void run_exchange(struct exchange *x, const struct remote *r, const char *method,
+                         const char *path, struct str body, const char *content_type)
 {
     static const struct http_call_events collect = { .done = on_done };
     static const struct http_call_events follow = { .data = on_data, .done = on_done };
@@ -106,7 +113,11 @@ static void run_exchange(struct exchange *x, const struct remote *r, const char 
         headers[n++] = type.p;
     }
     spec = (struct http_call_spec){
-        .method = method, .url = url.p, .unix_socket = *r->socket ? r->socket : NULL, .headers = headers, .body = body,
+        .method = method,
+        .url = url.p,
+        .unix_socket = *r->socket ? r->socket : NULL,
+        .headers = headers,
+        .body = body,
     };
     x->loop = loop_new_real();
     client = http_client_new(x->loop);
@@ -138,7 +149,8 @@ bool remote_call(const struct remote *r, const char *method, const char *path, s
     out->body = x.call.body;
     buf_deinit(&x.call.head);
     if (x.failed) {
-        fprintf(stderr, "berth: the server at %s does not answer: %s\n", *r->socket ? r->socket : r->url, x.error.text);
+        fprintf(stderr, "berth: the server at %s does not answer: %s\n",
+                *r->socket ? r->socket : r->url, x.error.text);
         return false;
     }
     if (out->body.n == 0 ||

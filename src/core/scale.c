@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The decision is taken afresh each time from what is (level-triggered): for each lane the number of instances it
- * should have, then boots where there are fewer, drains where there are more. Draining instances still hold their
- * place, so that the maximum is never passed. */
+/* The decision is taken afresh each time from what is (level-triggered): for each lane the number
+ * of instances it should have, then boots where there are fewer, drains where there are more.
+ * Draining instances still hold their place, so that the maximum is never passed. */
 #include "core/scale.h"
 
 struct count {
-    int live;   /* booting and ready */
+    int live; /* booting and ready */
     int ready;
-    int all;    /* draining ones too */
-    int busy;   /* predictions in flight on live instances */
+    int all;  /* draining ones too */
+    int busy; /* predictions in flight on live instances */
 };
 
 static struct count count_lane(const struct scale_lane *l)
@@ -34,7 +34,10 @@ static void add(struct scale_plan *out, enum scale_verb verb, size_t lane, const
 {
     if (out->n < SCALE_MAX_ACTIONS)
         out->actions[out->n++] = (struct scale_action){
-            .verb = verb, .lane = lane, .instance = instance, .why = why,
+            .verb = verb,
+            .lane = lane,
+            .instance = instance,
+            .why = why,
         };
 }
 
@@ -94,10 +97,11 @@ static void drain_everything(const struct scale_view *v, struct scale_plan *out)
                 add(out, SCALE_DRAIN, i, v->lanes[i].instances[k].id, "disabled");
 }
 
-/* The instance of a lane that is missed least: idle and longest so, else the least busy. `only_idle` gives NULL when
- * all work. Booting ones are given up first where nothing waits for them. */
-static const struct scale_instance *least_missed(const struct scale_lane *l, const struct scale_plan *out,
-                                                 bool only_idle)
+/* The instance of a lane that is missed least: idle and longest so, else the least busy.
+ * `only_idle` gives NULL when all work. Booting ones are given up first where nothing waits for
+ * them. */
+static const struct scale_instance *least_missed(const struct scale_lane *l,
+                                                 const struct scale_plan *out, bool only_idle)
 {
     const struct scale_instance *best = NULL;
 
@@ -115,13 +119,16 @@ static const struct scale_instance *least_missed(const struct scale_lane *l, con
     return best;
 }
 
-/* Idle instances above what the lane wants go after the idle timeout; those of a replaced lane at once. */
+/* Idle instances above what the lane wants go after the idle timeout; those of a replaced lane at
+ * once. */
 static void drain_idle(const struct scale_view *v, size_t at, int wanted, bool taken_over,
                        struct scale_plan *out)
 {
     const struct scale_lane *l = &v->lanes[at];
     int over = count_lane(l).live - wanted;
 
+    for (size_t i = 0; i < l->n; i++)
+        over -= is_planned(out, l->instances[i].id);
     while (over > 0) {
         const struct scale_instance *in = least_missed(l, out, true);
         bool replaced = !l->is_current && taken_over;
@@ -139,8 +146,8 @@ static void drain_idle(const struct scale_view *v, size_t at, int wanted, bool t
     }
 }
 
-/* More than may be (the maximum was lowered, a release took over): the surplus goes, working ones as soon as they have
- * done what they do. Older lanes give first. */
+/* More than may be (the maximum was lowered, a release took over): the surplus goes, working ones
+ * as soon as they have done what they do. Older lanes give first. */
 static void drain_surplus(const struct scale_view *v, int allowed, struct scale_plan *out)
 {
     int over = -allowed;
@@ -165,8 +172,9 @@ static void drain_surplus(const struct scale_view *v, int allowed, struct scale_
     }
 }
 
-/* Whether an instance may be taken from a lane that has work of its own: not before it had its turn, or two lanes
- * would take the place from each other for ever and neither get anything done. */
+/* Whether an instance may be taken from a lane that has work of its own: not before it had its
+ * turn, or two lanes would take the place from each other for ever and neither get anything done.
+ */
 static bool had_its_turn(const struct scale_view *v, const struct scale_lane *l,
                          const struct scale_instance *in, struct scale_plan *out)
 {
@@ -181,7 +189,8 @@ static bool had_its_turn(const struct scale_view *v, const struct scale_lane *l,
     return true;
 }
 
-/* A lane that has work (or must prove itself) but no place takes one from a lane that can spare it. */
+/* A lane that has work (or must prove itself) but no place takes one from a lane that can spare it.
+ */
 static void make_place(const struct scale_view *v, size_t for_lane, struct scale_plan *out)
 {
     const struct scale_lane *l = &v->lanes[for_lane];
@@ -190,6 +199,9 @@ static void make_place(const struct scale_view *v, size_t for_lane, struct scale
     bool waited = l->waiting > 0 && v->now >= l->oldest_waiting + v->fair_after_ms;
     bool forced = waited || (l->is_current && l->must_prove);
 
+    for (size_t i = 0; i < out->n; i++)
+        if (out->actions[i].verb == SCALE_DRAIN)
+            return; /* a place will be free */
     for (size_t i = 0; i < v->n_lanes; i++) {
         const struct scale_lane *other = &v->lanes[i];
         const struct scale_instance *in;
@@ -260,7 +272,7 @@ void scale_decide(const struct scale_view *v, struct scale_plan *out)
                 break;
             }
             add(out, SCALE_BOOT, i, NULL,
-                l->waiting > 0   ? "predictions wait"
+                l->waiting > 0  ? "predictions wait"
                 : l->must_prove ? "a new release"
                                 : "below the minimum");
         }

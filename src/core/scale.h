@@ -18,7 +18,7 @@ struct scale_instance {
     const char *id;
     enum scale_state state;
     int in_flight;
-    int64_t idle_since; /* ms; meaningful when in_flight is 0 */
+    int64_t idle_since;  /* ms; meaningful when in_flight is 0 */
     int64_t ready_since; /* ms; meaningful when it is ready */
 };
 
@@ -27,9 +27,9 @@ struct scale_lane {
     int64_t oldest_waiting; /* when the first of them was queued */
     int slots;              /* of one instance, >= 1 */
     bool is_current;        /* of the current release (in a model's pool: every lane is) */
-    bool serves;      /* not current, but takes new predictions because the current release failed */
-    bool must_prove;  /* a new release that was never ready: one boot, even with nothing waiting */
-    bool is_failed;   /* boots nothing until somebody asks again */
+    bool serves;     /* not current, but takes new predictions because the current release failed */
+    bool must_prove; /* a new release that was never ready: one boot, even with nothing waiting */
+    bool is_failed;  /* boots nothing until somebody asks again */
     bool no_capacity; /* the last try to boot found no room on the machine, and there would be some
                          without the other lanes' instances */
     int failures;     /* boots that failed in a row */

@@ -13,10 +13,13 @@ struct protocol_ops {
     void (*start)(struct run *r, const struct run_spec *spec);
     void (*cancel)(struct run *r);
     void (*release)(struct run *r);
-    enum status (*webhook)(struct run *r, struct str body, struct error *err); /* NULL: takes none */
-    enum status (*read_final)(struct protocol *pr, struct arena *a, struct str body, bool output_is_array,
-                              struct run_result *out, struct error *err); /* NULL: never */
-    struct str (*log_line)(struct protocol *pr, struct arena *a, struct str line, bool *is_runtime); /* NULL: text as it is */
+    enum status (*webhook)(struct run *r, struct str body,
+                           struct error *err); /* NULL: takes none */
+    enum status (*read_final)(struct protocol *pr, struct arena *a, struct str body,
+                              bool output_is_array, struct run_result *out,
+                              struct error *err); /* NULL: never */
+    struct str (*log_line)(struct protocol *pr, struct arena *a, struct str line,
+                           bool *is_runtime); /* NULL: text as it is */
 } DESIGNATED;
 
 struct protocol {
@@ -24,8 +27,8 @@ struct protocol {
     struct loop *loop;
 };
 
-/* Every protocol ends a run through this: takes it off the peer, calls `ended` and frees the run's buffers. The
- * run may be gone when it returns. */
+/* Every protocol ends a run through this: takes it off the peer, calls `ended` and frees the run's
+ * buffers. The run may be gone when it returns. */
 void run_finish(struct run *r, const struct run_result *result);
 /* Likewise for a run that ends without a word (peer_close). */
 void run_forget(struct run *r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The flow of a build, from queued to done; the steps themselves are in build_steps.c. A step that fails goes straight to
- * the ending, where the row is written and what is half is swept. */
+/* The flow of a build, from queued to done; the steps themselves are in build_steps.c. A step that
+ * fails goes straight to the ending, where the row is written and what is half is swept. */
 #include "run/build_impl.h"
 
 #include "base/log.h"
@@ -19,9 +19,10 @@ static const struct flow_state states[] = {
     [BUILD_UNPACKING] = { "unpacking", TO(BUILD_READING) | TO(BUILD_ENDING) },
     [BUILD_READING] = { "reading", TO(BUILD_CHECKING) | TO(BUILD_RESOLVING) | TO(BUILD_ENDING) },
     [BUILD_CHECKING] = { "checking", TO(BUILD_RESOLVING) | TO(BUILD_ENDING) },
-    [BUILD_RESOLVING] = { "resolving", TO(BUILD_WAITING_ENV) | TO(BUILD_MAKING_ENV) | TO(BUILD_DESCRIBING) |
-                                           TO(BUILD_ENDING) },
-    [BUILD_WAITING_ENV] = { "waiting", TO(BUILD_MAKING_ENV) | TO(BUILD_DESCRIBING) | TO(BUILD_ENDING) },
+    [BUILD_RESOLVING] = { "resolving", TO(BUILD_WAITING_ENV) | TO(BUILD_MAKING_ENV) |
+                                           TO(BUILD_DESCRIBING) | TO(BUILD_ENDING) },
+    [BUILD_WAITING_ENV] = { "waiting",
+                            TO(BUILD_MAKING_ENV) | TO(BUILD_DESCRIBING) | TO(BUILD_ENDING) },
     [BUILD_MAKING_ENV] = { "making-env", TO(BUILD_INSTALLING) | TO(BUILD_ENDING) },
     [BUILD_INSTALLING] = { "installing", TO(BUILD_DESCRIBING) | TO(BUILD_ENDING) },
     [BUILD_DESCRIBING] = { "describing", TO(BUILD_STORING) | TO(BUILD_ENDING) },
@@ -40,7 +41,7 @@ void build_step_done(struct build *b)
     build_run(b);
 }
 
-/* --- rows ------------------------------------------------------------------------------------------------------------- */
+/* --- rows --- */
 
 static void on_row(struct store_op *op)
 {
@@ -56,7 +57,8 @@ static void announce(struct build *b, const char *step)
     struct store_build_update *op = xnew(struct store_build_update);
 
     b->row.step = step;
-    build_log_write(b, "== %s (after %.1f s)", step, (double)(loop_now_ms(b->owner->loop) - b->began_ms) / 1000);
+    build_log_write(b, "== %s (after %.1f s)", step,
+                    (double)(loop_now_ms(b->owner->loop) - b->began_ms) / 1000);
     op->in = b->row;
     op->in.id = store_keep(&op->op, str_of(b->row.id));
     store_start(b->owner->store, &op->op, &STORE_BUILD_UPDATE, on_row);
@@ -67,7 +69,8 @@ static void on_ended(struct store_op *op)
     struct build *b = container_of(op, struct build, update.op);
 
     if (op->status != STATUS_OK)
-        log_error("the end of a build could not be stored", LOG_S("build", b->row.id), LOG_ERR(&op->error));
+        log_error("the end of a build could not be stored", LOG_S("build", b->row.id),
+                  LOG_ERR(&op->error));
     store_op_deinit(op);
     build_run(b);
 }
@@ -97,7 +100,8 @@ static void end(struct build *b)
 
     timer_stop(&b->deadline);
     if (b->is_over_time)
-        FAIL(&b->error, STATUS_TIMED_OUT, "The build took longer than build_timeout allows and was ended.");
+        FAIL(&b->error, STATUS_TIMED_OUT,
+             "The build took longer than build_timeout allows and was ended.");
     if (ok)
         build_log_write(b, "== done: version %s", b->version_id);
     else
@@ -105,7 +109,7 @@ static void end(struct build *b)
     work_start(b->owner->loop, &b->work, sweep_work, on_swept);
 }
 
-/* --- the flow ----------------------------------------------------------------------------------------------------------- */
+/* --- the flow --- */
 
 static bool env_is_being_made(const struct build *b)
 {
@@ -196,7 +200,8 @@ static void build_finish(struct build *b)
     start_next(o);
 }
 
-/* Each case starts what its state stands for has ended; the callback brings us back here in the same state. */
+/* Each case starts what its state stands for has ended; the callback brings us back here in the
+ * same state. */
 static void build_run(struct build *b)
 {
     if (b->status != STATUS_OK && b->flow.at != BUILD_ENDING && b->flow.at != BUILD_DONE) {
@@ -268,7 +273,7 @@ static void build_run(struct build *b)
     }
 }
 
-/* --- the queue ------------------------------------------------------------------------------------------------------------ */
+/* --- the queue --- */
 
 static void on_deadline(struct timer *t)
 {
@@ -371,7 +376,8 @@ void builds_free(struct builds *o)
 
 static void sweep_build_folder(const struct builds *o, const char *id)
 {
-    static const char *const parts[] = { "src", "source.tar.gz", "source.tar.gz.part", "lock.txt", "requirements.in" };
+    static const char *const parts[] = { "src", "source.tar.gz", "source.tar.gz.part", "lock.txt",
+                                         "requirements.in" };
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(2048);
 
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -395,7 +401,8 @@ static void sweep_env(const struct builds *o, const char *key)
     tree_remove(path.p);
 }
 
-static void each_in(const struct builds *o, const char *folder, void (*each)(const struct builds *o, const char *name))
+static void each_in(const struct builds *o, const char *folder,
+                    void (*each)(const struct builds *o, const char *name))
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(2048);
     struct dirent *e;
@@ -421,7 +428,8 @@ enum status builds_load(struct builds *o, struct error *err)
         buf_clear(&path);
         buf_addf(&path, "%s/%s", o->data, folders[i]);
         if (mkdir(path.p, 0755) != 0 && errno != EEXIST)
-            return FAIL(err, STATUS_BROKEN, "cannot make the folder %s: %s", path.p, strerror(errno));
+            return FAIL(err, STATUS_BROKEN, "cannot make the folder %s: %s", path.p,
+                        strerror(errno));
     }
     each_in(o, "builds", sweep_build_folder);
     each_in(o, "envs", sweep_env);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a pushed folder to a version: unpack, read cog.yaml, make the environment, write the schema, register.
+/* From a pushed folder to a version: unpack, read cog.yaml, make the environment, write the schema,
+ * register.
  *
- * A build is a flow (unpacking -> reading -> resolving -> installing -> describing -> registering -> done). Its packed
- * source is streamed to disk as it arrives; a failing build keeps its log and leaves nothing else behind. */
+ * A build is a flow (unpacking -> reading -> resolving -> installing -> describing -> registering
+ * -> done). Its packed source is streamed to disk as it arrives; a failing build keeps its log and
+ * leaves nothing else behind. */
 #pragma once
 
 #include "base/id.h"
@@ -17,26 +19,30 @@ struct build;
 
 struct builds_config {
     const struct options *options;
-    const char *data;     /* absolute data folder: builds/<id>/ (source.tar.gz, log), versions/<id>/, envs/<key>/ */
+    const char *data; /* absolute data folder: builds/<id>/ (source.tar.gz, log), versions/<id>/,
+                         envs/<key>/ */
     struct id_gen *ids;
-    const char *helper;   /* absolute path of cog_schema.py */
+    const char *helper; /* absolute path of cog_schema.py */
 };
 
 struct builds *builds_new(struct loop *l, struct store *s, const struct builds_config *c) NODISCARD;
 /* Kills what is under way (the next start marks it failed). */
 void builds_free(struct builds *b);
-/* Builds left by an earlier server become failed, their folders go. Before anything is listened on. */
+/* Builds left by an earlier server become failed, their folders go. Before anything is listened on.
+ */
 enum status builds_load(struct builds *b, struct error *err) NODISCARD;
 
-/* --- receiving -------------------------------------------------------------------------------------------------- */
+/* --- receiving --- */
 
 /* The body of a push on its way to the disk. */
 struct push;
 
 /* Opens builds/<id>/source.tar.gz.part. */
 enum status push_begin(struct builds *b, struct push **out, struct error *err) NODISCARD;
-/* Writes a piece off the loop; `more` comes when the next may be given (back-pressure). TOO_LARGE past max_push. */
-void push_write(struct push *p, struct str piece, void (*more)(void *arg, const struct error *err), void *arg);
+/* Writes a piece off the loop; `more` comes when the next may be given (back-pressure). TOO_LARGE
+ * past max_push. */
+void push_write(struct push *p, struct str piece, void (*more)(void *arg, const struct error *err),
+                void *arg);
 /* Gives it up: the file goes. */
 void push_abort(struct push *p);
 
@@ -44,12 +50,13 @@ struct push_target {
     const char *account_id;
     const char *model_id, *model_owner, *model_name;
 };
-/* The body is complete: records the build (status queued) and starts it when its turn comes. `done` comes with the
- * stored row, or err. Takes the push. */
+/* The body is complete: records the build (status queued) and starts it when its turn comes. `done`
+ * comes with the stored row, or err. Takes the push. */
 void push_finish(struct push *p, const struct push_target *t,
-                 void (*done)(void *arg, const struct build_row *row, const struct error *err), void *arg);
+                 void (*done)(void *arg, const struct build_row *row, const struct error *err),
+                 void *arg);
 
-/* --- following ---------------------------------------------------------------------------------------------------- */
+/* --- following --- */
 
 /* A live build; NULL when it ended (its row and log file remain). */
 struct build *build_find(struct builds *b, struct str id);
@@ -58,7 +65,8 @@ void build_log_path(const struct builds *b, struct str id, struct buf *out);
 
 struct build_watcher {
     struct list node;
-    /* A line was added (with its newline), or ended == true: the build is over and the watcher is out of the list. */
+    /* A line was added (with its newline), or ended == true: the build is over and the watcher is
+     * out of the list. */
     void (*changed)(struct build_watcher *w, struct str text, bool ended);
 };
 void build_watch(struct build *b, struct build_watcher *w);

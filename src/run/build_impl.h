@@ -35,14 +35,14 @@ struct builds {
     struct list queue;   /* struct build.node, waiting */
     struct list running; /* struct build.node */
     int n_running;
-    struct map live;     /* id -> struct build */
+    struct map live; /* id -> struct build */
 };
 
 struct build {
     struct list node;
     struct builds *owner;
     struct flow flow;
-    struct build_row row;  /* texts in `arena` */
+    struct build_row row; /* texts in `arena` */
     struct arena arena;
     struct list watchers;
     struct timer deadline;
@@ -50,23 +50,23 @@ struct build {
     struct child child;
     bool has_child, is_over_time;
     int child_code, child_signal;
-    struct buf captured;   /* standard output of the helper that describes */
+    struct buf captured; /* standard output of the helper that describes */
     bool captures;
     int log_fd;
     int64_t log_bytes;
     bool log_is_full;
     int64_t began_ms;
-    enum status status;    /* of the step that ended; not OK: on to the end */
+    enum status status; /* of the step that ended; not OK: on to the end */
     struct error error;
-    char last_line[400];   /* of a child, for the error's text */
+    char last_line[400]; /* of a child, for the error's text */
 
-    char folder[512];      /* builds/<id> */
+    char folder[512]; /* builds/<id> */
     struct cog_yaml cog;
-    char python[256];      /* interpreter */
+    char python[256]; /* interpreter */
     char python_version[32];
-    char uv[512];          /* "": none, pip is used */
+    char uv[512]; /* "": none, pip is used */
     char env_key[33];
-    char env_path[512];    /* relative to the data folder: "envs/<key>" */
+    char env_path[512]; /* relative to the data folder: "envs/<key>" */
     char version_id[65];
     char version_path[512]; /* relative: "versions/<id>" */
     struct version_config config;
@@ -77,16 +77,18 @@ struct build {
 
 /* --- build_log.c: the log, and who follows it --- */
 void build_log_open(struct build *b);
-void build_log_write(struct build *b, const char *fmt, ...) PRINTF(2, 3); /* a line; the newline is added */
+void build_log_write(struct build *b, const char *fmt, ...)
+    PRINTF(2, 3); /* a line; the newline is added */
 void build_log_close(struct build *b);
 void build_tell_end(struct build *b);
 
-/* --- build_steps.c: one function for each step; each ends by calling build_step_done() later --- */
+/* --- build_steps.c: one function for each step; each ends by calling build_step_done() later ---
+ */
 void build_unpack(struct build *b);
 void build_read(struct build *b);
 void build_check_packages(struct build *b);
 void build_resolve(struct build *b);
-void build_find_env(struct build *b);      /* the key of the environment it needs */
+void build_find_env(struct build *b); /* the key of the environment it needs */
 bool build_env_is_ready(const struct build *b);
 void build_make_env(struct build *b);
 void build_install(struct build *b);
@@ -94,11 +96,27 @@ void build_describe(struct build *b);
 void build_store_files(struct build *b);
 void build_sweep(struct build *b); /* on a work thread */
 
-struct build *build_new(struct builds *o, const struct build_row *row); /* and starts it when its turn comes */
+struct build *build_new(struct builds *o,
+                        const struct build_row *row); /* and starts it when its turn comes */
 void build_step_done(struct build *b);
 
+/* What the steps share. Paths are below the build's folder; files that are links are not read. */
+bool build_read_file(const char *path, struct buf *out);
+enum status build_write_file(const char *path, struct str text, struct error *err) NODISCARD;
+void build_path(const struct build *b, const char *name, struct buf *out);
+const char *build_source_folder(struct build *b);
+/* Starts a program whose lines go to the log; its end is the step's. */
+void build_run_child(struct build *b, const char *const *args, const char *cwd, int64_t timeout_ms);
+/* For a step that has failed before it began: its end still comes on a later turn. */
+void build_no_work(struct work *w);
+void build_on_work_done(struct work *w);
+/* The mark is written last: an environment without it is half made. Blocks. */
+enum status build_seal_env(struct build *b);
+
 /* --- build_python.c --- */
-/* The interpreter nearest to what cog.yaml asks for. NOT_FOUND, or INVALID when the version must be exact. Blocks. */
-enum status python_find(const char *wanted, bool strict, char out_path[256], char out_version[32], struct error *err);
+/* The interpreter nearest to what cog.yaml asks for. NOT_FOUND, or INVALID when the version must be
+ * exact. Blocks. */
+enum status python_find(const char *wanted, bool strict, char out_path[256], char out_version[32],
+                        struct error *err);
 /* uv in the data folder's tools or on PATH; "" when there is none. */
 void uv_find(const char *data, char out_path[512]);

@@ -32,16 +32,20 @@ static bool find_minor(int minor, char out[256])
     return false;
 }
 
-enum status python_find(const char *wanted, bool strict, char out_path[256], char out_version[32], struct error *err)
+enum status python_find(const char *wanted, bool strict, char out_path[256], char out_version[32],
+                        struct error *err)
 {
     struct str rest = str_of(wanted), major, minor_text;
     uint64_t minor = 11;
     bool said = wanted && *wanted;
 
-    if (said && (!str_split(&rest, '.', &major) || !str_is(major, "3") ||
-                 (rest.p && (!str_split(&rest, '.', &minor_text) || !str_to_u64(minor_text, &minor)))))
-        return FAIL(err, STATUS_INVALID, "cog.yaml: build.python_version is \"%.40s\"; it must be a version such as 3.11.",
-                    wanted);
+    if (said &&
+        (!str_split(&rest, '.', &major) || !str_is(major, "3") ||
+         (rest.p && (!str_split(&rest, '.', &minor_text) || !str_to_u64(minor_text, &minor)))))
+        return FAIL(
+            err, STATUS_INVALID,
+            "cog.yaml: build.python_version is \"%.40s\"; it must be a version such as 3.11.",
+            wanted);
     for (int distance = 0; distance <= MOST_MINOR; distance++) {
         for (int sign = 1; sign >= -1; sign -= 2) { /* of two that are as near, the newer one */
             int m = (int)MIN(minor, 99U) + sign * distance;
@@ -51,14 +55,16 @@ enum status python_find(const char *wanted, bool strict, char out_path[256], cha
             snprintf(out_version, 32, "3.%d", m);
             if (distance > 0 && strict)
                 return FAIL(err, STATUS_INVALID,
-                            "cog.yaml: build.python_version is %.20s, which is not on this machine; the nearest is %s. Install "
+                            "cog.yaml: build.python_version is %.20s, which is not on this "
+                            "machine; the nearest is %s. Install "
                             "it, or turn python_version_strict off.",
                             wanted, out_version);
             return STATUS_OK;
         }
     }
-    return FAIL(err, STATUS_NOT_FOUND, "There is no Python from 3.%d to 3.%d on this machine. Install python3.", LEAST_MINOR,
-                MOST_MINOR);
+    return FAIL(err, STATUS_NOT_FOUND,
+                "There is no Python from 3.%d to 3.%d on this machine. Install python3.",
+                LEAST_MINOR, MOST_MINOR);
 }
 
 void uv_find(const char *data, char out_path[512])

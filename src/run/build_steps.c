@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps of a build. What touches many files runs on a work thread; what runs a program is a child whose lines go to the
- * log. Each ends in build_step_done(), with b->status telling how. */
+/* The steps of a build. What touches many files runs on a work thread; what runs a program is a
+ * child whose lines go to the log. Each ends in build_step_done(), with b->status telling how. */
 #include "run/build_impl.h"
 
 #include "base/encode.h"
@@ -20,9 +20,9 @@ enum { MAX_SMALL_FILE = 4 << 20, COG_CHILD_TIMEOUT_MS = 60000 };
 
 static const char SDK[] = "cog==0.23.1\ncoglet==0.23.1\n";
 
-/* --- small files ------------------------------------------------------------------------------------------------------- */
+/* --- small files --- */
 
-static bool read_whole(const char *path, struct buf *out)
+bool build_read_file(const char *path, struct buf *out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     ssize_t n = 1;
@@ -40,7 +40,7 @@ static bool read_whole(const char *path, struct buf *out)
     return n == 0;
 }
 
-static enum status write_whole(const char *path, struct str text, struct error *err)
+enum status build_write_file(const char *path, struct str text, struct error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     bool ok = fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n && fsync(fd) == 0;
@@ -48,12 +48,12 @@ static enum status write_whole(const char *path, struct str text, struct error *
     if (fd >= 0)
         close(fd);
     if (!ok)
-        return FAIL(err, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN, "cannot write %s: %s", path,
-                    strerror(errno));
+        return FAIL(err, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN, "cannot write %s: %s",
+                    path, strerror(errno));
     return STATUS_OK;
 }
 
-static void path_in(const struct build *b, const char *name, struct buf *out)
+void build_path(const struct build *b, const char *name, struct buf *out)
 {
     buf_clear(out);
     buf_addf(out, "%s/%s", b->folder, name);
@@ -65,17 +65,17 @@ static struct build *of_work(struct work *w)
 }
 
 /* For a step that has failed before it began: its end still comes on a later turn. */
-static void no_work(struct work *w)
+void build_no_work(struct work *w)
 {
     (void)w;
 }
 
-static void on_work_done(struct work *w)
+void build_on_work_done(struct work *w)
 {
     build_step_done(of_work(w));
 }
 
-/* --- children ------------------------------------------------------------------------------------------------------------ */
+/* --- children --- */
 
 static void on_line(struct child *c, struct str line, bool is_stderr)
 {
@@ -88,7 +88,8 @@ static void on_line(struct child *c, struct str line, bool is_stderr)
     }
     build_log_write(b, "%.*s", STR_ARG(line));
     if (str_trim(line).n > 0)
-        snprintf(b->last_line, sizeof(b->last_line), "%.*s", (int)MIN(line.n, sizeof(b->last_line) - 1), line.p);
+        snprintf(b->last_line, sizeof(b->last_line), "%.*s",
+                 (int)MIN(line.n, sizeof(b->last_line) - 1), line.p);
 }
 
 static void on_exited(struct child *c, int code, int signal, bool timed_out)
@@ -104,7 +105,8 @@ static void on_exited(struct child *c, int code, int signal, bool timed_out)
         if (timed_out)
             b->status = FAIL(&b->error, STATUS_TIMED_OUT, "%s took too long and was ended.", what);
         else if (signal)
-            b->status = FAIL(&b->error, STATUS_INVALID, "%s was ended by signal %d. %.300s", what, signal, b->last_line);
+            b->status = FAIL(&b->error, STATUS_INVALID, "%s was ended by signal %d. %.300s", what,
+                             signal, b->last_line);
         else
             b->status = FAIL(&b->error, STATUS_INVALID, "%s failed: %.400s", what, b->last_line);
     }
@@ -113,12 +115,15 @@ static void on_exited(struct child *c, int code, int signal, bool timed_out)
 
 static const struct child_events child_events = { .line = on_line, .exited = on_exited };
 
-/* What a build's programs may see: where packages come from and how to reach it; nothing else of ours. */
+/* What a build's programs may see: where packages come from and how to reach it; nothing else of
+ * ours. */
 static bool passes(const char *e)
 {
-    static const char *const prefixes[] = { "PIP_",      "UV_",        "HTTP_PROXY=", "HTTPS_PROXY=", "NO_PROXY=",
-                                            "http_proxy=", "https_proxy=", "no_proxy=", "SSL_CERT_", "REQUESTS_CA_BUNDLE=",
-                                            "LANG=",     "HOME=" };
+    static const char *const prefixes[] = {
+        "PIP_",        "UV_",          "HTTP_PROXY=", "HTTPS_PROXY=", "NO_PROXY=",
+        "http_proxy=", "https_proxy=", "no_proxy=",   "SSL_CERT_",    "REQUESTS_CA_BUNDLE=",
+        "LANG=",       "HOME="
+    };
 
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
         if (strncmp(e, prefixes[i], strlen(prefixes[i])) == 0)
@@ -137,7 +142,8 @@ static const char *const *child_env(struct build *b)
     for (size_t i = 0; i < n; i++)
         if (passes(environ[i]))
             list[at++] = environ[i];
-    list[at++] = arena_printf(&b->arena, "PATH=%s/%s/bin:/usr/local/bin:/usr/bin:/bin", b->owner->data, b->env_path);
+    list[at++] = arena_printf(&b->arena, "PATH=%s/%s/bin:/usr/local/bin:/usr/bin:/bin",
+                              b->owner->data, b->env_path);
     list[at++] = arena_printf(&b->arena, "UV_CACHE_DIR=%s/cache/uv", b->owner->data);
     list[at++] = arena_printf(&b->arena, "PIP_CACHE_DIR=%s/cache/pip", b->owner->data);
     list[at++] = arena_printf(&b->arena, "TMPDIR=%s", b->folder);
@@ -148,12 +154,12 @@ static const char *const *child_env(struct build *b)
     return list;
 }
 
-static const char *source_folder(struct build *b)
+const char *build_source_folder(struct build *b)
 {
     return arena_printf(&b->arena, "%s/src", b->folder);
 }
 
-static void run_child(struct build *b, const char *const *args, const char *cwd, int64_t timeout_ms)
+void build_run_child(struct build *b, const char *const *args, const char *cwd, int64_t timeout_ms)
 {
     struct child_spec spec = {
         .file = args[0],
@@ -166,11 +172,11 @@ static void run_child(struct build *b, const char *const *args, const char *cwd,
     b->status = child_start(b->owner->loop, &b->child, &spec, &child_events, &b->error);
     b->has_child = b->status == STATUS_OK;
     if (!b->has_child) { /* tell on a later turn, as a child would */
-        work_start(b->owner->loop, &b->work, no_work, on_work_done);
+        work_start(b->owner->loop, &b->work, build_no_work, build_on_work_done);
     }
 }
 
-/* --- unpack, read ---------------------------------------------------------------------------------------------------------- */
+/* --- unpack, read --- */
 
 static void unpack_work(struct work *w)
 {
@@ -178,11 +184,12 @@ static void unpack_work(struct work *w)
     struct buf from CLEANUP(buf_deinit) = BUF_INIT(1024);
     struct buf to CLEANUP(buf_deinit) = BUF_INIT(1024);
     struct unpack_limits limits = {
-        .max_bytes = b->owner->options->max_push_unpacked, .max_files = b->owner->options->max_push_files,
+        .max_bytes = b->owner->options->max_push_unpacked,
+        .max_files = b->owner->options->max_push_files,
     };
 
-    path_in(b, "source.tar.gz", &from);
-    path_in(b, "src", &to);
+    build_path(b, "source.tar.gz", &from);
+    build_path(b, "src", &to);
     if (mkdir(to.p, 0755) != 0)
         b->status = FAIL(&b->error, STATUS_BROKEN, "cannot make %s: %s", to.p, strerror(errno));
     else
@@ -192,10 +199,11 @@ static void unpack_work(struct work *w)
 
 void build_unpack(struct build *b)
 {
-    work_start(b->owner->loop, &b->work, unpack_work, on_work_done);
+    work_start(b->owner->loop, &b->work, unpack_work, build_on_work_done);
 }
 
-static enum status add_requirements(struct build *b, struct str text, const char *from, struct buf *out)
+static enum status add_requirements(struct build *b, struct str text, const char *from,
+                                    struct buf *out)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
     struct str line, name;
@@ -209,7 +217,8 @@ static enum status add_requirements(struct build *b, struct str text, const char
             line.n--;
         problem = b->owner->options->requirements_any_source ? NULL : requirement_problem(line);
         if (problem)
-            return FAIL(&b->error, STATUS_INVALID, "%s, line %d: \"%.*s\": %s. The option requirements_any_source allows it.",
+            return FAIL(&b->error, STATUS_INVALID,
+                        "%s, line %d: \"%.*s\": %s. The option requirements_any_source allows it.",
                         from, at, (int)MIN(line.n, 120U), line.p, problem);
         name = requirement_name(&a, line);
         if (line.n == 0 || line.p[0] == '#' || str_is(name, "cog") || str_is(name, "coglet"))
@@ -231,11 +240,14 @@ static enum status read_requirements(struct build *b, struct buf *out)
     if (s != STATUS_OK || !b->cog.requirements_file)
         return s;
     if (b->cog.requirements_file[0] == '/' || strstr(b->cog.requirements_file, ".."))
-        return FAIL(&b->error, STATUS_INVALID, "cog.yaml: build.python_requirements is \"%.100s\"; it must be a file inside the folder.",
+        return FAIL(&b->error, STATUS_INVALID,
+                    "cog.yaml: build.python_requirements is \"%.100s\"; it must be a file inside "
+                    "the folder.",
                     b->cog.requirements_file);
     buf_addf(&path, "%s/src/%s", b->folder, b->cog.requirements_file);
-    if (!read_whole(path.p, &text))
-        return FAIL(&b->error, STATUS_INVALID, "cog.yaml: build.python_requirements names %.100s, which is not in the folder.",
+    if (!build_read_file(path.p, &text))
+        return FAIL(&b->error, STATUS_INVALID,
+                    "cog.yaml: build.python_requirements names %.100s, which is not in the folder.",
                     b->cog.requirements_file);
     return add_requirements(b, buf_str(&text), b->cog.requirements_file, out);
 }
@@ -247,21 +259,21 @@ static enum status read_all(struct build *b)
     struct buf needs CLEANUP(buf_deinit) = BUF_INIT(MAX_SMALL_FILE);
     enum status s;
 
-    path_in(b, "src/cog.yaml", &path);
-    if (!read_whole(path.p, &text))
+    build_path(b, "src/cog.yaml", &path);
+    if (!build_read_file(path.p, &text))
         return FAIL(&b->error, STATUS_INVALID, "The pushed folder has no cog.yaml at its top.");
     s = cog_yaml_read(&b->arena, str_of(arena_copy(&b->arena, buf_str(&text))), &b->cog, &b->error);
     if (s == STATUS_OK)
-        s = python_find(b->cog.python_version, b->owner->options->python_version_strict, b->python, b->python_version,
-                        &b->error);
+        s = python_find(b->cog.python_version, b->owner->options->python_version_strict, b->python,
+                        b->python_version, &b->error);
     uv_find(b->owner->data, b->uv);
     if (s == STATUS_OK)
         s = read_requirements(b, &needs);
     if (s != STATUS_OK)
         return s;
     buf_adds(&needs, SDK);
-    path_in(b, "requirements.in", &path);
-    return write_whole(path.p, buf_str(&needs), &b->error);
+    build_path(b, "requirements.in", &path);
+    return build_write_file(path.p, buf_str(&needs), &b->error);
 }
 
 static void read_work(struct work *w)
@@ -273,10 +285,10 @@ static void read_work(struct work *w)
 
 void build_read(struct build *b)
 {
-    work_start(b->owner->loop, &b->work, read_work, on_work_done);
+    work_start(b->owner->loop, &b->work, read_work, build_on_work_done);
 }
 
-/* --- system packages --------------------------------------------------------------------------------------------------------- */
+/* --- system packages --- */
 
 static void on_packages_exited(struct child *c, int code, int signal, bool timed_out)
 {
@@ -297,7 +309,8 @@ static void on_packages_exited(struct child *c, int code, int signal, bool timed
     (void)code; /* not zero when one of them is unknown: seen above */
     if (missing.n)
         b->status = FAIL(&b->error, STATUS_INVALID,
-                         "cog.yaml: build.system_packages needs packages that this machine does not have: %s. An administrator "
+                         "cog.yaml: build.system_packages needs packages that this machine does "
+                         "not have: %s. An administrator "
                          "can add them with: apt-get install %s",
                          missing.p, missing.p);
     build_step_done(b);
@@ -318,166 +331,17 @@ void build_check_packages(struct build *b)
     args[2] = "-f=${Package} ${db:Status-Status}\\n";
     args[3] = "--";
     memcpy(args + 4, b->cog.system_packages, n * sizeof(*args));
-    spec = (struct child_spec){ .file = args[0], .args = args, .env = child_env(b), .timeout_ms = COG_CHILD_TIMEOUT_MS };
+    spec = (struct child_spec){
+        .file = args[0], .args = args, .env = child_env(b), .timeout_ms = COG_CHILD_TIMEOUT_MS
+    };
     b->captures = true;
     b->status = child_start(b->owner->loop, &b->child, &spec, &events, &b->error);
     b->has_child = b->status == STATUS_OK;
     if (!b->has_child)
-        work_start(b->owner->loop, &b->work, no_work, on_work_done);
+        work_start(b->owner->loop, &b->work, build_no_work, build_on_work_done);
 }
 
-/* --- the environment ------------------------------------------------------------------------------------------------------------ */
-
-static void say_tools(struct build *b)
-{
-    if (b->cog.python_version && strncmp(b->cog.python_version, b->python_version, strlen(b->python_version)) != 0)
-        build_log_write(b, "Python %s is asked for and not on this machine; %s is used instead.", b->cog.python_version,
-                        b->python_version);
-    build_log_write(b, "Python %s at %s; packages by %s", b->python_version, b->python, *b->uv ? b->uv : "pip");
-}
-
-void build_resolve(struct build *b)
-{
-    const char **args = arena_array(&b->arena, const char *, 16);
-    size_t n = 0;
-
-    say_tools(b);
-    if (!*b->uv) { /* pip resolves while it installs: the requirements themselves are the key */
-        work_start(b->owner->loop, &b->work, no_work, on_work_done);
-        return;
-    }
-    args[n++] = b->uv;
-    args[n++] = "pip";
-    args[n++] = "compile";
-    args[n++] = "--quiet";
-    args[n++] = "--generate-hashes";
-    args[n++] = "--no-header";
-    args[n++] = "--python";
-    args[n++] = b->python;
-    args[n++] = "--output-file";
-    args[n++] = "../lock.txt";
-    args[n++] = "../requirements.in";
-    run_child(b, args, source_folder(b), 0); /* where a requirement may name a wheel of the folder */
-}
-
-/* A wheel that the folder brings is known by what it holds: the name alone could mean other bytes tomorrow. */
-static void add_wheel_digests(struct build *b, struct buf *key)
-{
-    struct buf text CLEANUP(buf_deinit) = BUF_INIT(MAX_SMALL_FILE);
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(2048);
-    unsigned char sum[SHA256_SIZE];
-    struct str rest, line;
-
-    path_in(b, "requirements.in", &path);
-    read_whole(path.p, &text);
-    rest = buf_str(&text);
-    while (str_split(&rest, '\n', &line)) {
-        struct buf wheel CLEANUP(buf_deinit) = BUF_INIT(256 << 20);
-
-        if (!str_starts(line, "./"))
-            continue;
-        buf_clear(&path);
-        buf_addf(&path, "%s/src/%.*s", b->folder, STR_ARG(line));
-        read_whole(path.p, &wheel);
-        sha256(buf_str(&wheel), sum);
-        hex_add(key, sum, sizeof(sum));
-    }
-}
-
-/* The same packages for the same interpreter are the same environment, whoever asks. */
-void build_find_env(struct build *b)
-{
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
-    struct buf text CLEANUP(buf_deinit) = BUF_INIT(MAX_SMALL_FILE);
-    struct buf hex CLEANUP(buf_deinit) = BUF_INIT(128);
-    unsigned char sum[SHA256_SIZE];
-
-    path_in(b, *b->uv ? "lock.txt" : "requirements.in", &path);
-    read_whole(path.p, &text);
-    add_wheel_digests(b, &text);
-    buf_addf(&text, "\n%s %s %s\n", b->python, b->python_version, *b->uv ? "uv" : "pip");
-    sha256(buf_str(&text), sum);
-    hex_add(&hex, sum, 16);
-    snprintf(b->env_key, sizeof(b->env_key), "%s", hex.p);
-    snprintf(b->env_path, sizeof(b->env_path), "envs/%s", b->env_key);
-}
-
-bool build_env_is_ready(const struct build *b)
-{
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
-
-    buf_addf(&path, "%s/%s/ready", b->owner->data, b->env_path);
-    return access(path.p, F_OK) == 0;
-}
-
-void build_make_env(struct build *b)
-{
-    const char **args = arena_array(&b->arena, const char *, 12);
-    const char *env = arena_printf(&b->arena, "%s/%s", b->owner->data, b->env_path);
-    size_t n = 0;
-
-    if (*b->uv) {
-        args[n++] = b->uv;
-        args[n++] = "venv";
-        args[n++] = "--quiet";
-        args[n++] = "--clear";
-        args[n++] = "--python";
-        args[n++] = b->python;
-    } else {
-        args[n++] = b->python;
-        args[n++] = "-m";
-        args[n++] = "venv";
-        args[n++] = "--clear";
-    }
-    args[n++] = env;
-    run_child(b, args, b->folder, 0);
-}
-
-void build_install(struct build *b)
-{
-    const char **args = arena_array(&b->arena, const char *, 16);
-    size_t n = 0;
-
-    if (*b->uv) {
-        args[n++] = b->uv;
-        args[n++] = "pip";
-        args[n++] = "sync";
-        args[n++] = "--compile-bytecode";
-        args[n++] = "--require-hashes";
-        args[n++] = "--python";
-        args[n++] = arena_printf(&b->arena, "%s/%s/bin/python", b->owner->data, b->env_path);
-        args[n++] = "../lock.txt";
-    } else {
-        args[n++] = arena_printf(&b->arena, "%s/%s/bin/python", b->owner->data, b->env_path);
-        args[n++] = "-m";
-        args[n++] = "pip";
-        args[n++] = "install";
-        args[n++] = "--no-input";
-        args[n++] = "--progress-bar=off";
-        args[n++] = "-r";
-        args[n++] = "../requirements.in";
-    }
-    run_child(b, args, source_folder(b), 0);
-}
-
-/* The mark is written last: an environment without it is half made. */
-static enum status seal_env(struct build *b)
-{
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
-    enum status s;
-
-    buf_addf(&path, "%s/%s", b->owner->data, b->env_path);
-    tree_make_readonly(path.p);
-    chmod(path.p, 0755);
-    buf_adds(&path, "/ready");
-    s = write_whole(path.p, STR("made by the server; without this file the environment is made anew\n"), &b->error);
-    path.n -= strlen("/ready");
-    path.p[path.n] = '\0';
-    chmod(path.p, 0555);
-    return s;
-}
-
-/* --- the schema ------------------------------------------------------------------------------------------------------------------ */
+/* --- the schema --- */
 
 void build_describe(struct build *b)
 {
@@ -498,7 +362,7 @@ void build_describe(struct build *b)
         args[n++] = b->cog.train_ref;
     }
     b->captures = true;
-    run_child(b, args, src, COG_CHILD_TIMEOUT_MS);
+    build_run_child(b, args, src, COG_CHILD_TIMEOUT_MS);
 }
 
 static enum status take_description(struct build *b)
@@ -508,10 +372,13 @@ static enum status take_description(struct build *b)
     struct json *root;
     int64_t decorated = 0;
     bool is_async = false;
-    enum status s = json_parse(&b->arena, str_of(arena_copy(&b->arena, buf_str(&b->captured))), &limits, &root, &b->error);
+    enum status s = json_parse(&b->arena, str_of(arena_copy(&b->arena, buf_str(&b->captured))),
+                               &limits, &root, &b->error);
 
     if (s != STATUS_OK || !json_get(root, "openapi"))
-        return FAIL(&b->error, STATUS_BROKEN, "The schema could not be read from the source: the helper's answer is not JSON.");
+        return FAIL(
+            &b->error, STATUS_BROKEN,
+            "The schema could not be read from the source: the helper's answer is not JSON.");
     json_each (json_get(root, "warnings"), w)
         build_log_write(b, "warning: %.*s", STR_ARG(json_to_str(w)));
     b->schema = json_get(root, "openapi")->span;
@@ -534,13 +401,14 @@ static enum status take_description(struct build *b)
     };
     if (b->cog.concurrency > 1 && !is_async)
         return FAIL(&b->error, STATUS_INVALID,
-                    "cog.yaml: concurrency.max is %lld, but the model's run or predict is not async: it can run one prediction at "
+                    "cog.yaml: concurrency.max is %lld, but the model's run or predict is not "
+                    "async: it can run one prediction at "
                     "a time. Make it `async def`, or remove concurrency.",
                     (long long)b->cog.concurrency);
     return STATUS_OK;
 }
 
-/* --- storing ------------------------------------------------------------------------------------------------------------------------ */
+/* --- storing --- */
 
 static enum status place_version(struct build *b, const char *src)
 {
@@ -553,7 +421,8 @@ static enum status place_version(struct build *b, const char *src)
     tree_make_readonly(src);
     chmod(src, 0755); /* a folder that is renamed must be writable */
     if (rename(src, to.p) != 0)
-        return FAIL(&b->error, STATUS_BROKEN, "cannot move the version's folder to %s: %s", to.p, strerror(errno));
+        return FAIL(&b->error, STATUS_BROKEN, "cannot move the version's folder to %s: %s", to.p,
+                    strerror(errno));
     chmod(to.p, 0555);
     return STATUS_OK;
 }
@@ -565,12 +434,12 @@ static enum status store_files(struct build *b)
     struct buf also CLEANUP(buf_deinit) = BUF_INIT(16 << 20);
     enum status s;
 
-    path_in(b, "src", &src);
-    path_in(b, "src/.cog", &path);
+    build_path(b, "src", &src);
+    build_path(b, "src/.cog", &path);
     mkdir(path.p, 0755);
-    path_in(b, "src/.cog/openapi_schema.json", &path);
+    build_path(b, "src/.cog/openapi_schema.json", &path);
     unlink(path.p);
-    s = write_whole(path.p, b->schema, &b->error);
+    s = build_write_file(path.p, b->schema, &b->error);
     if (s != STATUS_OK)
         return s;
     version_config_write(&b->config, &also);
@@ -590,7 +459,7 @@ static void seal_work(struct work *w)
     struct build *b = of_work(w);
 
     if (!build_env_is_ready(b))
-        b->status = seal_env(b);
+        b->status = build_seal_env(b);
     if (b->status == STATUS_OK)
         store_work(w);
 }
@@ -599,7 +468,8 @@ void build_store_files(struct build *b)
 {
     b->captures = false;
     b->status = take_description(b);
-    work_start(b->owner->loop, &b->work, b->status == STATUS_OK ? seal_work : no_work, on_work_done);
+    work_start(b->owner->loop, &b->work, b->status == STATUS_OK ? seal_work : build_no_work,
+               build_on_work_done);
 }
 
 void build_sweep(struct build *b)
@@ -608,7 +478,7 @@ void build_sweep(struct build *b)
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
 
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        path_in(b, parts[i], &path);
+        build_path(b, parts[i], &path);
         tree_remove(path.p);
     }
     if (*b->env_key && b->status != STATUS_OK && !build_env_is_ready(b)) {

@@ -11,7 +11,8 @@ struct reader {
     struct cog_yaml *out;
 };
 
-static enum status only_keys(struct reader *r, const struct json *v, const char *where, const char *const *keys)
+static enum status only_keys(struct reader *r, const struct json *v, const char *where,
+                             const char *const *keys)
 {
     struct buf list CLEANUP(buf_deinit) = BUF_INIT(1024);
 
@@ -23,24 +24,28 @@ static enum status only_keys(struct reader *r, const struct json *v, const char 
         for (const char *const *k = keys; *k; k++)
             known = known || str_is(m->key, *k);
         if (!known)
-            return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s%.*s is not a key that Cog knows. Known are: %.*s.", where,
+            return FAIL(r->err, STATUS_INVALID,
+                        "cog.yaml: %s%.*s is not a key that Cog knows. Known are: %.*s.", where,
                         STR_ARG(m->key), STR_ARG(buf_str(&list)));
     }
     return STATUS_OK;
 }
 
-static enum status read_text(struct reader *r, const struct json *v, const char *name, const char **out)
+static enum status read_text(struct reader *r, const struct json *v, const char *name,
+                             const char **out)
 {
     if (!v || json_is(v, JSON_NULL))
         return STATUS_OK;
     /* python_version: 3.10 is a number to YAML; its characters are what was meant. */
     if (!json_is(v, JSON_STRING) && !json_is(v, JSON_NUMBER))
-        return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must be text, not %s.", name, json_type_name(v));
+        return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must be text, not %s.", name,
+                    json_type_name(v));
     *out = arena_copy(r->arena, v->text);
     return STATUS_OK;
 }
 
-static enum status read_list(struct reader *r, const struct json *v, const char *name, const char *const **out)
+static enum status read_list(struct reader *r, const struct json *v, const char *name,
+                             const char *const **out)
 {
     const char **list = arena_array(r->arena, const char *, (v ? v->n : 0) + 1);
     size_t n = 0;
@@ -49,11 +54,12 @@ static enum status read_list(struct reader *r, const struct json *v, const char 
     if (!v || json_is(v, JSON_NULL))
         return STATUS_OK;
     if (!json_is(v, JSON_ARRAY))
-        return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must be a list, not %s.", name, json_type_name(v));
+        return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must be a list, not %s.", name,
+                    json_type_name(v));
     json_each (v, e) {
         if (!json_is(e, JSON_STRING))
-            return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must hold text only; item %zu is %s.", name, n + 1,
-                        json_type_name(e));
+            return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must hold text only; item %zu is %s.",
+                        name, n + 1, json_type_name(e));
         list[n++] = arena_copy(r->arena, e->text);
     }
     return STATUS_OK;
@@ -69,7 +75,8 @@ static enum status check_ref(struct reader *r, const char *ref, const char *key)
     str_split(&rest, ':', &file);
     if (!str_ends(file, ".py") || str_starts(file, "/") || memmem(file.p, file.n, "..", 2))
         return FAIL(r->err, STATUS_INVALID,
-                    "cog.yaml: %s is \"%.100s\"; it must name a Python file of the folder and a class or function in it, "
+                    "cog.yaml: %s is \"%.100s\"; it must name a Python file of the folder and a "
+                    "class or function in it, "
                     "such as \"predict.py:Predictor\".",
                     key, ref);
     return STATUS_OK;
@@ -77,9 +84,12 @@ static enum status check_ref(struct reader *r, const char *ref, const char *key)
 
 static const char *refused_environment(struct str name)
 {
-    static const char *const exact[] = { "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "VIRTUAL_ENV",
-                                         "PYTHONUNBUFFERED", "HF_ENDPOINT", "HF_HUB_ENABLE_HF_TRANSFER" };
-    static const char *const prefixes[] = { "R8_", "REPLICATE_", "CUDA_", "NVIDIA_", "NV_", "PGET_", "KUBERNETES_" };
+    static const char *const exact[] = {
+        "PATH",        "PYTHONPATH",       "LD_LIBRARY_PATH", "LIBRARY_PATH",
+        "VIRTUAL_ENV", "PYTHONUNBUFFERED", "HF_ENDPOINT",     "HF_HUB_ENABLE_HF_TRANSFER"
+    };
+    static const char *const prefixes[] = { "R8_", "REPLICATE_", "CUDA_",      "NVIDIA_",
+                                            "NV_", "PGET_",      "KUBERNETES_" };
 
     for (size_t i = 0; i < ARRAY_SIZE(exact); i++)
         if (str_is(name, exact[i]))
@@ -97,45 +107,66 @@ static enum status check_environment(struct reader *r)
 
         str_split(&rest, '=', &name);
         if (!rest.p || name.n == 0)
-            return FAIL(r->err, STATUS_INVALID, "cog.yaml: environment has \"%.100s\"; it must be NAME=value.", *e);
+            return FAIL(r->err, STATUS_INVALID,
+                        "cog.yaml: environment has \"%.100s\"; it must be NAME=value.", *e);
         if (refused_environment(name))
-            return FAIL(r->err, STATUS_INVALID, "cog.yaml: environment may not set %.*s: the server sets it.",
+            return FAIL(r->err, STATUS_INVALID,
+                        "cog.yaml: environment may not set %.*s: the server sets it.",
                         STR_ARG(name));
     }
     return STATUS_OK;
 }
 
-static enum status refuse_if_given(struct reader *r, const struct json *v, const char *key, const char *why)
+static enum status refuse_if_given(struct reader *r, const struct json *v, const char *key,
+                                   const char *why)
 {
-    if (!v || json_is(v, JSON_NULL) || ((json_is(v, JSON_ARRAY) || json_is(v, JSON_OBJECT)) && v->n == 0))
+    if (!v || json_is(v, JSON_NULL) ||
+        ((json_is(v, JSON_ARRAY) || json_is(v, JSON_OBJECT)) && v->n == 0))
         return STATUS_OK;
     return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s cannot be used here: %s", key, why);
 }
 
 static enum status read_build(struct reader *r, const struct json *build)
 {
-    static const char *const keys[] = { "gpu", "cuda", "cudnn", "python_version", "python_requirements",
-                                        "python_packages", "pre_install", "system_packages", "run", "sdk_version",
-                                        "fast", "cog_runtime", "python_overrides", NULL };
+    static const char *const keys[] = { "gpu",
+                                        "cuda",
+                                        "cudnn",
+                                        "python_version",
+                                        "python_requirements",
+                                        "python_packages",
+                                        "pre_install",
+                                        "system_packages",
+                                        "run",
+                                        "sdk_version",
+                                        "fast",
+                                        "cog_runtime",
+                                        "python_overrides",
+                                        NULL };
     struct cog_yaml *out = r->out;
     enum status s = only_keys(r, build, "build.", keys);
 
     json_to_bool(json_get(build, "gpu"), &out->gpu);
     if (s == STATUS_OK)
-        s = read_text(r, json_get(build, "python_version"), "build.python_version", &out->python_version);
+        s = read_text(r, json_get(build, "python_version"), "build.python_version",
+                      &out->python_version);
     if (s == STATUS_OK)
-        s = read_text(r, json_get(build, "python_requirements"), "build.python_requirements", &out->requirements_file);
+        s = read_text(r, json_get(build, "python_requirements"), "build.python_requirements",
+                      &out->requirements_file);
     if (s == STATUS_OK)
-        s = read_list(r, json_get(build, "python_packages"), "build.python_packages", &out->packages);
+        s = read_list(r, json_get(build, "python_packages"), "build.python_packages",
+                      &out->packages);
     if (s == STATUS_OK)
-        s = read_list(r, json_get(build, "system_packages"), "build.system_packages", &out->system_packages);
+        s = read_list(r, json_get(build, "system_packages"), "build.system_packages",
+                      &out->system_packages);
     if (s == STATUS_OK)
         s = refuse_if_given(r, json_get(build, "run"), "build.run",
-                            "a folder is run as it is, without building an image. Do the step before the push, or push an "
+                            "a folder is run as it is, without building an image. Do the step "
+                            "before the push, or push an "
                             "image.");
     if (s == STATUS_OK)
         s = refuse_if_given(r, json_get(build, "pre_install"), "build.pre_install",
-                            "a folder is run as it is, without building an image. Do the step before the push, or push an "
+                            "a folder is run as it is, without building an image. Do the step "
+                            "before the push, or push an "
                             "image.");
     return s;
 }
@@ -149,7 +180,8 @@ static enum status read_concurrency(struct reader *r, const struct json *v)
     if (s != STATUS_OK || !v || json_is(v, JSON_NULL))
         return s;
     if (!json_to_i64(json_get(v, "max"), &max) || max < 1 || max > 999)
-        return FAIL(r->err, STATUS_INVALID, "cog.yaml: concurrency.max must be a whole number from 1 to 999.");
+        return FAIL(r->err, STATUS_INVALID,
+                    "cog.yaml: concurrency.max must be a whole number from 1 to 999.");
     r->out->concurrency = max;
     return STATUS_OK;
 }
@@ -164,11 +196,13 @@ static enum status read_refs(struct reader *r, const struct json *root)
     if (s == STATUS_OK)
         s = read_text(r, json_get(root, "train"), "train", &r->out->train_ref);
     if (s == STATUS_OK && run && predict)
-        s = FAIL(r->err, STATUS_INVALID, "cog.yaml: run and predict are both given; keep one of them.");
+        s = FAIL(r->err, STATUS_INVALID,
+                 "cog.yaml: run and predict are both given; keep one of them.");
     r->out->predict_ref = run ? run : predict;
     if (s == STATUS_OK && !r->out->predict_ref && !r->out->train_ref)
         s = FAIL(r->err, STATUS_INVALID,
-                 "cog.yaml: neither run, predict nor train is given. Add a line such as predict: \"predict.py:Predictor\".");
+                 "cog.yaml: neither run, predict nor train is given. Add a line such as predict: "
+                 "\"predict.py:Predictor\".");
     if (s == STATUS_OK)
         s = check_ref(r, r->out->predict_ref, run ? "run" : "predict");
     if (s == STATUS_OK)
@@ -178,8 +212,9 @@ static enum status read_refs(struct reader *r, const struct json *root)
 
 enum status cog_yaml_read(struct arena *a, struct str text, struct cog_yaml *out, struct error *err)
 {
-    static const char *const keys[] = { "build", "image", "model", "run", "predict", "train", "concurrency",
-                                        "environment", "weights", "tests", NULL };
+    static const char *const keys[] = { "build",   "image", "model",       "run",
+                                        "predict", "train", "concurrency", "environment",
+                                        "weights", "tests", NULL };
     static const char *const none[] = { NULL };
     struct reader r = { .arena = a, .err = err, .out = out };
     struct json *root;
@@ -189,7 +224,8 @@ enum status cog_yaml_read(struct arena *a, struct str text, struct cog_yaml *out
     if (s != STATUS_OK)
         return s;
     if (!json_is(root, JSON_OBJECT))
-        return FAIL(err, STATUS_INVALID, "cog.yaml: it must hold keys such as build and predict, not %s.",
+        return FAIL(err, STATUS_INVALID,
+                    "cog.yaml: it must hold keys such as build and predict, not %s.",
                     json_type_name(root));
     s = only_keys(&r, root, "", keys);
     if (s == STATUS_OK)
@@ -204,11 +240,12 @@ enum status cog_yaml_read(struct arena *a, struct str text, struct cog_yaml *out
         s = check_environment(&r);
     if (s == STATUS_OK)
         s = refuse_if_given(&r, json_get(root, "weights"), "weights",
-                            "managed weights need an image registry. Put the weights into the folder, or load them in setup.");
+                            "managed weights need an image registry. Put the weights into the "
+                            "folder, or load them in setup.");
     return s;
 }
 
-/* --- requirements ------------------------------------------------------------------------------------------------------ */
+/* --- requirements --- */
 
 const char *requirement_problem(struct str line)
 {
@@ -219,11 +256,11 @@ const char *requirement_problem(struct str line)
         return NULL; /* a wheel that the folder itself brings */
     if (line.p[0] == '-')
         return "options are not taken (they choose where packages come from)";
-    if (memmem(line.p, line.n, "://", 3) || memmem(line.p, line.n, "git+", 4) || memmem(line.p, line.n, " @ ", 3) ||
-        memmem(line.p, line.n, "@file", 5))
+    if (memmem(line.p, line.n, "://", 3) || memmem(line.p, line.n, "git+", 4) ||
+        memmem(line.p, line.n, " @ ", 3) || memmem(line.p, line.n, "@file", 5))
         return "links and version control are not taken";
-    if (line.p[0] == '.' || line.p[0] == '/' || line.p[0] == '~' || str_ends(line, ".whl") || str_ends(line, ".tar.gz") ||
-        str_ends(line, ".zip"))
+    if (line.p[0] == '.' || line.p[0] == '/' || line.p[0] == '~' || str_ends(line, ".whl") ||
+        str_ends(line, ".tar.gz") || str_ends(line, ".zip"))
         return "paths are not taken";
     return NULL;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The beginning and the end: what is found in the store at start-up, and what is left behind at shutdown. */
+/* The beginning and the end: what is found in the store at start-up, and what is left behind at
+ * shutdown. */
 #include "run/fleet.h"
 
 #include "base/log.h"
@@ -10,8 +11,8 @@
 
 static void on_stop_timer(struct timer *t);
 
-void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardware *h, struct driver *d,
-                struct protocol *pr, const struct fleet_config *c)
+void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardware *h,
+                struct driver *d, struct protocol *pr, const struct fleet_config *c)
 {
     *f = (struct fleet){
         .loop = l,
@@ -59,10 +60,10 @@ void fleet_deinit(struct fleet *f)
     map_deinit(&f->versions);
 }
 
-/* --- start-up --------------------------------------------------------------------------------------------------- */
+/* --- start-up --- */
 
-static enum status load_version(struct fleet *f, const char *owner, const char *model, const char *id,
-                                struct store_version_get *op, struct error *err)
+static enum status load_version(struct fleet *f, const char *owner, const char *model,
+                                const char *id, struct store_version_get *op, struct error *err)
 {
     enum status s;
 
@@ -80,8 +81,8 @@ static enum status load_release(struct fleet *f, const struct deployment_row *ro
 {
     struct store_version_get version = { 0 };
     struct deployment_row with = *row;
-    enum status s = load_version(f, release->model_owner, release->model_name, release->version,
-                                 &version, err);
+    enum status s =
+        load_version(f, release->model_owner, release->model_name, release->version, &version, err);
 
     with.release = *release;
     if (s == STATUS_OK)
@@ -114,7 +115,8 @@ static const struct release_row *find_fallback(const struct store_release_list *
 }
 
 /* The releases that still matter, oldest first, so that the current one is applied last. */
-static enum status load_deployment(struct fleet *f, const struct deployment_row *row, struct error *err)
+static enum status load_deployment(struct fleet *f, const struct deployment_row *row,
+                                   struct error *err)
 {
     struct store_release_list open = { 0 }, all = { 0 };
     const struct release_row *fallback = NULL;
@@ -176,7 +178,8 @@ static struct lane *lane_of_release(struct pool *p, int64_t number)
 }
 
 /* Where a stored prediction or instance belongs; NULL when that is gone. */
-static struct lane *find_lane(struct fleet *f, const char *owner, const char *model, const char *version)
+static struct lane *find_lane(struct fleet *f, const char *owner, const char *model,
+                              const char *version)
 {
     struct store_version_get op = { 0 };
     struct lane *l = NULL;
@@ -208,7 +211,8 @@ static void make_model_pool(struct fleet *f, const struct instance_row *row)
     if (store_run(f->store, &op.op, &STORE_VERSION_FIND) == STATUS_OK &&
         strcmp(op.row.model_id, row->pool_id) == 0 &&
         pool_of_model(f, &op.row, &l, &err) != STATUS_OK)
-        log_warning("a stored version cannot be used", LOG_S("version", row->version_id), LOG_ERR(&err));
+        log_warning("a stored version cannot be used", LOG_S("version", row->version_id),
+                    LOG_ERR(&err));
     store_op_deinit(&op.op);
 }
 
@@ -259,11 +263,12 @@ static enum status load_instances(struct fleet *f, struct error *err)
     return s;
 }
 
-/* A prediction that was under way: it goes on in its instance if it was started the long way and the instance may still
- * be there; else it waits again, first in the queue. */
+/* A prediction that was under way: it goes on in its instance if it was started the long way and
+ * the instance may still be there; else it waits again, first in the queue. */
 static void resume(struct fleet *f, struct prediction *p, const struct prediction_row *row)
 {
-    struct instance *in = row->instance_id ? map_get(&f->instances, str_of(row->instance_id)) : NULL;
+    struct instance *in =
+        row->instance_id ? map_get(&f->instances, str_of(row->instance_id)) : NULL;
     struct exit_info lost = { .code = -1, .lost = true, .text = "the server stopped" };
 
     if (row->attempt > 0 && row->instance_id)
@@ -301,8 +306,8 @@ static void fail_stray(struct fleet *f, const struct prediction_row *row)
     store_op_deinit(&op.op);
 }
 
-/* Oldest first; those that were under way are put back newest first, each at the head, so that the order stays. Model
- * pools come to life here, before the instances are looked for. */
+/* Oldest first; those that were under way are put back newest first, each at the head, so that the
+ * order stays. Model pools come to life here, before the instances are looked for. */
 static enum status load_predictions(struct fleet *f, struct error *err)
 {
     struct store_prediction_open op = { 0 };
@@ -354,7 +359,7 @@ enum status fleet_load(struct fleet *f, struct error *err)
     return s;
 }
 
-/* --- releases ------------------------------------------------------------------------------------------------------ */
+/* --- releases --- */
 
 static void on_marked(struct store_op *op)
 {
@@ -377,7 +382,7 @@ void release_mark(struct release *r, struct pool *p, const char *failure)
     store_start(p->fleet->store, &op->op, &STORE_RELEASE_MARK, on_marked);
 }
 
-/* --- the end --------------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 /* Runs that end with our connection, or all of them where the instances go with us. */
 static size_t runs_to_wait_for(struct fleet *f)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What makes it happen: the live state of all deployments, and the calls that the API makes on it.
  *
- * A fleet holds pools (deployments, and models that run without one); a pool holds lanes, one for each (version,
- * hardware), with their queue and their instances. A live prediction is one object with a list of watchers; a finished
- * one lives in the store only. Everything runs on the loop. */
+ * A fleet holds pools (deployments, and models that run without one); a pool holds lanes, one for
+ * each (version, hardware), with their queue and their instances. A live prediction is one object
+ * with a list of watchers; a finished one lives in the store only. Everything runs on the loop. */
 #pragma once
 
 #include "base/id.h"
@@ -37,10 +37,10 @@ struct version {
 };
 
 enum instance_state {
-    INSTANCE_BOOTING,    /* launched, or found again; not ready */
+    INSTANCE_BOOTING, /* launched, or found again; not ready */
     INSTANCE_READY,
-    INSTANCE_DRAINING,   /* takes nothing new */
-    INSTANCE_STOPPING,   /* driver_stop() was called */
+    INSTANCE_DRAINING, /* takes nothing new */
+    INSTANCE_STOPPING, /* driver_stop() was called */
     INSTANCE_STATE_COUNT
 };
 const char *instance_state_name(enum instance_state s);
@@ -59,10 +59,10 @@ struct instance {
     bool has_launch; /* the driver still owes us `ended` */
     int in_flight;
     int64_t created_at, ready_at, idle_since; /* wall ms */
-    struct timer deadline; /* of setup; later of a stop */
+    struct timer deadline;                    /* of setup; later of a stop */
     struct hold hold;
     struct buf setup_log;
-    char *setup_error;   /* what the model server said of its failed setup */
+    char *setup_error; /* what the model server said of its failed setup */
     const char *why_stop;
     struct list runs; /* struct prediction.run_node */
 };
@@ -73,14 +73,15 @@ struct lane {
     struct version *version;
     const struct sku *sku;
     char *sku_name;
-    int refs;            /* live predictions that were bound to it */
-    struct list queue;   /* struct prediction.node, in the order they will run */
+    int refs;          /* live predictions that were bound to it */
+    struct list queue; /* struct prediction.node, in the order they will run */
     int n_queue;
     struct list instances;
-    int failures;        /* boots that failed in a row, for whatever reason */
-    int setup_failures;  /* of these, the ones that were the model's own */
-    int early_ends;      /* instances in a row that ended by themselves soon after they were ready, without work */
-    int64_t retry_at;    /* wall ms */
+    int failures;       /* boots that failed in a row, for whatever reason */
+    int setup_failures; /* of these, the ones that were the model's own */
+    int early_ends;     /* instances in a row that ended by themselves soon after they were ready,
+                           without work */
+    int64_t retry_at;   /* wall ms */
     bool no_capacity;
     char waits_for[200]; /* what the machine lacks, when no_capacity */
     char *last_failure;  /* the last boot's words */
@@ -97,10 +98,10 @@ struct release {
 
 struct pool {
     struct fleet *fleet;
-    char *id;              /* deployment's or model's */
+    char *id; /* deployment's or model's */
     bool is_model;
     char *owner_id, *owner, *name; /* of the deployment, or the model */
-    struct list releases;  /* deployments only */
+    struct list releases;          /* deployments only */
     struct list lanes;
     int64_t min, max;
     int64_t last_used_at;
@@ -110,11 +111,13 @@ struct pool {
 };
 
 struct prediction;
-/* Tells that something about it has changed; `piece` and `log_piece` (p == NULL: none) are what was added. The
- * watcher may remove itself. After a terminal status no call comes any more and the watcher is out of the list. */
+/* Tells that something about it has changed; `piece` and `log_piece` (p == NULL: none) are what was
+ * added. The watcher may remove itself. After a terminal status no call comes any more and the
+ * watcher is out of the list. */
 struct watcher {
     struct list node;
-    void (*changed)(struct watcher *w, struct prediction *p, struct str piece, struct str log_piece);
+    void (*changed)(struct watcher *w, struct prediction *p, struct str piece,
+                    struct str log_piece);
 };
 
 struct prediction {
@@ -125,33 +128,33 @@ struct prediction {
     char id[ID_SIZE];
     struct prediction_row row; /* texts point into `arena` but for those below */
     struct arena arena;
-    char *input;          /* as stored; NULL: is read when needed */
-    char *secret_input;   /* the unmasked one when it has secrets; memory only */
-    char *normal_input;   /* what the instance gets, while it runs */
+    char *input;        /* as stored; NULL: is read when needed */
+    char *secret_input; /* the unmasked one when it has secrets; memory only */
+    char *normal_input; /* what the instance gets, while it runs */
     struct list watchers;
     struct instance *instance;
     struct run run;
-    bool has_run;         /* the protocol owes us `ended` */
+    bool has_run; /* the protocol owes us `ended` */
     bool is_queued;
-    const void *loading;  /* the store's answer it waits for on its way to an instance; NULL: none */
-    bool must_join;       /* runs in its instance since before a restart: to be joined */
-    bool is_rebound;      /* it moved to another version before its input was at hand */
-    bool is_ending;       /* the terminal write is under way */
-    bool attempt_open;    /* the present attempt has a number */
+    const void *loading; /* the store's answer it waits for on its way to an instance; NULL: none */
+    bool must_join;      /* runs in its instance since before a restart: to be joined */
+    bool is_rebound;     /* it moved to another version before its input was at hand */
+    bool is_ending;      /* the terminal write is under way */
+    bool attempt_open;   /* the present attempt has a number */
     bool accepted;
     bool timed_out;
-    struct timer timer;   /* run timeout, or the grace after a cancel, or until it waits again */
+    struct timer timer;    /* run timeout, or the grace after a cancel, or until it waits again */
     struct timer deadline; /* what the client set for all of it, the queue included */
-    struct timer flush;   /* coalesced progress */
+    struct timer flush;    /* coalesced progress */
     bool flushing;
-    struct buf output;    /* what was stored or recovered last, while no run is attached */
+    struct buf output; /* what was stored or recovered last, while no run is attached */
     struct buf logs;
     int refs;
 };
 
 struct fleet_config {
     const struct options *options;
-    const char *data;       /* absolute */
+    const char *data;          /* absolute */
     const char *internal_base; /* "http://127.0.0.1:PORT", for instances */
     const unsigned char *key;  /* of SEAL_KEY_SIZE bytes: seals what is secret in inputs */
 };
@@ -164,15 +167,15 @@ struct fleet {
     const char *data;
     const char *internal_base;
     const unsigned char *key;
-    struct driver *driver;      /* for folders */
+    struct driver *driver; /* for folders */
     struct protocol *protocol;
     struct id_gen ids;
-    struct map pools;           /* id -> struct pool */
-    struct map by_name;         /* "owner/name" of deployments -> struct pool */
-    struct map predictions;     /* id -> struct prediction, live ones */
-    struct map instances;       /* id -> struct instance */
-    struct map capabilities;    /* secret -> struct instance */
-    struct map versions;        /* "model_id/version id" -> struct version */
+    struct map pools;        /* id -> struct pool */
+    struct map by_name;      /* "owner/name" of deployments -> struct pool */
+    struct map predictions;  /* id -> struct prediction, live ones */
+    struct map instances;    /* id -> struct instance */
+    struct map capabilities; /* secret -> struct instance */
+    struct map versions;     /* "model_id/version id" -> struct version */
     int64_t lease_epoch;
     bool is_stopping;
     struct timer stop_timer;
@@ -183,24 +186,25 @@ struct fleet {
     uint64_t n_created, n_ended, n_boots, n_boot_failures;
 };
 
-/* --- life of the fleet ----------------------------------------------------------------------------------- */
+/* --- life of the fleet --- */
 
-void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardware *h, struct driver *d,
-                struct protocol *pr, const struct fleet_config *c);
-/* Reads deployments, open predictions and instances from the store, finds the instances again. Before anything is
- * listened on. */
+void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardware *h,
+                struct driver *d, struct protocol *pr, const struct fleet_config *c);
+/* Reads deployments, open predictions and instances from the store, finds the instances again.
+ * Before anything is listened on. */
 enum status fleet_load(struct fleet *f, struct error *err) NODISCARD;
-/* Lets short predictions finish (at most drain_timeout), then stops the instances, or lets go of them with
- * keep_instances; `stopped` when done. */
+/* Lets short predictions finish (at most drain_timeout), then stops the instances, or lets go of
+ * them with keep_instances; `stopped` when done. */
 void fleet_stop(struct fleet *f, void (*stopped)(void *arg), void *arg);
 /* Waits for nothing that runs any more (a second signal). */
 void fleet_stop_now(struct fleet *f);
 /* Forgets everything, also what still runs. The store is closed, or has nothing to do. */
 void fleet_deinit(struct fleet *f);
 
-/* --- versions and pools ---------------------------------------------------------------------------------- */
+/* --- versions and pools --- */
 
-/* A version in use, from its row; the same object for the same row. Give it back with version_unref(). */
+/* A version in use, from its row; the same object for the same row. Give it back with
+ * version_unref(). */
 enum status version_use(struct fleet *f, const struct version_row *row, struct version **out,
                         struct error *err) NODISCARD;
 struct version *version_ref(struct version *v);
@@ -209,16 +213,17 @@ void version_unref(struct fleet *f, struct version *v);
 int64_t version_p99_ms(const struct version *v);
 void version_measured(struct version *v, int64_t service_ms);
 
-struct pool *pool_find(struct fleet *f, struct str owner, struct str name); /* deployment, or NULL */
+struct pool *pool_find(struct fleet *f, struct str owner,
+                       struct str name); /* deployment, or NULL */
 /* A deployment was created, or has a new current release (row of the store, with its version). */
-enum status pool_apply(struct fleet *f, const struct deployment_row *row, const struct version_row *version,
-                       struct error *err) NODISCARD;
+enum status pool_apply(struct fleet *f, const struct deployment_row *row,
+                       const struct version_row *version, struct error *err) NODISCARD;
 void pool_remove(struct fleet *f, const char *id); /* deleted in the store; it has no work */
 /* The pool of a model that runs without a deployment; made when missing. */
 enum status pool_of_model(struct fleet *f, const struct version_row *version, struct lane **out,
                           struct error *err) NODISCARD;
-/* Where a new prediction of a deployment goes. UNPROCESSABLE: disabled, or its release failed (with the setup error);
- * BUSY: the queue is full. */
+/* Where a new prediction of a deployment goes. UNPROCESSABLE: disabled, or its release failed (with
+ * the setup error); BUSY: the queue is full. */
 enum status pool_choose(struct pool *p, struct lane **out_lane, struct release **out_release,
                         struct error *err) NODISCARD;
 struct release *pool_current(const struct pool *p); /* NULL for a model's */
@@ -227,44 +232,49 @@ void pool_wake(struct pool *p);
 /* A failed release may try again. */
 void pool_enable(struct pool *p);
 
-/* --- predictions ------------------------------------------------------------------------------------------ */
+/* --- predictions --- */
 
 struct prediction_spec {
     const char *account_id;
-    struct str input;         /* as sent, a valid JSON object, already validated */
-    const char *source;       /* "api" or "web" */
+    struct str input;   /* as sent, a valid JSON object, already validated */
+    const char *source; /* "api" or "web" */
     const char *webhook;
     unsigned webhook_events;
     bool has_webhook_filter;
     const char *base_url;
-    int64_t deadline;         /* wall ms; 0: none */
-    struct pool *pool;        /* a deployment's, with lane and release from pool_choose(); else NULL release */
+    int64_t deadline; /* wall ms; 0: none */
+    struct pool
+        *pool; /* a deployment's, with lane and release from pool_choose(); else NULL release */
     struct lane *lane;
     struct release *release;
 };
 
 struct prediction_request {
-    /* Comes once: `p` is in stable storage and live (valid during the call; add a watcher to follow it), or err. */
+    /* Comes once: `p` is in stable storage and live (valid during the call; add a watcher to follow
+     * it), or err. */
     void (*created)(struct prediction_request *r, struct prediction *p, const struct error *err);
     struct prediction *p;
 };
 
-void prediction_create(struct fleet *f, struct prediction_request *r, const struct prediction_spec *spec);
+void prediction_create(struct fleet *f, struct prediction_request *r,
+                       const struct prediction_spec *spec);
 struct prediction *prediction_find(struct fleet *f, struct str id); /* live ones only */
-/* Queued: ends at once. Running: asked to end, killed after the grace. Harmless for one that is ending. */
+/* Queued: ends at once. Running: asked to end, killed after the grace. Harmless for one that is
+ * ending. */
 void prediction_cancel(struct prediction *p);
 void prediction_watch(struct prediction *p, struct watcher *w);
 void watcher_remove(struct watcher *w);
-/* The present row, with output and logs as they are now (texts valid until the next turn of the loop). */
+/* The present row, with output and logs as they are now (texts valid until the next turn of the
+ * loop). */
 void prediction_view(struct prediction *p, struct arena *a, struct prediction_row *out);
 
-/* --- instances' way in (the internal listener) ------------------------------------------------------------- */
+/* --- instances' way in (the internal listener) --- */
 
 /* NOT_FOUND for a capability that is not (any more) known. The body is what was posted. */
-enum status instance_webhook(struct fleet *f, struct str capability, struct str prediction_id, struct str body,
-                             struct error *err) NODISCARD;
+enum status instance_webhook(struct fleet *f, struct str capability, struct str prediction_id,
+                             struct str body, struct error *err) NODISCARD;
 
-/* --- inside run/ ------------------------------------------------------------------------------------------- */
+/* --- inside run/ --- */
 
 void lane_push(struct lane *l, struct prediction *p, bool at_head);
 void lane_take(struct prediction *p); /* out of its queue; harmless when it stands in none */
@@ -272,8 +282,9 @@ void lane_dispatch(struct lane *l);
 void lane_move_queue(struct lane *from, struct release *to_release, struct lane *to);
 void lane_fail_queue(struct lane *l, const char *error);
 struct lane *lane_find(struct pool *p, const struct version *v, const char *sku);
-struct lane *lane_get(struct pool *p, struct version *v, const char *sku); /* takes a reference when it makes one */
-void lane_collect(struct pool *p); /* frees lanes nothing needs any more */
+struct lane *lane_get(struct pool *p, struct version *v,
+                      const char *sku); /* takes a reference when it makes one */
+void lane_collect(struct pool *p);      /* frees lanes nothing needs any more */
 int lane_count(const struct lane *l, enum instance_state s);
 enum status instance_boot(struct lane *l, const char *why, struct error *err) NODISCARD;
 void instance_recover(struct lane *l, const struct instance_row *row);
@@ -284,21 +295,25 @@ void instance_run_ended(struct instance *in); /* a slot is free */
 void instance_let_go(struct instance *in);
 void instance_free(struct instance *in); /* the driver has let go of it */
 void release_mark(struct release *r, struct pool *p, const char *failure);
-/* Whether another version takes its input; true when that is not at hand (it is asked again when it is). */
+/* Whether another version takes its input; true when that is not at hand (it is asked again when it
+ * is). */
 bool prediction_input_fits(struct prediction *p, const struct version *v);
 #define PREDICTION_MISFIT                                                                          \
-    "The release that was to run the prediction failed, and the release before it does not take " \
+    "The release that was to run the prediction failed, and the release before it does not take "  \
     "this input."
 void prediction_begin(struct prediction *p, struct instance *in);
 /* Copies what the run has produced so far: the protocol frees it when the run or its peer ends. */
 void prediction_keep_progress(struct prediction *p);
 void prediction_lost(struct prediction *p, const struct exit_info *how, const char *setup_text);
 void prediction_end(struct prediction *p, enum prediction_status s, const char *error);
-void prediction_final(struct prediction *p, const struct run_result *res); /* the server's last word on it */
+void prediction_final(struct prediction *p,
+                      const struct run_result *res); /* the server's last word on it */
 void prediction_requeue(struct prediction *p, bool not_counted);
-struct prediction *prediction_restore(struct fleet *f, struct lane *l, const struct prediction_row *row);
+struct prediction *prediction_restore(struct fleet *f, struct lane *l,
+                                      const struct prediction_row *row);
 void prediction_join(struct prediction *p, struct instance *in);
 void prediction_unref(struct prediction *p);
-void prediction_forget(struct prediction *p); /* it goes on in the store only; no operation of its is open there */
+void prediction_forget(
+    struct prediction *p); /* it goes on in the store only; no operation of its is open there */
 void pool_free(struct pool *p);
 void fleet_check_stopped(struct fleet *f);

@@ -6,8 +6,9 @@
  *   draining  takes nothing new; stops when the last run is over
  *   stopping  the driver was told to end it
  *
- * and `ended`, the driver's last word, after which the object goes. Whoever runs in it then is told why. The
- * record in the store is written before the launch and after each step, so that the next server finds it. */
+ * and `ended`, the driver's last word, after which the object goes. Whoever runs in it then is told
+ * why. The record in the store is written before the launch and after each step, so that the next
+ * server finds it. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -35,7 +36,7 @@ const char *instance_state_name(enum instance_state s)
     return names[s];
 }
 
-/* --- the record in the store --------------------------------------------------------------------------------- */
+/* --- the record in the store --- */
 
 static void on_stored(struct store_op *op)
 {
@@ -102,7 +103,7 @@ static void on_handle(struct launch *l, struct str json)
     store_start(in->fleet->store, &op->op, &STORE_INSTANCE_UPDATE, on_stored);
 }
 
-/* --- setting up ------------------------------------------------------------------------------------------------ */
+/* --- setting up --- */
 
 static void on_deadline(struct timer *t)
 {
@@ -113,7 +114,8 @@ static void on_deadline(struct timer *t)
         return;
     duration_format(in->fleet->options->setup_timeout, text);
     free(in->setup_error);
-    in->setup_error = xasprintf("The model did not finish its setup within %s (setup_timeout).", text);
+    in->setup_error =
+        xasprintf("The model did not finish its setup within %s (setup_timeout).", text);
     instance_kill(in, "setup took too long", 0);
 }
 
@@ -246,7 +248,8 @@ static void on_line(struct launch *l, struct str line)
 
     if (!text.p || is_runtime)
         return;
-    if (in->setup_log.n + text.n + 1 >= in->setup_log.max) { /* keep the end: that is where it fails */
+    if (in->setup_log.n + text.n + 1 >=
+        in->setup_log.max) { /* keep the end: that is where it fails */
         size_t drop = MIN(in->setup_log.n, in->setup_log.max / 2 + text.n);
 
         buf_shift(&in->setup_log, drop);
@@ -310,7 +313,8 @@ static void on_health(struct peer *peer, enum peer_health h, const char *text, s
         break;
     case PEER_FAILED:
         free(in->setup_error);
-        in->setup_error = xmemdup(text ? text : "", text ? MIN(strlen(text), (size_t)MAX_ERROR) : 0);
+        in->setup_error =
+            xmemdup(text ? text : "", text ? MIN(strlen(text), (size_t)MAX_ERROR) : 0);
         instance_kill(in, "setup failed", 0);
         break;
     case PEER_SICK:
@@ -327,7 +331,7 @@ static void on_health(struct peer *peer, enum peer_health h, const char *text, s
     pool_wake(in->lane->pool);
 }
 
-/* --- ending ---------------------------------------------------------------------------------------------------- */
+/* --- ending --- */
 
 void instance_drain(struct instance *in, const char *why)
 {
@@ -369,15 +373,14 @@ void instance_run_ended(struct instance *in)
 /* What the boot's failure was, in words for the user: the model's own log first. */
 static char *boot_failure(struct instance *in, const struct exit_info *how, const struct error *err)
 {
-    const char *what = in->setup_error ? in->setup_error
-                       : err           ? err->text
-                                       : how->text;
+    const char *what = in->setup_error ? in->setup_error : err ? err->text : how->text;
     struct str log = buf_str(&in->setup_log);
     size_t tail = MIN(log.n, (size_t)2000);
 
     if (tail == 0)
         return xasprintf("%s", what);
-    return xasprintf("%s\n\nThe end of its setup log:\n%.*s", what, (int)tail, log.p + log.n - tail);
+    return xasprintf("%s\n\nThe end of its setup log:\n%.*s", what, (int)tail,
+                     log.p + log.n - tail);
 }
 
 static void mark_failed(struct lane *l)
@@ -386,7 +389,8 @@ static void mark_failed(struct lane *l)
     struct release *r;
 
     if (p->is_model) {
-        /* No release to mark: what waits for this version gets the error, and later ones try afresh. */
+        /* No release to mark: what waits for this version gets the error, and later ones try
+         * afresh. */
         lane_fail_queue(l, l->last_failure);
         l->failures = l->setup_failures = 0;
         return;
@@ -402,7 +406,8 @@ static void mark_failed(struct lane *l)
     }
 }
 
-/* A boot that never got ready. The driver's own trouble and the machine's do not count against the model. */
+/* A boot that never got ready. The driver's own trouble and the machine's do not count against the
+ * model. */
 static void boot_failed(struct instance *in, const struct exit_info *how, const struct error *err)
 {
     struct lane *l = in->lane;
@@ -421,8 +426,8 @@ static void boot_failed(struct instance *in, const struct exit_info *how, const 
         mark_failed(l);
 }
 
-/* It was ready, and ended by itself before it had anything to do: should that go on, the next boots wait longer and
- * longer, as they do when setup fails. */
+/* It was ready, and ended by itself before it had anything to do: should that go on, the next boots
+ * wait longer and longer, as they do when setup fails. */
 static void ended_early(struct instance *in)
 {
     struct lane *l = in->lane;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pools, their lanes and releases, and the reconciler that keeps the number of instances right.
  *
- * pool_wake() may be called from anywhere, any number of times: the next turn looks at what is, asks scale_decide()
- * what should be, starts the difference, and sets a timer for the moment at which time alone changes the answer. */
+ * pool_wake() may be called from anywhere, any number of times: the next turn looks at what is,
+ * asks scale_decide() what should be, starts the difference, and sets a timer for the moment at
+ * which time alone changes the answer. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/fleet.h"
@@ -91,7 +92,7 @@ struct release *pool_current(const struct pool *p)
     return first ? container_of(first, struct release, node) : NULL;
 }
 
-/* --- lanes ------------------------------------------------------------------------------------------------ */
+/* --- lanes --- */
 
 struct lane *lane_find(struct pool *p, const struct version *v, const char *sku)
 {
@@ -140,8 +141,8 @@ static bool lane_is_needed(const struct pool *p, const struct lane *l)
     return r && r->lane == l;
 }
 
-/* An older release is over when nothing waits or runs in its lane; then the lane goes too. The newest one that was
- * ever ready stays: should the current one fail, it takes over again. */
+/* An older release is over when nothing waits or runs in its lane; then the lane goes too. The
+ * newest one that was ever ready stays: should the current one fail, it takes over again. */
 void lane_collect(struct pool *p)
 {
     struct release *current = pool_current(p), *r;
@@ -169,7 +170,7 @@ void lane_collect(struct pool *p)
     }
 }
 
-/* --- deployments ------------------------------------------------------------------------------------------- */
+/* --- deployments --- */
 
 static struct release *release_add(struct pool *p, const struct release_row *row, struct lane *lane)
 {
@@ -294,12 +295,13 @@ static size_t list_releases(const struct pool *p, struct rollout_release *out,
         objects[n] = r;
         out[n++] = (struct rollout_release){
             .number = r->number,
-            /* Instances belong to the lane: where the current release fails, so does an older one of the same. */
+            /* Instances belong to the lane: where the current release fails, so does an older one
+               of the same. */
             .is_failed = r->is_failed || (current->is_failed && r->lane == current->lane),
             .was_ready = r->was_ready,
             .lane_ready = lane_count(r->lane, INSTANCE_READY),
-            .lane_live = lane_count(r->lane, INSTANCE_READY) +
-                         lane_count(r->lane, INSTANCE_BOOTING),
+            .lane_live =
+                lane_count(r->lane, INSTANCE_READY) + lane_count(r->lane, INSTANCE_BOOTING),
         };
     }
     return n;
@@ -357,7 +359,7 @@ void pool_enable(struct pool *p)
     pool_wake(p);
 }
 
-/* --- the reconciler ------------------------------------------------------------------------------------------ */
+/* --- the reconciler --- */
 
 void pool_wake(struct pool *p)
 {
@@ -503,13 +505,14 @@ static struct release *older_that_serves(struct pool *p, const struct release *r
     struct release *x;
 
     list_each (&p->releases, x, struct release, node)
-        if (x->number < r->number && x->lane != r->lane && x->was_ready && !lane_has_failed(p, x->lane))
+        if (x->number < r->number && x->lane != r->lane && x->was_ready &&
+            !lane_has_failed(p, x->lane))
             return x;
     return NULL;
 }
 
-/* What waits in a lane that can serve no longer goes back to an older release, or gets the setup error. A disabled
- * pool keeps no queue, whatever way a prediction came into it. */
+/* What waits in a lane that can serve no longer goes back to an older release, or gets the setup
+ * error. A disabled pool keeps no queue, whatever way a prediction came into it. */
 static void settle_queues(struct pool *p)
 {
     struct release *r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Receiving a pushed folder: its bytes go to a file piece by piece, on a work thread, one piece at a time. */
+/* Receiving a pushed folder: its bytes go to a file piece by piece, on a work thread, one piece at
+ * a time. */
 #include "run/build_impl.h"
 
 #include "base/mem.h"
@@ -43,12 +44,15 @@ enum status push_begin(struct builds *o, struct push **out, struct error *err)
     id_make(o->ids, loop_wall_ms(o->loop), p->id);
     snprintf(p->folder, sizeof(p->folder), "%.400s/builds/%s", o->data, p->id);
     push_path(p, "source.tar.gz.part", &path);
-    p->fd = mkdir(p->folder, 0700) == 0 ? open(path.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+    p->fd = mkdir(p->folder, 0700) == 0
+                ? open(path.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
+                : -1;
     if (p->fd < 0) {
         int code = errno;
 
         free(p);
-        return FAIL(err, code == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN, "cannot write %s: %s", path.p, strerror(code));
+        return FAIL(err, code == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN, "cannot write %s: %s",
+                    path.p, strerror(code));
     }
     buf_init(&p->piece, BUF_UNBOUNDED);
     *out = p;
@@ -86,7 +90,8 @@ static void on_written(struct work *w)
     p->more(p->arg, p->status == STATUS_OK ? NULL : &p->error);
 }
 
-void push_write(struct push *p, struct str piece, void (*more)(void *arg, const struct error *err), void *arg)
+void push_write(struct push *p, struct str piece, void (*more)(void *arg, const struct error *err),
+                void *arg)
 {
     int64_t limit = p->owner->options->max_push;
 
@@ -97,7 +102,8 @@ void push_write(struct push *p, struct str piece, void (*more)(void *arg, const 
     buf_add_str(&p->piece, piece);
     if (p->bytes > limit)
         p->status = FAIL(&p->error, STATUS_TOO_LARGE,
-                         "The pushed folder is larger than %lld bytes (max_push). Leave out what is not needed with a .dockerignore.",
+                         "The pushed folder is larger than %lld bytes (max_push). Leave out what "
+                         "is not needed with a .dockerignore.",
                          (long long)limit);
     work_start(p->owner->loop, &p->work, p->status == STATUS_OK ? write_work : no_work, on_written);
 }
@@ -163,7 +169,8 @@ static void close_work(struct work *w)
 }
 
 void push_finish(struct push *p, const struct push_target *t,
-                 void (*done)(void *arg, const struct build_row *row, const struct error *err), void *arg)
+                 void (*done)(void *arg, const struct build_row *row, const struct error *err),
+                 void *arg)
 {
     p->done = done;
     p->arg = arg;

@@ -74,12 +74,12 @@ static bool link_stays_inside(struct str path, struct str target)
 
 static enum status disk_trouble(struct unpacking *u, const char *path)
 {
-    return FAIL(u->err, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN, "cannot write %.200s: %s", path,
-                strerror(errno));
+    return FAIL(u->err, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN,
+                "cannot write %.200s: %s", path, strerror(errno));
 }
 
-/* Opens the folder that `path` stands in, making what is missing, never through a link. The file's own name is left in
- * *out_name. */
+/* Opens the folder that `path` stands in, making what is missing, never through a link. The file's
+ * own name is left in *out_name. */
 static int open_parent(struct unpacking *u, struct str path, char out_name[256])
 {
     struct str rest = path, part, next;
@@ -126,9 +126,10 @@ static enum status write_bytes(struct unpacking *u, int fd, const char *path)
     while ((r = archive_read_data_block(u->archive, &p, &n, &offset)) == ARCHIVE_OK) {
         u->bytes += (int64_t)n;
         if (u->bytes > u->limits->max_bytes || offset + (int64_t)n > u->limits->max_bytes)
-            return FAIL(u->err, STATUS_TOO_LARGE,
-                        "The pushed folder is larger than %lld bytes when unpacked (max_push_unpacked).",
-                        (long long)u->limits->max_bytes);
+            return FAIL(
+                u->err, STATUS_TOO_LARGE,
+                "The pushed folder is larger than %lld bytes when unpacked (max_push_unpacked).",
+                (long long)u->limits->max_bytes);
         while (n > 0) {
             ssize_t m = pwrite(fd, p, n, offset);
 
@@ -145,7 +146,8 @@ static enum status write_bytes(struct unpacking *u, int fd, const char *path)
     return STATUS_OK;
 }
 
-static enum status make_file(struct unpacking *u, struct archive_entry *e, int dir, const char *name, const char *path)
+static enum status make_file(struct unpacking *u, struct archive_entry *e, int dir,
+                             const char *name, const char *path)
 {
     mode_t mode = archive_entry_perm(e) & 0111 ? 0755 : 0644;
     enum status s;
@@ -170,13 +172,15 @@ static enum status make_entry(struct unpacking *u, struct archive_entry *e, stru
     enum status s = STATUS_OK;
 
     if (dir < 0)
-        return FAIL(u->err, STATUS_INVALID, "The entry %.*s cannot be put anywhere: %s", STR_ARG(path), strerror(errno));
+        return FAIL(u->err, STATUS_INVALID, "The entry %.*s cannot be put anywhere: %s",
+                    STR_ARG(path), strerror(errno));
     if (archive_entry_filetype(e) == AE_IFDIR) {
         if (*name && mkdirat(dir, name, 0755) != 0 && errno != EEXIST)
             s = disk_trouble(u, name);
     } else if (archive_entry_filetype(e) == AE_IFLNK) {
         if (!target || !link_stays_inside(path, str_of(target)))
-            s = FAIL(u->err, STATUS_INVALID, "The pushed folder has a link that points out of it: %.*s -> %.200s",
+            s = FAIL(u->err, STATUS_INVALID,
+                     "The pushed folder has a link that points out of it: %.*s -> %.200s",
                      STR_ARG(path), target ? target : "");
         else if (symlinkat(target, dir, name) != 0)
             s = disk_trouble(u, name);
@@ -195,21 +199,24 @@ static enum status take_entry(struct unpacking *u, struct archive_entry *e)
     unsigned type = archive_entry_filetype(e);
 
     if (problem)
-        return FAIL(u->err, STATUS_INVALID, "The pushed folder has an entry with %s: \"%.200s\"", problem,
-                    raw && utf8_valid(path) ? raw : "");
+        return FAIL(u->err, STATUS_INVALID, "The pushed folder has an entry with %s: \"%.200s\"",
+                    problem, raw && utf8_valid(path) ? raw : "");
     if (archive_entry_hardlink(e))
-        return FAIL(u->err, STATUS_INVALID, "The pushed folder has a hard link, which is not taken: %.200s", raw);
+        return FAIL(u->err, STATUS_INVALID,
+                    "The pushed folder has a hard link, which is not taken: %.200s", raw);
     if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
-        return FAIL(u->err, STATUS_INVALID, "The pushed folder has a device, socket or pipe, which is not taken: %.200s",
+        return FAIL(u->err, STATUS_INVALID,
+                    "The pushed folder has a device, socket or pipe, which is not taken: %.200s",
                     raw);
     if (++u->files > u->limits->max_files)
-        return FAIL(u->err, STATUS_TOO_LARGE, "The pushed folder has more than %lld files and folders (max_push_files).",
+        return FAIL(u->err, STATUS_TOO_LARGE,
+                    "The pushed folder has more than %lld files and folders (max_push_files).",
                     (long long)u->limits->max_files);
     return make_entry(u, e, path);
 }
 
-enum status unpack_folder(const char *archive, const char *target, const struct unpack_limits *limits,
-                          struct error *err)
+enum status unpack_folder(const char *archive, const char *target,
+                          const struct unpack_limits *limits, struct error *err)
 {
     struct unpacking u = { .limits = limits, .err = err };
     struct archive_entry *e;
@@ -223,7 +230,8 @@ enum status unpack_folder(const char *archive, const char *target, const struct 
     archive_read_support_filter_gzip(u.archive);
     archive_read_support_format_tar(u.archive);
     if (archive_read_open_filename(u.archive, archive, 65536) != ARCHIVE_OK)
-        s = FAIL(err, STATUS_INVALID, "The body is not a gzip tar archive: %s", archive_error_string(u.archive));
+        s = FAIL(err, STATUS_INVALID, "The body is not a gzip tar archive: %s",
+                 archive_error_string(u.archive));
     while (s == STATUS_OK && (r = archive_read_next_header(u.archive, &e)) != ARCHIVE_EOF) {
         if (r < ARCHIVE_WARN)
             s = FAIL(err, STATUS_INVALID, "The body is not a gzip tar archive, or is damaged: %s",
@@ -236,7 +244,7 @@ enum status unpack_folder(const char *archive, const char *target, const struct 
     return s;
 }
 
-/* --- digest, removal --------------------------------------------------------------------------------------------------- */
+/* --- digest, removal --- */
 
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
@@ -254,18 +262,20 @@ static enum status digest_file(struct sha256_ctx *c, const char *path, struct er
     while ((n = read(fd, piece, sizeof(piece))) > 0)
         sha256_add(c, piece, (size_t)n);
     close(fd);
-    return n < 0 ? FAIL(err, STATUS_BROKEN, "cannot read %s: %s", path, strerror(errno)) : STATUS_OK;
+    return n < 0 ? FAIL(err, STATUS_BROKEN, "cannot read %s: %s", path, strerror(errno))
+                 : STATUS_OK;
 }
 
-static enum status digest_entry(struct sha256_ctx *c, const FTSENT *e, size_t skip, struct error *err)
+static enum status digest_entry(struct sha256_ctx *c, const FTSENT *e, size_t skip,
+                                struct error *err)
 {
     struct buf head CLEANUP(buf_deinit) = BUF_INIT(8192);
     char target[4096];
     ssize_t n;
 
     if (e->fts_info == FTS_F) {
-        buf_addf(&head, "%s%c%s%c%lld%c", e->fts_statp->st_mode & 0111 ? "x" : "f", 0, e->fts_path + skip, 0,
-                 (long long)e->fts_statp->st_size, 0);
+        buf_addf(&head, "%s%c%s%c%lld%c", e->fts_statp->st_mode & 0111 ? "x" : "f", 0,
+                 e->fts_path + skip, 0, (long long)e->fts_statp->st_size, 0);
         sha256_add(c, head.p, head.n);
         return digest_file(c, e->fts_accpath, err);
     }

@@ -53,13 +53,15 @@ static void own_cgroup(const char *controller, struct buf *out)
 
         if (!str_split(&part, ':', &id) || !str_split(&part, ':', &names) || !part.p)
             continue;
-        if (*controller ? strstr(text.p, controller) && names.n && memmem(names.p, names.n, controller, strlen(controller))
+        if (*controller ? strstr(text.p, controller) && names.n &&
+                              memmem(names.p, names.n, controller, strlen(controller))
                         : names.n == 0)
             buf_add_str(out, str_is(part, "/") ? STR("") : part);
     }
 }
 
-static void limit_by_file(int64_t *value, const char *mount, const char *controller, const char *file)
+static void limit_by_file(int64_t *value, const char *mount, const char *controller,
+                          const char *file)
 {
     struct buf group CLEANUP(buf_deinit) = BUF_INIT(4096);
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(8192);
@@ -119,7 +121,9 @@ static int64_t memory_total(void)
 /* One line for each device: "0, NVIDIA L40S, 46068". */
 static void read_nvidia(struct inventory *out)
 {
-    FILE *f = popen("exec nvidia-smi --query-gpu=index,name,memory.total --format=csv,noheader,nounits 2>/dev/null", "re");
+    FILE *f = popen("exec nvidia-smi --query-gpu=index,name,memory.total "
+                    "--format=csv,noheader,nounits 2>/dev/null",
+                    "re");
     char line[256];
 
     while (f && fgets(line, sizeof(line), f) && out->n_gpus < MAX_GPUS) {

@@ -37,13 +37,14 @@ struct serve {
     struct fleet fleet;
     struct builds *builds;
     struct api api;
-    struct http_server *internal, *public; /* internal last to go: instances tell their ends there */
+    struct http_server *internal,
+        *public; /* internal last to go: instances tell their ends there */
     uv_signal_t signals[2];
     int n_signals;
     bool fleet_has_stopped, public_is_drained;
 };
 
-/* --- the data folder -------------------------------------------------------------------------------------------------- */
+/* --- the data folder --- */
 
 static char *read_config(const char *path, bool must_exist, struct error *err)
 {
@@ -53,7 +54,8 @@ static char *read_config(const char *path, bool must_exist, struct error *err)
 
     if (fd < 0) {
         if (must_exist || errno != ENOENT)
-            FAIL(err, STATUS_NOT_FOUND, "cannot read the configuration %s: %s", path, strerror(errno));
+            FAIL(err, STATUS_NOT_FOUND, "cannot read the configuration %s: %s", path,
+                 strerror(errno));
         return NULL; /* absent, and that is fine: *err is as it was */
     }
     while (n > 0) {
@@ -76,10 +78,11 @@ static enum status take_lock(struct serve *s, struct error *err)
     if (s->lock_fd < 0)
         return FAIL(err, STATUS_BROKEN, "cannot open %s: %s", path.p, strerror(errno));
     if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return FAIL(err, STATUS_CONFLICT,
-                    "another server is running on the data folder %s. Stop it, or choose another folder "
-                    "with --data.",
-                    s->data);
+        return FAIL(
+            err, STATUS_CONFLICT,
+            "another server is running on the data folder %s. Stop it, or choose another folder "
+            "with --data.",
+            s->data);
     return STATUS_OK;
 }
 
@@ -97,15 +100,16 @@ static enum status read_key(struct serve *s, struct error *err)
         rand_init_os(&r);
         rand_bytes(&r, s->key, sizeof(s->key));
         fd = open(path.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        ok = fd >= 0 && write(fd, s->key, sizeof(s->key)) == (ssize_t)sizeof(s->key) && fsync(fd) == 0;
+        ok = fd >= 0 && write(fd, s->key, sizeof(s->key)) == (ssize_t)sizeof(s->key) &&
+             fsync(fd) == 0;
     } else {
         ok = fd >= 0 && read(fd, s->key, sizeof(s->key)) == (ssize_t)sizeof(s->key);
     }
     if (fd >= 0)
         close(fd);
     if (!ok)
-        return FAIL(err, STATUS_BROKEN, "cannot read or make the key file %s (32 bytes): %s", path.p,
-                    strerror(errno));
+        return FAIL(err, STATUS_BROKEN, "cannot read or make the key file %s (32 bytes): %s",
+                    path.p, strerror(errno));
     return STATUS_OK;
 }
 
@@ -134,7 +138,7 @@ static enum status open_data(struct serve *s, struct error *err)
     return st;
 }
 
-/* --- building the parts ------------------------------------------------------------------------------------------------ */
+/* --- building the parts --- */
 
 static enum status open_store(struct serve *s, struct error *err)
 {
@@ -165,7 +169,8 @@ static struct http_config http_config(struct serve *s)
     };
 }
 
-/* The port is kept in the store: instances that outlive a restart go on telling their ends to the same address. */
+/* The port is kept in the store: instances that outlive a restart go on telling their ends to the
+ * same address. */
 static enum status listen_internal(struct serve *s, struct error *err)
 {
     struct http_config c = http_config(s);
@@ -183,7 +188,8 @@ static enum status listen_internal(struct serve *s, struct error *err)
     c.n_routes = INTERNAL_N_ROUTES;
     c.limits.max_body = (size_t)s->options.max_output * 2 + (64 << 20);
     s->internal = http_server_new(s->loop);
-    if (st == STATUS_OK && get.value && strncmp(get.value, wanted, host.n) == 0 && str_ends(str_of(wanted), ":0"))
+    if (st == STATUS_OK && get.value && strncmp(get.value, wanted, host.n) == 0 &&
+        str_ends(str_of(wanted), ":0"))
         st = http_server_listen(s->internal, get.value, &c, &li, err);
     if (!li)
         st = http_server_listen(s->internal, wanted, &c, &li, err);
@@ -230,13 +236,22 @@ static enum status listen_public(struct serve *s, struct error *err)
 static enum status build_parts(struct serve *s, struct error *err)
 {
     struct process_driver_config driver = {
-        .data = s->data, .self = s->self, .shim = s->shim, .ids = &s->ids,
+        .data = s->data,
+        .self = s->self,
+        .shim = s->shim,
+        .ids = &s->ids,
     };
     struct builds_config builds = {
-        .options = &s->options, .data = s->data, .ids = &s->ids, .helper = s->helper,
+        .options = &s->options,
+        .data = s->data,
+        .ids = &s->ids,
+        .helper = s->helper,
     };
     struct fleet_config fleet = {
-        .options = &s->options, .data = s->data, .internal_base = s->internal_base, .key = s->key,
+        .options = &s->options,
+        .data = s->data,
+        .internal_base = s->internal_base,
+        .key = s->key,
     };
     enum status st = open_store(s, err);
 
@@ -261,7 +276,7 @@ static enum status build_parts(struct serve *s, struct error *err)
     return st;
 }
 
-/* --- the end ----------------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void finish_if_done(struct serve *s)
 {
@@ -337,7 +352,7 @@ static void watch_signals(struct serve *s)
     }
 }
 
-/* --- the command --------------------------------------------------------------------------------------------------------- */
+/* --- the command --- */
 
 static bool wants(int argc, char **argv, const char *flag)
 {

@@ -9,9 +9,10 @@
 /* argv[0] is "serve". Returns the exit status. */
 int serve_main(int argc, char **argv);
 
-/* The machine: cpus and memory (or those of the cgroup we live in), GPUs by nvidia-smi or as the configuration
- * declares them (`gpus`: a list of name and memory). */
-enum status inventory_read(struct arena *a, const struct json *file, struct inventory *out, struct error *err) NODISCARD;
+/* The machine: cpus and memory (or those of the cgroup we live in), GPUs by nvidia-smi or as the
+ * configuration declares them (`gpus`: a list of name and memory). */
+enum status inventory_read(struct arena *a, const struct json *file, struct inventory *out,
+                           struct error *err) NODISCARD;
 
 /* The helper programs that travel inside the binary, written to <data>/lib. */
 enum status helpers_write(const char *data, struct error *err) NODISCARD;

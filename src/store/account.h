@@ -6,19 +6,19 @@
 #include "store/store.h"
 
 struct token_row {
-    const char *id;         /* 26 characters */
+    const char *id; /* 26 characters */
     const char *account_id;
     unsigned char hash[32]; /* SHA-256 of the token; the token itself is kept nowhere */
     const char *hint;       /* "r8_Ab…": the first six characters, to tell tokens apart */
     const char *label;      /* NULL: none */
     int64_t created_at;
-    int64_t revoked_at;     /* 0: valid */
+    int64_t revoked_at; /* 0: valid */
 };
 
 /* CONFLICT when the username is taken. */
 struct store_account_create {
     struct store_op op;
-    struct account in; /* all members */
+    struct account in;          /* all members */
     const char *webhook_secret; /* "whsec_..." */
 };
 extern const struct store_op_type STORE_ACCOUNT_CREATE;

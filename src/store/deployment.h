@@ -7,37 +7,39 @@
 #include "store/store.h"
 
 struct release_row {
-    int64_t number;              /* from 1 */
+    int64_t number; /* from 1 */
     const char *model_owner, *model_name;
-    const char *version;         /* 64 hex */
+    const char *version; /* 64 hex */
     const char *hardware;
     int64_t min_instances, max_instances;
     int64_t created_at;
     struct account created_by;
-    int64_t ready_at;            /* 0: never had an instance that was ready */
-    int64_t failed_at;           /* 0: not marked failed */
-    const char *failure;         /* what the last boot said; NULL */
+    int64_t ready_at;    /* 0: never had an instance that was ready */
+    int64_t failed_at;   /* 0: not marked failed */
+    const char *failure; /* what the last boot said; NULL */
 };
 
 struct deployment_row {
-    const char *id;              /* 26 characters */
+    const char *id; /* 26 characters */
     const char *owner_id, *owner;
     const char *name;
     int64_t created_at;
-    int64_t last_used_at;        /* the last prediction's creation; 0: never */
+    int64_t last_used_at; /* the last prediction's creation; 0: never */
     int64_t lease_epoch;
-    struct release_row release;  /* the current one */
-    const char *settings;        /* JSON object of what makes no release (wait target, keep-alive ...); "{}" */
+    struct release_row release; /* the current one */
+    const char
+        *settings; /* JSON object of what makes no release (wait target, keep-alive ...); "{}" */
 };
 
-/* Creates deployment and release 1. Statuses: CONFLICT (name taken); UNPROCESSABLE with error.text naming what
- * is missing when the model or version does not exist or may not be seen (`bad_model` tells which). */
+/* Creates deployment and release 1. Statuses: CONFLICT (name taken); UNPROCESSABLE with error.text
+ * naming what is missing when the model or version does not exist or may not be seen (`bad_model`
+ * tells which). */
 struct store_deployment_create {
     struct store_op op;
-    struct deployment_row in;    /* id, owner_id, name, created_at, settings, release.* but number */
-    bool bad_model;              /* out */
-    struct deployment_row row;   /* out */
-    struct version_row used;     /* out: the release's version */
+    struct deployment_row in;  /* id, owner_id, name, created_at, settings, release.* but number */
+    bool bad_model;            /* out */
+    struct deployment_row row; /* out */
+    struct version_row used;   /* out: the release's version */
 };
 extern const struct store_op_type STORE_DEPLOYMENT_CREATE;
 
@@ -59,8 +61,8 @@ struct store_deployment_list {
 };
 extern const struct store_op_type STORE_DEPLOYMENT_LIST;
 
-/* Makes release number+1 where a value differs from the current one; else nothing changes and `changed` is
- * false. -1 or NULL: as it is. */
+/* Makes release number+1 where a value differs from the current one; else nothing changes and
+ * `changed` is false. -1 or NULL: as it is. */
 struct store_deployment_update {
     struct store_op op;
     struct str owner, name;
@@ -68,17 +70,18 @@ struct store_deployment_update {
     const char *version, *hardware;
     int64_t min_instances, max_instances;
     int64_t now;
-    const char *author_id;       /* account */
-    bool bad_version;            /* out, with UNPROCESSABLE: the model has no such version */
-    bool bad_bounds;             /* out, with UNPROCESSABLE: max < min after the change */
-    bool changed;                /* out */
-    struct deployment_row row;   /* out */
-    struct version_row used;     /* out: the release's version */
+    const char *author_id;     /* account */
+    bool bad_version;          /* out, with UNPROCESSABLE: the model has no such version */
+    bool bad_bounds;           /* out, with UNPROCESSABLE: max < min after the change */
+    bool changed;              /* out */
+    struct deployment_row row; /* out */
+    struct version_row used;   /* out: the release's version */
 };
 extern const struct store_op_type STORE_DEPLOYMENT_UPDATE;
 
-/* UNPROCESSABLE with the remedy in error.text when it is not disabled (max_instances > 0 and it was used) or was used
- * within `quiet_ms`, or has predictions that have not ended. One that never ran a prediction can go at once. */
+/* UNPROCESSABLE with the remedy in error.text when it is not disabled (max_instances > 0 and it was
+ * used) or was used within `quiet_ms`, or has predictions that have not ended. One that never ran a
+ * prediction can go at once. */
 struct store_deployment_delete {
     struct store_op op;
     struct str owner, name;
@@ -92,7 +95,7 @@ extern const struct store_op_type STORE_DEPLOYMENT_DELETE;
 struct store_release_list {
     struct store_op op;
     const char *deployment_id;
-    bool only_open;              /* the current one and those with predictions that are not terminal */
+    bool only_open; /* the current one and those with predictions that are not terminal */
     struct release_row *rows;
     size_t n;
 };

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Instances in the store: enough to find them again after a restart, and what each second of theirs was. */
+/* Instances in the store: enough to find them again after a restart, and what each second of theirs
+ * was. */
 #pragma once
 
 #include "store/store.h"
 
 struct instance_row {
-    const char *id;            /* 26 characters */
-    const char *pool_id;       /* deployment id, or model id for a model's own pool */
+    const char *id;      /* 26 characters */
+    const char *pool_id; /* deployment id, or model id for a model's own pool */
     bool pool_is_model;
-    const char *version_id;    /* 64 hex */
+    const char *version_id; /* 64 hex */
     const char *version_model_id;
     const char *hardware;
-    const char *driver;        /* "process" */
-    struct str handle;         /* the driver's own JSON, to recover it; p == NULL before launch */
-    const char *capability;    /* secret path segment of its internal addresses */
-    const char *gpus;          /* "0,1"; NULL */
+    const char *driver;     /* "process" */
+    struct str handle;      /* the driver's own JSON, to recover it; p == NULL before launch */
+    const char *capability; /* secret path segment of its internal addresses */
+    const char *gpus;       /* "0,1"; NULL */
     int64_t created_at, ready_at, ended_at; /* 0: not yet */
-    const char *end_reason;    /* NULL while it lives */
-    int64_t release;           /* that was current when it booted; 0 for a model's pool */
-    struct str setup_log;      /* kept at its end; p == NULL */
+    const char *end_reason;                 /* NULL while it lives */
+    int64_t release;      /* that was current when it booted; 0 for a model's pool */
+    struct str setup_log; /* kept at its end; p == NULL */
 };
 
 struct store_instance_create {

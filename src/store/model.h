@@ -9,27 +9,28 @@ struct model_row {
     const char *owner_id, *owner; /* the account's id and username */
     const char *name;
     bool is_public;
-    const char *description, *readme, *github_url, *paper_url, *license_url, *weights_url, *cover_image_url; /* NULL: none */
+    const char *description, *readme, *github_url, *paper_url, *license_url, *weights_url,
+        *cover_image_url; /* NULL: none */
     const char *hardware; /* SKU of the model's own pool */
     int64_t run_count;    /* predictions that ended, whoever ran them */
     int64_t created_at;
-    const char *latest_version;       /* NULL: none */
+    const char *latest_version; /* NULL: none */
     int64_t latest_version_created_at;
-    const char *default_example;      /* prediction id or NULL */
+    const char *default_example; /* prediction id or NULL */
 };
 
 /* A version: what can be run. The same content gives the same id, so several models may have it. */
 struct version_row {
-    const char *seq;      /* 26 characters: time first, the page cursor */
-    const char *id;       /* 64 lower-case hex digits */
+    const char *seq; /* 26 characters: time first, the page cursor */
+    const char *id;  /* 64 lower-case hex digits */
     const char *model_id, *owner_id, *owner, *model; /* owner and model by name */
     bool model_is_public;
     const char *model_hardware;
     const char *cog_version; /* never NULL */
     const char *kind;        /* "folder" ("image" later): decides the runtime */
     struct str schema;       /* OpenAPI document (JSON) */
-    struct str config;       /* what the driver and protocol need to know (JSON), see core/version.h */
-    const char *path;        /* folder of the version, relative to the data folder */
+    struct str config; /* what the driver and protocol need to know (JSON), see core/version.h */
+    const char *path;  /* folder of the version, relative to the data folder */
     int64_t created_at;
 };
 
@@ -58,11 +59,12 @@ struct store_model_list {
     enum model_sort sort;
     bool ascending;
     const char *viewer_id;
-    const char *search;       /* NULL: all; else words that must all occur in owner, name, description or readme */
-    struct str owner;         /* p == NULL: any */
+    const char *search; /* NULL: all; else words that must all occur in owner, name, description or
+                           readme */
+    struct str owner;   /* p == NULL: any */
     struct model_row *rows;
     struct version_row *latest; /* same index; id == NULL: none */
-    const char **cursors;     /* same index */
+    const char **cursors;       /* same index */
     size_t n;
     struct page_info info;
 };
@@ -70,14 +72,22 @@ extern const struct store_op_type STORE_MODEL_LIST;
 
 /* Sets the members whose bit is in `set` (a NULL value clears it). */
 enum model_field {
-    MODEL_DESCRIPTION = 1, MODEL_README = 2, MODEL_GITHUB_URL = 4, MODEL_PAPER_URL = 8, MODEL_WEIGHTS_URL = 16,
-    MODEL_LICENSE_URL = 32, MODEL_COVER_IMAGE_URL = 64, MODEL_HARDWARE = 128, MODEL_VISIBILITY = 256,
+    MODEL_DESCRIPTION = 1,
+    MODEL_README = 2,
+    MODEL_GITHUB_URL = 4,
+    MODEL_PAPER_URL = 8,
+    MODEL_WEIGHTS_URL = 16,
+    MODEL_LICENSE_URL = 32,
+    MODEL_COVER_IMAGE_URL = 64,
+    MODEL_HARDWARE = 128,
+    MODEL_VISIBILITY = 256,
     MODEL_DEFAULT_EXAMPLE = 512
 };
 struct store_model_update {
     struct store_op op;
     struct str owner, name;
-    const char *viewer_id; /* must own it: else NOT_FOUND where it is hidden, FORBIDDEN where it is public */
+    const char *viewer_id; /* must own it: else NOT_FOUND where it is hidden, FORBIDDEN where it is
+                              public */
     unsigned set;
     struct model_row in;
     struct model_row row; /* out */
@@ -85,7 +95,8 @@ struct store_model_update {
 };
 extern const struct store_op_type STORE_MODEL_UPDATE;
 
-/* Only an owner's private model without versions: else NOT_FOUND, FORBIDDEN, UNPROCESSABLE with the reason. */
+/* Only an owner's private model without versions: else NOT_FOUND, FORBIDDEN, UNPROCESSABLE with the
+ * reason. */
 struct store_model_delete {
     struct store_op op;
     struct str owner, name;
@@ -94,17 +105,19 @@ struct store_model_delete {
 };
 extern const struct store_op_type STORE_MODEL_DELETE;
 
-/* Registers a version (and makes it the model's latest). When the model has it already, nothing changes and
- * `existed` is set. */
+/* Registers a version (and makes it the model's latest). When the model has it already, nothing
+ * changes and `existed` is set. */
 struct store_version_create {
     struct store_op op;
-    struct version_row in; /* seq, id, model_id, cog_version, kind, schema, config, path, created_at */
+    struct version_row
+        in; /* seq, id, model_id, cog_version, kind, schema, config, path, created_at */
     bool existed;
 };
 extern const struct store_op_type STORE_VERSION_CREATE;
 
-/* By model and id, or, when `owner` is p == NULL, by the bare id: the viewer's own model first, then the
- * oldest public one. NOT_FOUND also for what the viewer may not see. An empty id asks for the latest. */
+/* By model and id, or, when `owner` is p == NULL, by the bare id: the viewer's own model first,
+ * then the oldest public one. NOT_FOUND also for what the viewer may not see. An empty id asks for
+ * the latest. */
 struct store_version_get {
     struct store_op op;
     struct str owner, name, id;
@@ -132,8 +145,9 @@ struct store_version_list {
 };
 extern const struct store_op_type STORE_VERSION_LIST;
 
-/* Preconditions: owned, private model, no deployment's release uses it, nobody else ran it, no prediction of it
- * is open: else NOT_FOUND, FORBIDDEN, UNPROCESSABLE with the reason. Its predictions go too. */
+/* Preconditions: owned, private model, no deployment's release uses it, nobody else ran it, no
+ * prediction of it is open: else NOT_FOUND, FORBIDDEN, UNPROCESSABLE with the reason. Its
+ * predictions go too. */
 struct store_version_delete {
     struct store_op op;
     struct str owner, name, id;

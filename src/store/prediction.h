@@ -6,32 +6,33 @@
 #include "store/store.h"
 
 struct prediction_row {
-    const char *id;               /* 26 characters */
-    const char *account_id;       /* who created it */
-    const char *deployment_id;    /* NULL: not by a deployment */
-    const char *deployment;       /* the deployment's name; NULL */
-    int64_t release;              /* 0: not by a deployment */
+    const char *id;            /* 26 characters */
+    const char *account_id;    /* who created it */
+    const char *deployment_id; /* NULL: not by a deployment */
+    const char *deployment;    /* the deployment's name; NULL */
+    int64_t release;           /* 0: not by a deployment */
     const char *model_id, *model_owner, *model_name;
-    const char *version;          /* 64 hex */
+    const char *version; /* 64 hex */
     enum prediction_status status;
-    const char *source;           /* "api" or "web" */
-    struct str input;             /* JSON text as sent (secrets masked); p == NULL after removal */
-    struct str sealed_input;      /* the unmasked input, encrypted, while it is needed; p == NULL: no secrets */
-    struct str output;            /* JSON text; p == NULL: none */
+    const char *source; /* "api" or "web" */
+    struct str input;   /* JSON text as sent (secrets masked); p == NULL after removal */
+    struct str
+        sealed_input; /* the unmasked input, encrypted, while it is needed; p == NULL: no secrets */
+    struct str output; /* JSON text; p == NULL: none */
     struct str logs;
-    const char *error;            /* NULL: none */
-    struct str metrics;           /* JSON object of what the model reported; p == NULL: none */
-    double predict_time;          /* seconds; < 0: unknown */
+    const char *error;   /* NULL: none */
+    struct str metrics;  /* JSON object of what the model reported; p == NULL: none */
+    double predict_time; /* seconds; < 0: unknown */
     int64_t created_at, started_at, completed_at; /* 0: not yet */
-    int64_t deadline;             /* 0: none */
-    int64_t attempt;              /* number of the present or last attempt; 0: never dispatched */
-    const char *instance_id;      /* of the present attempt; NULL */
-    bool started_long;            /* the present attempt goes on in its instance without us */
-    const char *webhook;          /* NULL */
+    int64_t deadline;                             /* 0: none */
+    int64_t attempt;         /* number of the present or last attempt; 0: never dispatched */
+    const char *instance_id; /* of the present attempt; NULL */
+    bool started_long;       /* the present attempt goes on in its instance without us */
+    const char *webhook;     /* NULL */
     unsigned webhook_events;
-    bool has_webhook_filter;      /* the filter was given and is to be echoed */
-    const char *base_url;         /* scheme and host that its URLs begin with */
-    const char *stream_secret;    /* capability of urls.stream; NULL: cannot stream */
+    bool has_webhook_filter;   /* the filter was given and is to be echoed */
+    const char *base_url;      /* scheme and host that its URLs begin with */
+    const char *stream_secret; /* capability of urls.stream; NULL: cannot stream */
     bool data_removed;
     bool cancel_requested;
 };
@@ -57,14 +58,16 @@ struct store_prediction_list {
     const char *account_id;
     int64_t created_after, created_before; /* ms; after is inclusive, before exclusive; 0: none */
     bool only_web;
-    size_t max_bytes; /* a page ends early (has_next set) past so many bytes of input, output and logs */
+    size_t max_bytes; /* a page ends early (has_next set) past so many bytes of input, output and
+                         logs */
     struct prediction_row *rows;
     size_t n;
     struct page_info info;
 };
 extern const struct store_op_type STORE_PREDICTION_LIST;
 
-/* All that are not terminal, oldest first, without input, output and logs: the queue at start-up. */
+/* All that are not terminal, oldest first, without input, output and logs: the queue at start-up.
+ */
 struct store_prediction_open {
     struct store_op op;
     struct prediction_row *rows;
@@ -72,8 +75,8 @@ struct store_prediction_open {
 };
 extern const struct store_op_type STORE_PREDICTION_OPEN;
 
-/* An attempt begins: attempt = in.attempt, which must be the stored one + 1, on a prediction that is not
- * terminal: else CONFLICT. Sets status processing and started_at (kept when set already). */
+/* An attempt begins: attempt = in.attempt, which must be the stored one + 1, on a prediction that
+ * is not terminal: else CONFLICT. Sets status processing and started_at (kept when set already). */
 struct store_prediction_start {
     struct store_op op;
     const char *id;
@@ -84,8 +87,8 @@ struct store_prediction_start {
 };
 extern const struct store_op_type STORE_PREDICTION_START;
 
-/* Output and logs so far, of this attempt; CONFLICT when it is not the present one (attempt < 0: whatever
- * attempt) or the prediction ended. */
+/* Output and logs so far, of this attempt; CONFLICT when it is not the present one (attempt < 0:
+ * whatever attempt) or the prediction ended. */
 struct store_prediction_progress {
     struct store_op op;
     const char *id;
@@ -95,8 +98,8 @@ struct store_prediction_progress {
 };
 extern const struct store_op_type STORE_PREDICTION_PROGRESS;
 
-/* The terminal write. CONFLICT when it is terminal already, or of an older attempt (attempt < 0: whatever attempt). Raises the
- * model's run_count. */
+/* The terminal write. CONFLICT when it is terminal already, or of an older attempt (attempt < 0:
+ * whatever attempt). Raises the model's run_count. */
 struct store_prediction_end {
     struct store_op op;
     const char *id;
@@ -109,8 +112,9 @@ struct store_prediction_end {
 };
 extern const struct store_op_type STORE_PREDICTION_END;
 
-/* Back to the queue: the attempt is over without a result (its instance was lost, or it never ran: then
- * `not_counted` takes the number back). Its output and logs are forgotten. CONFLICT as above. */
+/* Back to the queue: the attempt is over without a result (its instance was lost, or it never ran:
+ * then `not_counted` takes the number back). Its output and logs are forgotten. CONFLICT as above.
+ */
 struct store_prediction_requeue {
     struct store_op op;
     const char *id;
@@ -119,8 +123,9 @@ struct store_prediction_requeue {
 };
 extern const struct store_op_type STORE_PREDICTION_REQUEUE;
 
-/* Moves waiting predictions to another release or version of the same deployment (roll-back of a failed release).
- * CONFLICT when it runs or has ended, UNPROCESSABLE when its model has no such version (NULL: the same). */
+/* Moves waiting predictions to another release or version of the same deployment (roll-back of a
+ * failed release). CONFLICT when it runs or has ended, UNPROCESSABLE when its model has no such
+ * version (NULL: the same). */
 struct store_prediction_rebind {
     struct store_op op;
     const char *id;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is kept: the store as everybody else sees it. No SQL and no SQLite here.
  *
- * An operation is one closed unit: a struct with what goes in, one exec function that runs on a store
- * thread inside one transaction (writes in groups that share one commit), and what comes out. There is no
- * callback between its statements; conditions stand in WHERE and the row count is the answer.
- * `done` comes on the loop, after the commit for writes. Results live in the operation's arena until
- * store_op_deinit().
+ * An operation is one closed unit: a struct with what goes in, one exec function that runs on a
+ * store thread inside one transaction (writes in groups that share one commit), and what comes out.
+ * There is no callback between its statements; conditions stand in WHERE and the row count is the
+ * answer. `done` comes on the loop, after the commit for writes. Results live in the operation's
+ * arena until store_op_deinit().
  *
- * The operations are in store/account.h, model.h, deployment.h, prediction.h, instance.h, build.h. Their
- * exec functions are written once, against store/db.h, and serve every engine. */
+ * The operations are in store/account.h, model.h, deployment.h, prediction.h, instance.h, build.h.
+ * Their exec functions are written once, against store/db.h, and serve every engine. */
 #pragma once
 
 #include "base/arena.h"
@@ -26,16 +26,17 @@ struct store_op {
     struct list node;
     store_done done;
     void *user;
-    struct arena arena;   /* inputs may be copied here too, with store_keep() */
-    enum status status;   /* the outcome, also in error.status when not OK */
+    struct arena arena; /* inputs may be copied here too, with store_keep() */
+    enum status status; /* the outcome, also in error.status when not OK */
     struct error error;
 };
 
 struct store_op_type {
     const char *name;
     bool is_write;
-    /* On a store thread. FAIL() into op->error undoes what this operation wrote, and only that. It may run a
-     * second time in a new transaction: it sets all that it gives out and changes nothing that it was given. */
+    /* On a store thread. FAIL() into op->error undoes what this operation wrote, and only that. It
+     * may run a second time in a new transaction: it sets all that it gives out and changes nothing
+     * that it was given. */
     enum status (*exec)(struct db *db, struct store_op *op);
 } DESIGNATED;
 
@@ -44,28 +45,31 @@ struct store_stats {
     size_t queue_length;
 };
 
-/* Opens or creates the database file, runs the migrations that are missing, starts the writer and reader
- * threads. A database newer than this program is refused. `path` may be ":memory:" (tests, simulation): then
- * operations run inline and `done` comes on the next turn. */
-enum status store_open(struct loop *l, const char *path, struct store **out, struct error *err) NODISCARD;
-/* Waits for what was started; every `done` still comes before this returns, and so do those of operations that
- * these start. Not from inside a `done`. NULL is fine. */
+/* Opens or creates the database file, runs the migrations that are missing, starts the writer and
+ * reader threads. A database newer than this program is refused. `path` may be ":memory:" (tests,
+ * simulation): then operations run inline and `done` comes on the next turn. */
+enum status store_open(struct loop *l, const char *path, struct store **out,
+                       struct error *err) NODISCARD;
+/* Waits for what was started; every `done` still comes before this returns, and so do those of
+ * operations that these start. Not from inside a `done`. NULL is fine. */
 void store_close(struct store *s);
 struct store_stats store_stats(const struct store *s);
 
-/* `op` is the first member of the operation's struct. Inputs must stay valid until done: they point into the
- * caller's memory or were copied with store_keep(). */
-void store_start(struct store *s, struct store_op *op, const struct store_op_type *type, store_done done);
+/* `op` is the first member of the operation's struct. Inputs must stay valid until done: they point
+ * into the caller's memory or were copied with store_keep(). */
+void store_start(struct store *s, struct store_op *op, const struct store_op_type *type,
+                 store_done done);
 /* Runs one operation now on the loop's own connection; for start-up only. */
 enum status store_run(struct store *s, struct store_op *op, const struct store_op_type *type);
 
-void store_op_init(struct store_op *op);   /* a zeroed struct will do too */
-void store_op_deinit(struct store_op *op); /* frees the arena */
+void store_op_init(struct store_op *op);                   /* a zeroed struct will do too */
+void store_op_deinit(struct store_op *op);                 /* frees the arena */
 const char *store_keep(struct store_op *op, struct str s); /* p == NULL gives NULL */
 
 /* A page of a list: newest first, keyset by id. */
 struct page_query {
-    const char *after;  /* rows older than this id (going on to the next page); NULL: from the start */
+    const char
+        *after; /* rows older than this id (going on to the next page); NULL: from the start */
     const char *before; /* rows newer than this id (going back); NULL; at most one of both */
     int limit;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fake driver: instances that exist on the loop's clock only, scripted by data. The reference for real drivers. */
+/* The fake driver: instances that exist on the loop's clock only, scripted by data. The reference
+ * for real drivers. */
 #pragma once
 
 #include "driver/driver.h"
@@ -10,14 +11,15 @@ struct fake_launch_script {
     enum status fail;         /* not OK: ends at once with this status, before it has an address */
     int64_t exit_after_ms;    /* counted from the launch; 0: runs until stopped */
     int exit_code;
-    int64_t stop_takes_ms;    /* how long SIGTERM takes; beyond the grace it is killed */
+    int64_t stop_takes_ms; /* how long SIGTERM takes; beyond the grace it is killed */
     bool lost_on_recover;
     const char *const *lines; /* printed at the launch; ends with NULL; may be NULL */
 } DESIGNATED;
 
-struct driver *fake_driver_new(struct loop *l, const struct fake_launch_script *script, size_t n) NODISCARD;
-/* For tests: ends a running instance as if it had crashed, by id; the event comes on the loop's next turn. False
- * when there is none. */
+struct driver *fake_driver_new(struct loop *l, const struct fake_launch_script *script,
+                               size_t n) NODISCARD;
+/* For tests: ends a running instance as if it had crashed, by id; the event comes on the loop's
+ * next turn. False when there is none. */
 bool fake_driver_crash(struct driver *d, const char *id, int signal);
 size_t fake_driver_running(const struct driver *d);
 size_t fake_driver_launched(const struct driver *d); /* in all */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cog's HTTP protocol in both its dialects: coglet (SDK 0.17 and later) and the older Python server. Which one a
- * server speaks is learnt from its health check. */
+/* Cog's HTTP protocol in both its dialects: coglet (SDK 0.17 and later) and the older Python
+ * server. Which one a server speaks is learnt from its health check. */
 #pragma once
 
 #include "http/client.h"
 #include "protocol/protocol.h"
 
-/* The HTTP client goes before the protocol when both are freed: calls that are still closing then end with it. */
+/* The HTTP client goes before the protocol when both are freed: calls that are still closing then
+ * end with it. */
 struct protocol *cog_protocol_new(struct loop *l, struct http_client *client) NODISCARD;

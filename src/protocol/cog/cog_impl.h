@@ -74,9 +74,7 @@ struct cog_peer {
     bool has_setup_log;
 };
 
-/* --- cog.c
- * ------------------------------------------------------------------------------------------------
- */
+/* --- cog.c --- */
 
 struct protocol *cog_protocol_new_timed(struct loop *l, struct http_client *client,
                                         const struct cog_timing *timing) NODISCARD;
@@ -86,8 +84,7 @@ void cog_peer_unref(struct cog_peer *cp); /* frees it when nothing hangs on it a
 char *cog_peer_path(const struct cog_peer *cp, const char *id, const char *suffix) NODISCARD;
 int64_t cog_now(const struct cog_peer *cp);
 
-/* --- probe.c
- * ---------------------------------------------------------------------------------------------- */
+/* --- probe.c --- */
 
 void cog_probe_init(struct cog_peer *cp);
 void cog_probe_deinit(struct cog_peer *cp); /* stops; an open call ends later */
@@ -96,8 +93,7 @@ void cog_peer_sick(struct cog_peer *cp, const char *text, bool worker_is_gone);
 /* Nobody of ours holds a slot and yet it has none. */
 void cog_peer_full(struct cog_peer *cp);
 
-/* --- logs.c: a text of which the first and the last half are kept
- * ----------------------------------------- */
+/* --- logs.c: a text of which the first and the last half are kept --- */
 
 struct cog_logs {
     struct buf *out;
@@ -113,8 +109,7 @@ void cog_logs_add(struct cog_logs *lg, struct str text);
 void cog_logs_settle(
     struct cog_logs *lg); /* while it grows the text may be an eighth over its maximum */
 
-/* --- errors.c
- * --------------------------------------------------------------------------------------------- */
+/* --- errors.c --- */
 
 enum cog_fault {
     FAULT_NONE,  /* the model's own failure */
@@ -133,8 +128,7 @@ const char *cog_refusal(struct arena *a, int status, struct str body);
 void cog_setup_log(struct str log, struct buf *out);
 struct str cog_log_line(struct protocol *pr, struct arena *a, struct str line, bool *is_runtime);
 
-/* --- final.c
- * ---------------------------------------------------------------------------------------------- */
+/* --- final.c --- */
 
 /* Reads a terminal object. INVALID when it is none. Texts point into `root` or the arena. */
 enum status cog_final_read(struct arena *a, const struct json *root, bool output_is_array,
@@ -143,8 +137,7 @@ enum status cog_read_final(struct protocol *pr, struct arena *a, struct str body
                            bool output_is_array, struct run_result *out,
                            struct error *err) NODISCARD;
 
-/* --- run.c, create.c, events.c: one prediction
- * ------------------------------------------------------------- */
+/* --- run.c, create.c, events.c: one prediction --- */
 
 enum cog_run_at {
     AT_WAITING,   /* the dialect is not known yet */

@@ -22,8 +22,7 @@ static bool is_event_stream(const struct http_call *c)
     return str_starts(http_call_header(c, "Content-Type"), "text/event-stream");
 }
 
-/* --- sending
- * ---------------------------------------------------------------------------------------------- */
+/* --- sending --- */
 
 static void start_put(struct cog_run *cr, enum cog_put kind, struct str body)
 {
@@ -98,8 +97,7 @@ void cog_run_join(struct cog_run *cr)
     start_put(cr, PUT_JOIN, STR("{\"input\":0}"));
 }
 
-/* --- what the creating PUT was answered
- * --------------------------------------------------------------------- */
+/* --- what the creating PUT was answered --- */
 
 static void on_conflict(struct cog_run *cr)
 {
@@ -228,8 +226,7 @@ static void on_create_broken(struct cog_run *cr, const struct error *err)
     }
 }
 
-/* --- what the joining PUT was answered, and how streams end
- * --------------------------------------------------- */
+/* --- what the joining PUT was answered, and how streams end --- */
 
 static void pause_and_join(struct cog_run *cr)
 {
@@ -290,8 +287,7 @@ static void on_stream_over(struct cog_run *cr)
         pause_and_join(cr);
 }
 
-/* --- the PUT's events
- * ----------------------------------------------------------------------------------------- */
+/* --- the PUT's events --- */
 
 static void on_put_headers(struct http_call *c, int status)
 {
@@ -347,9 +343,7 @@ static const struct http_call_events put_events = {
     .done = on_put_done,
 };
 
-/* --- cancel
- * -------------------------------------------------------------------------------------------------
- */
+/* --- cancel --- */
 
 static void on_cancel_done(struct http_call *c, const struct error *err)
 {

@@ -9,9 +9,7 @@
 
 enum { TAIL_KEPT = 256 };
 
-/* --- pieces
- * -------------------------------------------------------------------------------------------------
- */
+/* --- pieces --- */
 
 static void too_large(struct cog_run *cr)
 {
@@ -66,9 +64,7 @@ static void add_logs(struct cog_run *cr, size_t offset, struct str text)
     r->events->progress(r, STR_NULL, text);
 }
 
-/* --- the end
- * --------------------------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
 static void finish(struct cog_run *cr, struct arena *a, const struct json *root)
 {
@@ -105,9 +101,7 @@ static void finish(struct cog_run *cr, struct arena *a, const struct json *root)
     cog_run_finish(cr, &res);
 }
 
-/* --- a stream
- * -------------------------------------------------------------------------------------------------
- */
+/* --- a stream --- */
 
 static void on_output(struct cog_run *cr, const struct json *root)
 {
@@ -228,8 +222,7 @@ bool cog_events_finish_by_tail(struct cog_run *cr)
     return false;
 }
 
-/* --- a webhook, or a sync answer
- * ------------------------------------------------------------------------------ */
+/* --- a webhook, or a sync answer --- */
 
 static void merge_state(struct cog_run *cr, const struct json *root)
 {

@@ -50,9 +50,7 @@ static const struct flow_state states[] = {
     [AT_OVER] = { "over", 0 },
 };
 
-/* --- ends
- * -------------------------------------------------------------------------------------------------
- */
+/* --- ends --- */
 
 void cog_run_free(struct cog_run *cr)
 {
@@ -191,9 +189,7 @@ static void on_late(struct cog_run *cr)
     }
 }
 
-/* --- begin
- * ------------------------------------------------------------------------------------------------
- */
+/* --- begin --- */
 
 static void begin(struct cog_run *cr)
 {
@@ -310,8 +306,7 @@ void cog_run_accept(struct cog_run *cr)
         cog_run_send_cancel(cr);
 }
 
-/* --- cancel, release, webhook
- * ------------------------------------------------------------------------------- */
+/* --- cancel, release, webhook --- */
 
 void cog_run_cancel(struct run *r)
 {
@@ -347,8 +342,7 @@ enum status cog_run_webhook(struct run *r, struct str body, struct error *err)
     return st;
 }
 
-/* --- the peer's health
- * ---------------------------------------------------------------------------------------- */
+/* --- the peer's health --- */
 
 void cog_run_peer_known(struct cog_run *cr)
 {

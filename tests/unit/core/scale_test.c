@@ -62,6 +62,9 @@ static const struct row ROWS[] = {
     { "a lowered maximum is met, working or not", .max = 1,
       .lanes = { { { .waiting = 5, .is_current = true }, { R("a", 2), R("b", 1), R("c", 1) } } },
       .plan = "drain 0 b, drain 0 c" },
+    { "and no further", .max = 1,
+      .lanes = { { { .waiting = 1, .is_current = true }, { IDLE_R("a", IDLE), IDLE_R("b", IDLE + 1) } } },
+      .plan = "drain 0 b" },
 
     { "a new release proves itself beside the old one", .max = 1, .surge = 1, .n_lanes = 2,
       .lanes = { { { .is_current = false }, { R("a", 1) } }, { { .is_current = true, .must_prove = true } } },

@@ -352,7 +352,6 @@ static void test_trainings_have_their_route_and_no_stream(void **state)
                               .streams = true,
                               .train = true };
     struct cog_place pl;
-    struct exchange;
 
     (void)state;
     cog_place_open(&pl, READY, &spec);

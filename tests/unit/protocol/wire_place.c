@@ -52,7 +52,7 @@ static void take_hook(struct wire_place *pl, struct str path, struct str body)
 
         if (!r->is_open || !str_ends(path, r->id))
             continue;
-        if (r->w.has_ended || !pl->is_open)
+        if (!r->w.run.impl || !pl->is_open) /* ended, or released */
             break;
         assert_int_equal(run_webhook(&r->w.run, body, &err), STATUS_OK);
         loop_stop(pl->loop);

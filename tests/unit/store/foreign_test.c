@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Another program may look into the database while the server runs (an administrator's shell, a backup). When it
- * closes, it must find our locks in place: else it takes itself for the last user and deletes the log under us. */
+/* Another program may look into the database while the server runs (an administrator's shell, a
+ * backup). When it closes, it must find our locks in place: else it takes itself for the last user
+ * and deletes the log under us. */
 #include "support.h"
 
 #include <sqlite3.h>

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a prediction ends, goes back to the queue, or is asked to end. */
+#include "run/prediction_impl.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct end_op {
+    struct store_prediction_end op;
+    struct prediction *p;
+    struct timer retry;
+};
+
+static void on_end_stored(struct store_op *op);
+
+static void on_end_retry(struct timer *t)
+{
+    struct end_op *e = container_of(t, struct end_op, retry);
+
+    e->op.op.status = STATUS_OK;
+    store_start(e->p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
+}
+
+/* It is in stable storage: now everybody may know. */
+static void on_end_stored(struct store_op *op)
+{
+    struct end_op *e = container_of(op, struct end_op, op.op);
+    struct prediction *p = e->p;
+    struct list *node;
+
+    if (op->status != STATUS_OK && op->status != STATUS_CONFLICT &&
+        op->status != STATUS_NOT_FOUND) {
+        log_error("an end could not be stored; it is tried again", LOG_S("prediction", p->id),
+                  LOG_ERR(&op->error));
+        timer_start(&e->retry, STORE_RETRY_MS);
+        return;
+    }
+    p->row.status = e->op.status;
+    p->row.output = e->op.output;
+    p->row.logs = e->op.logs;
+    p->row.metrics = e->op.metrics;
+    p->row.error = e->op.error;
+    p->row.predict_time = e->op.predict_time;
+    p->row.completed_at = e->op.completed_at;
+    p->fleet->n_ended++;
+    map_remove(&p->fleet->predictions, str_of(p->id));
+    log_info("prediction ended", LOG_S("prediction", p->id),
+             LOG_S("status", prediction_status_text(p->row.status)),
+             LOG_I("ms", p->row.completed_at - p->row.created_at));
+    while ((node = list_first(&p->watchers)) != NULL) {
+        struct watcher *w = container_of(node, struct watcher, node);
+
+        watcher_remove(w);
+        w->changed(w, p, STR_NULL, STR_NULL);
+    }
+    p->row.output = p->row.logs = p->row.metrics = STR_NULL;
+    p->row.error = NULL;
+    store_op_deinit(op);
+    free(e);
+    prediction_unref(p);
+}
+
+static struct str keep(struct end_op *e, struct str s)
+{
+    return str_make(store_keep(&e->op.op, s), s.n);
+}
+
+static void end_with(struct prediction *p, const struct run_result *res)
+{
+    struct end_op *e = xnew(struct end_op);
+    int64_t now = loop_wall_ms(p->fleet->loop);
+
+    assert(!p->is_ending);
+    p->is_ending = true;
+    lane_take(p);
+    e->p = p;
+    timer_init(p->fleet->loop, &e->retry, on_end_retry);
+    e->op.id = p->id;
+    e->op.attempt = -1;
+    e->op.status = res->status;
+    e->op.output = keep(e, res->output);
+    e->op.logs = keep(e, res->logs);
+    e->op.metrics = keep(e, res->metrics);
+    e->op.error = store_keep(&e->op.op, str_of(res->error));
+    e->op.completed_at = now;
+    e->op.predict_time = res->predict_time;
+    if (e->op.predict_time < 0)
+        e->op.predict_time = p->row.started_at ? (double)(now - p->row.started_at) / 1000 : 0;
+    timer_stop(&p->deadline);
+    prediction_detach(p);
+    store_start(p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
+}
+
+void prediction_final(struct prediction *p, const struct run_result *given)
+{
+    struct run_result res = *given;
+    char text[160], limit[TIME_TEXT_SIZE];
+
+    if (p->is_ending)
+        return;
+    if (res.status == PREDICTION_SUCCEEDED && p->row.started_at)
+        version_measured(p->lane->version, loop_wall_ms(p->fleet->loop) - p->row.started_at);
+    if (!res.logs.p)
+        res.logs = buf_str(&p->logs);
+    if (!res.output.p && p->output.n > 0)
+        res.output = buf_str(&p->output);
+    if (p->timed_out && res.status == PREDICTION_CANCELED) {
+        duration_format(p->fleet->options->run_timeout, limit);
+        snprintf(text, sizeof(text),
+                 "The prediction ran longer than %s (run_timeout) and was ended.", limit);
+        res.status = PREDICTION_FAILED;
+        res.error = text;
+    }
+    end_with(p, &res);
+}
+
+/* An end that no instance told: canceled while it waited, or given up. What was produced so far is
+ * kept. */
+void prediction_end(struct prediction *p, enum prediction_status status, const char *error)
+{
+    struct run_result res = {
+        .status = status,
+        .error = error,
+        .output = p->output.n ? buf_str(&p->output) : STR_NULL,
+        .logs = buf_str(&p->logs),
+        .predict_time = -1,
+    };
+
+    if (!p->is_ending)
+        prediction_final(p, &res);
+}
+
+/* The instance is gone, and with it the run. */
+void prediction_lost(struct prediction *p, const struct exit_info *how, const char *setup_text)
+{
+    char text[512];
+
+    (void)setup_text;
+    p->has_run = false;
+    if (p->is_ending)
+        return;
+    if (p->row.cancel_requested || p->timed_out) {
+        prediction_end(p, PREDICTION_CANCELED, NULL);
+        return;
+    }
+    if (!p->attempt_open || p->loading) {
+        prediction_requeue(p, true); /* it was still on its way there */
+        return;
+    }
+    if (how->lost && p->row.attempt < p->fleet->options->max_attempts) {
+        prediction_requeue(p, false);
+        return;
+    }
+    if (how->lost)
+        snprintf(text, sizeof(text),
+                 "The instance that ran the prediction was lost, %lld times in all (max_attempts).",
+                 (long long)p->row.attempt);
+    else if (how->out_of_memory)
+        snprintf(
+            text, sizeof(text),
+            "The model used more memory than its hardware (%s) has and was ended. Choose hardware "
+            "with more memory.",
+            p->lane->sku_name);
+    else
+        snprintf(text, sizeof(text), "The model process ended while it ran the prediction: %s.",
+                 how->text);
+    prediction_end(p, PREDICTION_FAILED, text);
+}
+
+struct requeue_op {
+    struct store_prediction_requeue op;
+    struct prediction *p;
+};
+
+static void on_requeued(struct store_op *op)
+{
+    struct requeue_op *q = container_of(op, struct requeue_op, op.op);
+
+    if (op->status != STATUS_OK && op->status != STATUS_CONFLICT)
+        log_error("a return to the queue could not be stored", LOG_S("prediction", q->p->id),
+                  LOG_ERR(&op->error));
+    prediction_unref(q->p);
+    store_op_deinit(op);
+    free(q);
+}
+
+/* The next attempt's number is written after this, by the same writer, in order. */
+void prediction_requeue(struct prediction *p, bool not_counted)
+{
+    struct requeue_op *q;
+    int64_t attempt = p->row.attempt;
+    bool was_open = p->attempt_open;
+
+    log_info("prediction goes back to the queue", LOG_S("prediction", p->id),
+             LOG_I("attempt", attempt),
+             LOG_S("why", not_counted ? "it never ran" : "instance lost"));
+    if (not_counted && was_open)
+        p->row.attempt--;
+    prediction_detach(p);
+    if (p->row.cancel_requested) {
+        prediction_end(p, PREDICTION_CANCELED, NULL);
+        return;
+    }
+    lane_push(p->lane, p, true);
+    if (!was_open)
+        return;
+    q = xnew(struct requeue_op);
+    q->p = p;
+    p->refs++;
+    q->op.id = p->id;
+    q->op.attempt = attempt;
+    q->op.not_counted = not_counted;
+    store_start(p->fleet->store, &q->op.op, &STORE_PREDICTION_REQUEUE, on_requeued);
+}
+
+/* --- cancel and time --- */
+
+void prediction_cancel(struct prediction *p)
+{
+    bool first = !p->row.cancel_requested;
+
+    if (p->is_ending)
+        return;
+    p->row.cancel_requested = true;
+    if (!p->instance) {
+        prediction_end(p, PREDICTION_CANCELED, NULL);
+        return;
+    }
+    if (first)
+        prediction_store_progress(p, false);
+    if (first && p->has_run)
+        prediction_ask_to_end(p);
+    /* Else it is on its way to an instance, or its instance is being found again: seen there. */
+}
+
+void prediction_on_deadline(struct timer *t)
+{
+    struct prediction *p = container_of(t, struct prediction, deadline);
+
+    if (p->row.status == PREDICTION_STARTING && !p->instance && !p->is_ending)
+        prediction_end(p, PREDICTION_ABORTED,
+                       "The deadline (Cancel-After) passed before the prediction began.");
+    else
+        prediction_cancel(p);
+}
+
+void prediction_on_timer(struct timer *t)
+{
+    struct prediction *p = container_of(t, struct prediction, timer);
+
+    if (p->is_ending)
+        return;
+    if (!p->instance) { /* the store had no room; once more */
+        lane_push(p->lane, p, true);
+        return;
+    }
+    if (!p->has_run) {
+        instance_kill(p->instance, "contact with it was lost", 0);
+        return;
+    }
+    if (p->row.cancel_requested || p->timed_out) {
+        instance_kill(p->instance, "a canceled prediction did not end", 0);
+        return;
+    }
+    p->timed_out = true;
+    timer_start(&p->timer, p->fleet->options->cancel_grace);
+    run_cancel(&p->run);
+}

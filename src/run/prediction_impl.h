@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A live prediction, as its own files see it: prediction.c (its beginning and who watches it),
+ * prediction_run.c (one attempt), prediction_end.c (its ends). */
+#pragma once
+
+#include "run/fleet.h"
+
+enum {
+    KEEP_INPUT = 64 * 1024, /* larger inputs are read from the store when they are needed */
+    FLUSH_MS = 1000,        /* progress goes to the store at most so often */
+    SHORT_RUN_MS = 2000,    /* runs that are this quick may be started the short way */
+    STORE_RETRY_MS = 1000,
+    REFUSED_RETRY_MS = 100, /* an instance did not take it: not again in the same moment */
+    SILENT_END_MS = 3000, /* how long the driver has to tell what became of a run that broke off */
+};
+
+void prediction_drop_text(char **p);
+/* Tells all watchers. */
+void prediction_tell(struct prediction *p, struct str piece, struct str log_piece);
+/* Off its instance, whose slot is free then. */
+void prediction_detach(struct prediction *p);
+void prediction_ask_to_end(struct prediction *p);
+void prediction_store_progress(struct prediction *p, bool with_text);
+void prediction_on_timer(struct timer *t);
+void prediction_on_flush(struct timer *t);
+void prediction_on_deadline(struct timer *t);

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One attempt at a prediction: its input is read, its number is written, it runs, it reports. */
+#include "run/prediction_impl.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static const struct run_events run_events;
+
+void prediction_detach(struct prediction *p)
+{
+    struct instance *in = p->instance;
+
+    list_remove(&p->run_node);
+    p->instance = NULL;
+    p->row.instance_id = NULL;
+    p->accepted = p->attempt_open = p->must_join = false;
+    p->loading = NULL;
+    timer_stop(&p->timer);
+    timer_stop(&p->flush);
+    prediction_drop_text(&p->normal_input);
+    if (p->row.input.n > KEEP_INPUT && !p->secret_input) {
+        prediction_drop_text(&p->input);
+        p->row.input = STR_NULL;
+    }
+    if (in)
+        instance_run_ended(in);
+}
+
+void prediction_keep_progress(struct prediction *p)
+{
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct prediction_row row;
+    struct buf output = BUF_INIT(BUF_UNBOUNDED);
+
+    prediction_view(p, &a, &row);
+    buf_add_str(&output, row.output);
+    if (row.logs.p != p->logs.p) {
+        buf_clear(&p->logs);
+        buf_add_str(&p->logs, row.logs);
+    }
+    buf_deinit(&p->output);
+    p->output = output;
+}
+
+static bool is_short(const struct prediction *p)
+{
+    int64_t p99 = version_p99_ms(p->lane->version);
+
+    return p99 >= 0 && p99 < SHORT_RUN_MS && p->fleet->options->max_attempts > 1;
+}
+
+static struct run_spec run_spec_of(const struct prediction *p)
+{
+    return (struct run_spec){
+        .id = p->id,
+        .input = str_of(p->normal_input ? p->normal_input : "{}"),
+        .way = p->row.started_long ? RUN_LONG : RUN_SHORT,
+        .max_output = (size_t)p->fleet->options->max_output,
+        .max_logs = (size_t)p->fleet->options->max_logs,
+        .output_is_array = p->lane->version->output.is_array,
+    };
+}
+
+void prediction_ask_to_end(struct prediction *p)
+{
+    timer_start(&p->timer, p->fleet->options->cancel_grace);
+    run_cancel(&p->run);
+}
+
+static void run_begin(struct prediction *p, bool join)
+{
+    struct run_spec spec = run_spec_of(p);
+
+    spec.join = join;
+    p->has_run = true;
+    p->must_join = p->timed_out = false;
+    timer_start(&p->timer, p->fleet->options->run_timeout);
+    run_start(&p->instance->peer, &p->run, &spec, &run_events);
+    if (p->row.cancel_requested)
+        prediction_ask_to_end(p);
+}
+
+struct start_op {
+    struct store_prediction_start op;
+    struct prediction *p;
+};
+
+static void start_failed(struct prediction *p, const struct error *err)
+{
+    log_error("an attempt could not be recorded; the prediction waits", LOG_S("prediction", p->id),
+              LOG_ERR(err));
+    p->row.attempt--;
+    prediction_detach(p);
+    timer_start(&p->timer, STORE_RETRY_MS);
+}
+
+static void on_start_stored(struct store_op *op)
+{
+    struct start_op *s = container_of(op, struct start_op, op.op);
+    struct prediction *p = s->p;
+    struct error err = op->error;
+    bool failed = op->status != STATUS_OK;
+    bool is_mine = p->loading == s; /* not so where it lost its instance meanwhile, or ended */
+
+    if (is_mine)
+        p->loading = NULL;
+    store_op_deinit(op);
+    free(s);
+    if (is_mine) {
+        if (failed)
+            start_failed(p, &err);
+        else if (p->row.cancel_requested)
+            prediction_end(p, PREDICTION_CANCELED, NULL);
+        else if (p->fleet->is_stopping)
+            prediction_requeue(p, true);
+        else
+            run_begin(p, false);
+    } else if (failed) {
+        log_error("an attempt could not be recorded", LOG_S("prediction", p->id), LOG_ERR(&err));
+    }
+    prediction_unref(p);
+}
+
+/* The input is at hand: writes the attempt's number, and runs it (the long way only after that is
+ * durable). */
+static void attempt_start(struct prediction *p)
+{
+    struct start_op *s = xnew(struct start_op);
+
+    p->row.attempt++;
+    p->attempt_open = true;
+    p->row.started_long = !is_short(p);
+    p->row.instance_id = p->instance->id;
+    s->p = p;
+    s->op.id = p->id;
+    s->op.attempt = p->row.attempt;
+    s->op.instance_id = store_keep(&s->op.op, str_of(p->instance->id));
+    s->op.started_long = p->row.started_long;
+    s->op.started_at = p->row.started_at ? p->row.started_at : loop_wall_ms(p->fleet->loop);
+    p->refs++;
+    p->loading = p->row.started_long ? s : NULL;
+    store_start(p->fleet->store, &s->op.op, &STORE_PREDICTION_START, on_start_stored);
+    if (!p->row.started_long)
+        run_begin(p, false);
+}
+
+static void normalize(struct prediction *p)
+{
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct buf out = BUF_INIT(BUF_UNBOUNDED);
+    struct json *v;
+    struct error err;
+    const char *text = p->secret_input ? p->secret_input : p->input;
+
+    if (json_parse(&a, str_of(text), NULL, &v, &err) == STATUS_OK)
+        input_normalize(p->lane->version->schema, v, &out);
+    else /* it was valid when it was accepted */
+        log_error("a stored input cannot be read", LOG_S("prediction", p->id), LOG_ERR(&err));
+    prediction_drop_text(&p->normal_input);
+    p->normal_input = buf_take(&out);
+}
+
+/* The values of secrets are kept in memory only: what waited over a restart has lost them. */
+static bool secrets_are_lost(const struct prediction *p)
+{
+    struct input_schema *schema = p->lane->version->schema;
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct buf masked CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    struct json *v;
+    struct error err;
+
+    return !p->secret_input && input_has_secrets(schema) &&
+           json_parse(&a, str_of(p->input), NULL, &v, &err) == STATUS_OK &&
+           input_mask(schema, v, &masked);
+}
+
+static void input_arrived(struct prediction *p, struct str input)
+{
+    p->input = str_dup(input);
+    p->row.input = str_of(p->input);
+    if (secrets_are_lost(p)) {
+        prediction_end(
+            p, PREDICTION_FAILED,
+            "The prediction waited while the server was restarted. Secret inputs are not kept over "
+            "a restart: create the prediction again.");
+        return;
+    }
+    if (p->is_rebound && !prediction_input_fits(p, p->lane->version)) {
+        prediction_end(p, PREDICTION_FAILED, PREDICTION_MISFIT);
+        return;
+    }
+    normalize(p);
+    attempt_start(p);
+}
+
+static void unseal(struct prediction *p, struct str sealed)
+{
+    struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+
+    if (!sealed.p || p->secret_input)
+        return;
+    if (seal_open(p->fleet->key, sealed, &text))
+        p->secret_input = buf_take(&text);
+    else
+        log_error("a secret input cannot be read: the data folder's key is not the one it was "
+                  "sealed with",
+                  LOG_S("prediction", p->id));
+}
+
+struct load_op {
+    struct store_prediction_get op;
+    struct prediction *p;
+};
+
+static void on_loaded(struct store_op *op)
+{
+    struct load_op *l = container_of(op, struct load_op, op.op);
+    struct prediction *p = l->p;
+    bool is_mine = p->loading == l; /* as above */
+
+    if (is_mine) {
+        p->loading = NULL;
+        if (op->status != STATUS_OK) {
+            log_error("an input could not be read", LOG_S("prediction", p->id),
+                      LOG_ERR(&op->error));
+            prediction_detach(p);
+            timer_start(&p->timer, STORE_RETRY_MS);
+        } else if (p->row.cancel_requested) {
+            prediction_end(p, PREDICTION_CANCELED, NULL);
+        } else if (p->fleet->is_stopping) {
+            prediction_requeue(p, true);
+        } else {
+            unseal(p, l->op.row.sealed_input);
+            input_arrived(p, l->op.row.input);
+        }
+    }
+    store_op_deinit(op);
+    free(l);
+    prediction_unref(p);
+}
+
+void prediction_begin(struct prediction *p, struct instance *in)
+{
+    struct load_op *l;
+
+    assert(!p->is_queued && !p->instance && !p->has_run);
+    p->instance = in;
+    in->in_flight++;
+    list_push(&in->runs, &p->run_node);
+    if (p->input) {
+        normalize(p);
+        attempt_start(p);
+        return;
+    }
+    l = xnew(struct load_op);
+    l->p = p;
+    l->op.id = p->id;
+    p->refs++;
+    p->loading = l;
+    store_start(p->fleet->store, &l->op.op, &STORE_PREDICTION_GET, on_loaded);
+}
+
+void prediction_join(struct prediction *p, struct instance *in)
+{
+    assert(p->instance == in && !p->has_run);
+    run_begin(p, true);
+}
+
+static void on_accepted(struct run *r)
+{
+    struct prediction *p = container_of(r, struct prediction, run);
+
+    p->accepted = true;
+    if (p->row.status == PREDICTION_STARTING) {
+        p->row.status = PREDICTION_PROCESSING;
+        p->row.started_at = loop_wall_ms(p->fleet->loop);
+        prediction_tell(p, STR_NULL, STR_NULL);
+    }
+}
+
+static void on_progress(struct run *r, struct str piece, struct str log_piece)
+{
+    struct prediction *p = container_of(r, struct prediction, run);
+
+    if (!timer_armed(&p->flush) && !p->flushing)
+        timer_start(&p->flush, FLUSH_MS);
+    prediction_tell(p, piece, log_piece);
+}
+
+struct progress_op {
+    struct store_prediction_progress op;
+    struct prediction *p;
+};
+
+static void on_progress_stored(struct store_op *op)
+{
+    struct progress_op *g = container_of(op, struct progress_op, op.op);
+
+    if (op->status != STATUS_OK && op->status != STATUS_CONFLICT)
+        log_warning("progress could not be stored", LOG_S("prediction", g->p->id),
+                    LOG_ERR(&op->error));
+    g->p->flushing = false;
+    prediction_unref(g->p);
+    store_op_deinit(op);
+    free(g);
+}
+
+void prediction_store_progress(struct prediction *p, bool with_text)
+{
+    struct progress_op *g = xnew(struct progress_op);
+    struct prediction_row row = { 0 };
+
+    g->p = p;
+    g->op.id = p->id;
+    g->op.attempt = with_text ? p->row.attempt : -1;
+    g->op.cancel_requested = p->row.cancel_requested;
+    if (with_text) {
+        prediction_view(p, &g->op.op.arena, &row);
+        g->op.output = str_make(store_keep(&g->op.op, row.output), row.output.n);
+        g->op.logs = str_make(store_keep(&g->op.op, row.logs), row.logs.n);
+    }
+    p->refs++;
+    p->flushing = true;
+    store_start(p->fleet->store, &g->op.op, &STORE_PREDICTION_PROGRESS, on_progress_stored);
+}
+
+void prediction_on_flush(struct timer *t)
+{
+    struct prediction *p = container_of(t, struct prediction, flush);
+
+    if (p->has_run && !p->is_ending)
+        prediction_store_progress(p, true);
+}
+
+static void on_run_ended(struct run *r, const struct run_result *res)
+{
+    struct prediction *p = container_of(r, struct prediction, run);
+    struct instance *in = p->instance;
+    const char *error = res->error;
+
+    prediction_keep_progress(p);
+    p->has_run = false;
+    /* Their memory is the protocol's until we return. */
+    p->run.logs = p->run.pieces = (struct buf){ 0 };
+    p->run.n_pieces = 0;
+    switch (res->verdict) {
+    case RUN_DONE:
+        prediction_final(p, res);
+        break;
+    case RUN_NEVER_RAN:
+        prediction_requeue(p, true);
+        if (p->is_queued && !res->peer_is_sick) { /* the same instance would be asked at once */
+            lane_take(p);
+            timer_start(&p->timer, REFUSED_RETRY_MS);
+        }
+        break;
+    case RUN_CRASHED:
+        if (!error)
+            error = "The model process ended by itself while it ran the prediction.";
+        prediction_end(
+            p, p->row.cancel_requested && !p->timed_out ? PREDICTION_CANCELED : PREDICTION_FAILED,
+            error);
+        break;
+    case RUN_LOST:
+        /* The driver knows whether the process ended by itself, and says so within moments. If it
+         * does not, the timer ends the instance. */
+        timer_start(&p->timer, SILENT_END_MS);
+        return;
+    }
+    if (res->peer_is_sick && in)
+        instance_drain(in, "sick");
+}
+
+static const struct run_events run_events = {
+    .accepted = on_accepted,
+    .progress = on_progress,
+    .ended = on_run_ended,
+};
