@@ -101,6 +101,24 @@ static void print_command(FILE *f, const struct command *c)
         fprintf(f, "  %-12s %-6s %s\n", x->name, x->takes_value ? "VALUE" : "", x->help);
 }
 
+/* The lines of all commands, or of those that begin with a word. False when there is none. */
+static bool print_list(FILE *f, const char *word)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        const struct command *c = &commands[i];
+        const char *dot = strstr(c->help, ". ");
+        size_t n = dot ? (size_t)(dot - c->help) + 1 : strlen(c->help);
+
+        if (word && (!str_starts(str_of(c->words), word) || c->words[strlen(word)] != ' '))
+            continue;
+        fprintf(f, "  %-14s %-19s %.*s\n", c->words, c->usage, (int)n, c->help);
+        any = true;
+    }
+    return any;
+}
+
 static void print_help(FILE *f)
 {
     fputs("Berth serves machine-learning models from your own machine, with the HTTP API of "
@@ -109,13 +127,7 @@ static void print_help(FILE *f)
           "  serve                              Run the server. `berth serve --help` lists its "
           "options.\n",
           f);
-    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-        const char *dot = strstr(commands[i].help, ". ");
-
-        fprintf(f, "  %-14s %-19s %.*s\n", commands[i].words, commands[i].usage,
-                (int)(dot ? (size_t)(dot - commands[i].help) + 1 : strlen(commands[i].help)),
-                commands[i].help);
-    }
+    print_list(f, NULL);
     fputs("\n`berth COMMAND --help` says more. Accounts and tokens are made on the server's own "
           "machine, by whoever may "
           "open its\ndata folder (--data or BERTH_DATA); everything else speaks the public API "
@@ -216,6 +228,8 @@ int cli_main(int argc, char **argv)
     }
     c = find_command(argc, argv, &words);
     if (!c) {
+        if (print_list(argc > 2 && strcmp(argv[2], "--help") == 0 ? stdout : stderr, argv[1]))
+            return argc > 2 && strcmp(argv[2], "--help") == 0 ? 0 : 2;
         fprintf(stderr, "berth: there is no command \"%s%s%s\". `berth --help` lists them.\n",
                 argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
         return 2;

@@ -241,6 +241,37 @@ static int boots_now(const struct scale_view *v, const struct scale_lane *l, int
     return missing;
 }
 
+/* Whether a lane takes a free place before another one: what has to prove itself, then whoever went without for the
+ * longest time. */
+static bool comes_before(const struct scale_view *v, size_t a, size_t b)
+{
+    const struct scale_lane *x = &v->lanes[a], *y = &v->lanes[b];
+    int64_t x_served = count_lane(x).live > 0 ? v->now : x->served_at;
+    int64_t y_served = count_lane(y).live > 0 ? v->now : y->served_at;
+
+    if (x->must_prove != y->must_prove)
+        return x->must_prove;
+    if (x_served != y_served)
+        return x_served < y_served;
+    if (x->oldest_waiting != y->oldest_waiting)
+        return x->oldest_waiting < y->oldest_waiting;
+    return a < b;
+}
+
+/* The lane whose turn comes after `last` (n_lanes: the first one); n_lanes when that was the last. */
+static size_t next_lane(const struct scale_view *v, size_t last)
+{
+    size_t best = v->n_lanes;
+
+    for (size_t i = 0; i < v->n_lanes; i++) {
+        if (last < v->n_lanes && !comes_before(v, last, i))
+            continue;
+        if (best == v->n_lanes || comes_before(v, i, best))
+            best = i;
+    }
+    return best;
+}
+
 void scale_decide(const struct scale_view *v, struct scale_plan *out)
 {
     bool taken_over = current_is_ready(v);
@@ -257,12 +288,12 @@ void scale_decide(const struct scale_view *v, struct scale_plan *out)
     }
     allowed = v->max + (n_busy_lanes > 1 ? v->surge : 0);
     drain_surplus(v, allowed, out);
-    for (size_t i = 0; i < v->n_lanes; i++) {
+    for (size_t i = 0; i < v->n_lanes; i++)
+        drain_idle(v, i, lane_wanted(v, i, taken_over), taken_over, out);
+    for (size_t i = next_lane(v, v->n_lanes); i < v->n_lanes; i = next_lane(v, i)) {
         const struct scale_lane *l = &v->lanes[i];
-        int wanted = lane_wanted(v, i, taken_over);
-        int boots = boots_now(v, l, wanted - count_lane(l).live, out);
+        int boots = boots_now(v, l, lane_wanted(v, i, taken_over) - count_lane(l).live, out);
 
-        drain_idle(v, i, wanted, taken_over, out);
         if (boots > 0 && l->no_capacity && count_lane(l).live == 0)
             make_place(v, i, out);
         for (; boots > 0; boots--, total++) {

@@ -34,6 +34,7 @@ struct scale_lane {
                          without the other lanes' instances */
     int failures;     /* boots that failed in a row */
     int64_t retry_at; /* no boot before */
+    int64_t served_at; /* when it last had an instance; 0: never */
     const struct scale_instance *instances;
     size_t n;
 };

@@ -140,7 +140,8 @@ struct prediction {
     bool must_join;      /* runs in its instance since before a restart: to be joined */
     bool is_rebound;     /* it moved to another version before its input was at hand */
     bool is_ending;      /* the terminal write is under way */
-    bool attempt_open;   /* the present attempt has a number */
+    int64_t recorded_start; /* started_at as it is in the store; shown once the run is accepted */
+    bool attempt_open;      /* the present attempt has a number */
     bool accepted;
     bool timed_out;
     struct timer timer;    /* run timeout, or the grace after a cancel, or until it waits again */

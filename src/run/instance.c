@@ -485,6 +485,7 @@ void instance_free(struct instance *in)
     map_remove(&f->instances, str_of(in->id));
     map_remove(&f->capabilities, str_of(in->capability));
     list_remove(&in->node);
+    in->lane->served_at = loop_wall_ms(f->loop);
     hardware_give(f->hardware, &in->hold);
     pool_wake(in->lane->pool);
     wake_those_without_room(f);

@@ -424,6 +424,7 @@ static void view_lane(struct pool *p, const struct lane *l, struct arena *a, str
         .no_capacity = l->no_capacity && others_hold_room(p, l, a),
         .failures = l->failures,
         .retry_at = l->retry_at,
+        .served_at = l->served_at,
         .instances = rows,
         .n = n,
     };

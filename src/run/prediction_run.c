@@ -141,7 +141,9 @@ static void attempt_start(struct prediction *p)
     s->op.attempt = p->row.attempt;
     s->op.instance_id = store_keep(&s->op.op, str_of(p->instance->id));
     s->op.started_long = p->row.started_long;
-    s->op.started_at = p->row.started_at ? p->row.started_at : loop_wall_ms(p->fleet->loop);
+    if (!p->recorded_start)
+        p->recorded_start = p->row.started_at ? p->row.started_at : loop_wall_ms(p->fleet->loop);
+    s->op.started_at = p->recorded_start;
     p->refs++;
     p->loading = p->row.started_long ? s : NULL;
     store_start(p->fleet->store, &s->op.op, &STORE_PREDICTION_START, on_start_stored);
@@ -278,7 +280,7 @@ static void on_accepted(struct run *r)
     p->accepted = true;
     if (p->row.status == PREDICTION_STARTING) {
         p->row.status = PREDICTION_PROCESSING;
-        p->row.started_at = loop_wall_ms(p->fleet->loop);
+        p->row.started_at = p->recorded_start ? p->recorded_start : loop_wall_ms(p->fleet->loop);
         prediction_tell(p, STR_NULL, STR_NULL);
     }
 }

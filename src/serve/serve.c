@@ -206,6 +206,15 @@ static enum status listen_internal(struct serve *s, struct error *err)
     return st;
 }
 
+/* What this machine cannot enforce is said at each start, and in GET /v1/capacity. */
+static void say_what_is_missing(const struct serve *s)
+{
+    const struct driver_facts *facts = driver_facts(s->driver);
+
+    for (size_t i = 0; i < ARRAY_SIZE(facts->missing) && facts->missing[i]; i++)
+        log_info("not enforced on this machine", LOG_S("what", facts->missing[i]));
+}
+
 static enum status listen_public(struct serve *s, struct error *err)
 {
     struct http_config c = http_config(s), admin = c;
@@ -230,6 +239,7 @@ static enum status listen_public(struct serve *s, struct error *err)
     snprintf(port, sizeof(port), "%d", http_listener_port(li));
     log_info("listening", LOG_S("address", s->options.listen), LOG_S("port", port),
              LOG_S("data", s->data), LOG_S("version", BERTH_VERSION));
+    say_what_is_missing(s);
     return STATUS_OK;
 }
 
