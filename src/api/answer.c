@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "base/encode.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -102,11 +103,21 @@ void api_refuse(struct http_request *r, const struct error *err)
     }
 }
 
+enum { MAX_PROBLEMS = 100, MAX_KEY_SHOWN = 200 };
+
+/* A client can send as many keys as it likes, and keys as long as it likes: both are cut. */
+const char *api_shown_key(struct http_request *r, struct str key)
+{
+    size_t n = utf8_prefix(key, MAX_KEY_SHOWN);
+
+    return arena_printf(r->arena, "%.*s%s", (int)n, key.p, n < key.n ? "..." : "");
+}
+
 void problems_init(struct problems *p, struct http_request *r)
 {
     *p = (struct problems){ .request = r };
-    buf_init(&p->lines, 64 * 1024);
-    buf_init(&p->errors, 64 * 1024);
+    buf_init(&p->lines, 1 << 20);
+    buf_init(&p->errors, 4 << 20);
 }
 
 void problems_add(struct problems *p, const char *key, const char *fmt, ...)
@@ -115,6 +126,8 @@ void problems_add(struct problems *p, const char *key, const char *fmt, ...)
     va_list ap;
     struct buf text CLEANUP(buf_deinit) = BUF_INIT(4096);
 
+    if (p->n >= MAX_PROBLEMS)
+        return;
     va_start(ap, fmt);
     buf_vaddf(&text, fmt, ap);
     va_end(ap);
@@ -138,8 +151,8 @@ void problems_add(struct problems *p, const char *key, const char *fmt, ...)
 
 bool problems_send(struct problems *p)
 {
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(256 * 1024);
-    struct buf detail CLEANUP(buf_deinit) = BUF_INIT(128 * 1024);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(16 << 20);
+    struct buf detail CLEANUP(buf_deinit) = BUF_INIT(2 << 20);
     struct json_writer w;
     bool any = p->n > 0;
 
@@ -181,11 +194,12 @@ struct input_problem *api_input_problem(struct http_request *r, const char *type
 
 void api_invalid_input(struct http_request *r, const struct input_problem *first)
 {
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(1024 * 1024);
-    struct buf detail CLEANUP(buf_deinit) = BUF_INIT(512 * 1024);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(16 << 20);
+    struct buf detail CLEANUP(buf_deinit) = BUF_INIT(4 << 20);
     struct json_writer w;
+    int n = 0;
 
-    for (const struct input_problem *p = first; p; p = p->next) {
+    for (const struct input_problem *p = first; p && n < MAX_PROBLEMS; p = p->next, n++) {
         if (p->field[0])
             buf_addf(&detail, "- %s: %s\n", p->field, p->description);
         else
@@ -198,7 +212,7 @@ void api_invalid_input(struct http_request *r, const struct input_problem *first
     json_member_string(&w, "title", "Input validation failed");
     json_key(&w, "invalid_fields");
     json_begin_array(&w);
-    for (const struct input_problem *p = first; p; p = p->next) {
+    for (const struct input_problem *p = first; p && n > 0; p = p->next, n--) {
         json_begin_object(&w);
         json_member_string(&w, "type", p->type);
         json_member_string(&w, "field", p->field);
@@ -235,7 +249,7 @@ void body_only(struct http_request *r, struct problems *p, const char *const *ke
             buf_addf(&list, "%s%s", list.n ? ", " : "", *k);
         }
         if (!known)
-            problems_add(p, arena_copy(r->arena, v->key),
+            problems_add(p, api_shown_key(r, v->key),
                          "This key is not known here. Known keys are: %.*s.",
                          STR_ARG(buf_str(&list)));
     }

@@ -117,6 +117,8 @@ struct problems {
 };
 void problems_init(struct problems *p, struct http_request *r);
 void problems_add(struct problems *p, const char *key, const char *fmt, ...) PRINTF(3, 4);
+/* A key that a client sent, short enough for a message. */
+const char *api_shown_key(struct http_request *r, struct str key);
 bool problems_send(struct problems *p); /* true: there were some and 400 was answered */
 
 /* The form of predictions: 422 with `invalid_fields[{type, field, description}]`. */

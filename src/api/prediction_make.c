@@ -280,8 +280,8 @@ static struct input_problem *check_body(struct http_request *r, bool takes_versi
 
         if (!known && !is_tolerated(v->key))
             link_problem(&tail, api_input_problem(r, "additional_property_not_allowed", "",
-                                                  "Additional property %.*s is not allowed",
-                                                  STR_ARG(v->key)));
+                                                  "Additional property %s is not allowed",
+                                                  api_shown_key(r, v->key)));
     }
     link_problem(&tail, check_webhook(r, spec));
     link_problem(&tail, check_filter(r, spec));

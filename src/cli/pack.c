@@ -87,7 +87,7 @@ static enum status archive_failed(struct packer *p, const char *path)
 
 static enum status copy_bytes(struct packer *p, const char *full, int64_t size)
 {
-    char piece[65536 / 16];
+    char piece[2048];
     int fd = open(full, O_RDONLY | O_CLOEXEC);
     int64_t left = size;
     ssize_t n = 1;

@@ -292,9 +292,10 @@ void scale_decide(const struct scale_view *v, struct scale_plan *out)
         drain_idle(v, i, lane_wanted(v, i, taken_over), taken_over, out);
     for (size_t i = next_lane(v, v->n_lanes); i < v->n_lanes; i = next_lane(v, i)) {
         const struct scale_lane *l = &v->lanes[i];
-        int boots = boots_now(v, l, lane_wanted(v, i, taken_over) - count_lane(l).live, out);
+        int missing = lane_wanted(v, i, taken_over) - count_lane(l).live;
+        int boots = boots_now(v, l, missing, out);
 
-        if (boots > 0 && l->no_capacity && count_lane(l).live == 0)
+        if (missing > 0 && l->no_capacity && !l->is_failed && count_lane(l).live == 0)
             make_place(v, i, out);
         for (; boots > 0; boots--, total++) {
             if (total >= allowed) {

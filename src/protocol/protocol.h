@@ -19,8 +19,7 @@ struct run;      /* one prediction on a peer */
 
 enum peer_health {
     PEER_STARTING, /* not reachable yet, or in setup */
-    PEER_READY,    /* setup is over: it takes predictions, or is busy with some that it was given
-                      before */
+    PEER_READY,    /* setup is over: takes predictions, or is busy with earlier ones */
     PEER_FAILED,   /* setup failed; `text` says why */
     PEER_SICK,     /* will not recover by itself (its worker is gone, a slot is lost): replace it */
 };
@@ -76,20 +75,23 @@ struct run_spec {
 };
 
 enum run_verdict {
-    RUN_DONE,      /* terminal: status, output, error, logs and metrics are set */
-    RUN_NEVER_RAN, /* the server did not take it (no slot for 2 s, not ready, died idle): queue it
-                      again, not counted */
-    RUN_LOST,      /* the server or the connection to it went; nobody knows how far it came: another
-                      attempt, or      failure where attempts are used up */
-    RUN_CRASHED,   /* the model process died by itself while running this: failed, never tried again
-                    */
+    /* Terminal: status, output, error, logs and metrics are set. */
+    RUN_DONE,
+    /* The server did not take it (no slot for 2 s, not ready, died idle): queue it again, not
+     * counted. */
+    RUN_NEVER_RAN,
+    /* The server or the connection to it went; nobody knows how far it came: another attempt, or
+     * failure where attempts are used up. */
+    RUN_LOST,
+    /* The model process died by itself while running this: failed, never tried again. Output and
+     * logs are what there was. */
+    RUN_CRASHED,
 };
 
 struct run_result {
     enum run_verdict verdict;
     enum prediction_status status; /* RUN_DONE: SUCCEEDED, FAILED or CANCELED */
-    struct str
-        output; /* JSON text; p == NULL: none; what there was so far when it did not succeed */
+    struct str output; /* JSON text, p == NULL: none; the part that came when it did not succeed */
     struct str logs;
     const char *error;  /* NULL: none; repeated prefixes of the server are taken off. With the other
                            verdicts it says why, for the case that no attempt is left */

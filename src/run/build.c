@@ -204,6 +204,11 @@ static void build_finish(struct build *b)
  * same state. */
 static void build_run(struct build *b)
 {
+    if (b->owner->is_closing) {
+        b->is_halted = true;
+        loop_stop(b->owner->loop);
+        AWAIT;
+    }
     if (b->status != STATUS_OK && b->flow.at != BUILD_ENDING && b->flow.at != BUILD_DONE) {
         flow_goto(&b->flow, BUILD_ENDING);
         end(b);
@@ -345,17 +350,33 @@ struct builds *builds_new(struct loop *l, struct store *s, const struct builds_c
     return o;
 }
 
+/* Work on another thread and the store's operations cannot be called back: their end is waited for. */
+static void halt(struct builds *o)
+{
+    struct build *b;
+    bool all;
+
+    o->is_closing = true;
+    list_each (&o->running, b, struct build, node)
+        if (b->has_child)
+            child_kill(&b->child, 9);
+    do {
+        all = o->n_pushing == 0;
+        list_each (&o->running, b, struct build, node)
+            all = all && (b->is_halted || b->flow.at == BUILD_WAITING_ENV);
+        if (!all)
+            loop_run(o->loop);
+    } while (!all);
+}
+
 void builds_free(struct builds *o)
 {
     struct build *b;
 
     if (!o)
         return;
+    halt(o);
     list_each (&o->running, b, struct build, node) {
-        if (b->has_child) {
-            child_kill(&b->child, 9);
-            child_forget(&b->child);
-        }
         build_log_close(b);
         timer_stop(&b->deadline);
         buf_deinit(&b->captured);

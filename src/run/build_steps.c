@@ -301,7 +301,7 @@ static void on_packages_exited(struct child *c, int code, int signal, bool timed
     for (const char *const *p = b->cog.system_packages; *p; p++) {
         struct buf line CLEANUP(buf_deinit) = BUF_INIT(1024);
 
-        buf_addf(&line, "%s installed\n", *p);
+        buf_addf(&line, "\n%s installed\n", *p);
         if (!b->captured.p || !strstr(b->captured.p, line.p))
             buf_addf(&missing, "%s%s", missing.n ? " " : "", *p);
     }
@@ -335,6 +335,7 @@ void build_check_packages(struct build *b)
         .file = args[0], .args = args, .env = child_env(b), .timeout_ms = COG_CHILD_TIMEOUT_MS
     };
     b->captures = true;
+    buf_addc(&b->captured, '\n'); /* so that a whole line can be looked for */
     b->status = child_start(b->owner->loop, &b->child, &spec, &events, &b->error);
     b->has_child = b->status == STATUS_OK;
     if (!b->has_child)

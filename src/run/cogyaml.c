@@ -31,6 +31,14 @@ static enum status only_keys(struct reader *r, const struct json *v, const char 
     return STATUS_OK;
 }
 
+static enum status must_be_mapping(struct reader *r, const struct json *v, const char *name)
+{
+    if (!v || json_is(v, JSON_NULL) || json_is(v, JSON_OBJECT))
+        return STATUS_OK;
+    return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must hold keys, not %s.", name,
+                json_type_name(v));
+}
+
 static enum status read_text(struct reader *r, const struct json *v, const char *name,
                              const char **out)
 {
@@ -143,9 +151,13 @@ static enum status read_build(struct reader *r, const struct json *build)
                                         "python_overrides",
                                         NULL };
     struct cog_yaml *out = r->out;
-    enum status s = only_keys(r, build, "build.", keys);
+    const struct json *gpu = json_get(build, "gpu");
+    enum status s = must_be_mapping(r, build, "build");
 
-    json_to_bool(json_get(build, "gpu"), &out->gpu);
+    if (s == STATUS_OK)
+        s = only_keys(r, build, "build.", keys);
+    if (s == STATUS_OK && gpu && !json_is(gpu, JSON_NULL) && !json_to_bool(gpu, &out->gpu))
+        s = FAIL(r->err, STATUS_INVALID, "cog.yaml: build.gpu must be true or false.");
     if (s == STATUS_OK)
         s = read_text(r, json_get(build, "python_version"), "build.python_version",
                       &out->python_version);
@@ -174,9 +186,11 @@ static enum status read_build(struct reader *r, const struct json *build)
 static enum status read_concurrency(struct reader *r, const struct json *v)
 {
     static const char *const keys[] = { "max", "default_target", NULL };
-    enum status s = only_keys(r, v, "concurrency.", keys);
+    enum status s = must_be_mapping(r, v, "concurrency");
     int64_t max = 0;
 
+    if (s == STATUS_OK)
+        s = only_keys(r, v, "concurrency.", keys);
     if (s != STATUS_OK || !v || json_is(v, JSON_NULL))
         return s;
     if (!json_to_i64(json_get(v, "max"), &max) || max < 1 || max > 999)
@@ -249,6 +263,8 @@ enum status cog_yaml_read(struct arena *a, struct str text, struct cog_yaml *out
 
 const char *requirement_problem(struct str line)
 {
+    const char *comment;
+
     line = str_trim(line);
     if (!line.p || line.n == 0 || line.p[0] == '#')
         return NULL;
@@ -256,8 +272,15 @@ const char *requirement_problem(struct str line)
         return NULL; /* a wheel that the folder itself brings */
     if (line.p[0] == '-')
         return "options are not taken (they choose where packages come from)";
+    if (memmem(line.p, line.n, "${", 2))
+        return "variables are not taken";
+    if (line.p[line.n - 1] == '\\')
+        return "lines that go on in the next one are not taken";
+    comment = memmem(line.p, line.n, " #", 2);
+    if (comment)
+        line.n = (size_t)(comment - line.p);
     if (memmem(line.p, line.n, "://", 3) || memmem(line.p, line.n, "git+", 4) ||
-        memmem(line.p, line.n, " @ ", 3) || memmem(line.p, line.n, "@file", 5))
+        memchr(line.p, '@', line.n))
         return "links and version control are not taken";
     if (line.p[0] == '.' || line.p[0] == '/' || line.p[0] == '~' || str_ends(line, ".whl") ||
         str_ends(line, ".tar.gz") || str_ends(line, ".zip"))

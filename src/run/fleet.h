@@ -82,6 +82,7 @@ struct lane {
     int early_ends;     /* instances in a row that ended by themselves soon after they were ready,
                            without work */
     int64_t retry_at;   /* wall ms */
+    int64_t served_at;  /* wall ms: when its last instance went; 0: it had none yet */
     bool no_capacity;
     char waits_for[200]; /* what the machine lacks, when no_capacity */
     char *last_failure;  /* the last boot's words */

@@ -105,6 +105,18 @@ static void on_handle(struct launch *l, struct str json)
 
 /* --- setting up --- */
 
+/* `error` is allocated. The next boot waits from now on: the driver may need a while to end this one. */
+static void setup_failed(struct instance *in, char *error, const char *why)
+{
+    struct lane *l = in->lane;
+
+    free(in->setup_error);
+    in->setup_error = error;
+    if (!in->was_ready)
+        l->retry_at = loop_wall_ms(in->fleet->loop) + scale_backoff_ms(l->failures + 1);
+    instance_kill(in, why, 0);
+}
+
 static void on_deadline(struct timer *t)
 {
     struct instance *in = container_of(t, struct instance, deadline);
@@ -113,10 +125,8 @@ static void on_deadline(struct timer *t)
     if (in->state == INSTANCE_STOPPING)
         return;
     duration_format(in->fleet->options->setup_timeout, text);
-    free(in->setup_error);
-    in->setup_error =
-        xasprintf("The model did not finish its setup within %s (setup_timeout).", text);
-    instance_kill(in, "setup took too long", 0);
+    setup_failed(in, xasprintf("The model did not finish its setup within %s (setup_timeout).", text),
+                 "setup took too long");
 }
 
 static struct instance *instance_new(struct lane *l)
@@ -301,28 +311,25 @@ static void on_health(struct peer *peer, enum peer_health h, const char *text, s
 {
     struct instance *in = container_of(peer, struct instance, peer);
 
+    if (in->setup_log.n == 0 && setup_log.n)
+        buf_add_str(&in->setup_log, setup_log);
     switch (h) {
     case PEER_STARTING:
         break;
     case PEER_READY:
-        if (in->setup_log.n == 0 && setup_log.n)
-            buf_add_str(&in->setup_log, setup_log);
         became_ready(in);
         if (in->is_recovered)
             join_runs(in);
         break;
     case PEER_FAILED:
-        free(in->setup_error);
-        in->setup_error =
-            xmemdup(text ? text : "", text ? MIN(strlen(text), (size_t)MAX_ERROR) : 0);
-        instance_kill(in, "setup failed", 0);
+        setup_failed(in, xasprintf("%.*s", (int)MAX_ERROR, text ? text : ""), "setup failed");
         break;
     case PEER_SICK:
-        if (!in->was_ready && !in->setup_error)
-            in->setup_error = xstrdup(text);
         log_warning("instance is sick and is replaced", LOG_S("instance", in->id),
                     LOG_S("why", text ? text : ""));
-        if (list_empty(&in->runs))
+        if (!in->was_ready)
+            setup_failed(in, xasprintf("%.*s", (int)MAX_ERROR, text ? text : ""), SICK);
+        else if (list_empty(&in->runs))
             instance_kill(in, SICK, 0);
         else
             instance_drain(in, SICK);

@@ -229,7 +229,9 @@ enum status pool_apply(struct fleet *f, const struct deployment_row *row,
     if (!before || before->number != row->release.number) {
         r = release_add(p, &row->release, lane);
         /* The running instances go over at once: the release is as ready as they are. */
-        if (before && before->lane == lane && before->was_ready && !r->was_ready) {
+        if (((before && before->lane == lane && before->was_ready) ||
+             lane_count(lane, INSTANCE_READY) > 0) &&
+            !r->was_ready) {
             r->was_ready = true;
             release_mark(r, p, NULL);
         }
@@ -465,9 +467,11 @@ static void boot_one(struct lane *l, const char *why)
         l->waits_for[0] = '\0';
         return;
     }
-    if (!l->no_capacity)
+    if (!l->no_capacity) {
+        pool_wake(l->pool); /* another lane may give up its place */
         log_info("an instance waits for capacity", LOG_S("pool", l->pool->name),
                  LOG_S("hardware", l->sku_name), LOG_ERR(&err));
+    }
     l->no_capacity = true;
     snprintf(l->waits_for, sizeof(l->waits_for), "%.199s", err.text);
     l->retry_at = now + NO_CAPACITY_RETRY_MS;

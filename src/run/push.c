@@ -17,6 +17,7 @@ struct push {
     char id[ID_SIZE];
     char folder[512];
     int fd;
+    bool is_busy, is_aborted;
     int64_t bytes;
     struct work work;
     struct buf piece;
@@ -59,6 +60,14 @@ enum status push_begin(struct builds *o, struct push **out, struct error *err)
     return STATUS_OK;
 }
 
+static void set_busy(struct push *p, bool is_busy)
+{
+    p->is_busy = is_busy;
+    p->owner->n_pushing += is_busy ? 1 : -1;
+    if (p->owner->is_closing)
+        loop_stop(p->owner->loop);
+}
+
 static void write_work(struct work *w)
 {
     struct push *p = container_of(w, struct push, work);
@@ -87,7 +96,11 @@ static void on_written(struct work *w)
 {
     struct push *p = container_of(w, struct push, work);
 
-    p->more(p->arg, p->status == STATUS_OK ? NULL : &p->error);
+    set_busy(p, false);
+    if (p->is_aborted)
+        push_abort(p);
+    else
+        p->more(p->arg, p->status == STATUS_OK ? NULL : &p->error);
 }
 
 void push_write(struct push *p, struct str piece, void (*more)(void *arg, const struct error *err),
@@ -105,6 +118,7 @@ void push_write(struct push *p, struct str piece, void (*more)(void *arg, const 
                          "The pushed folder is larger than %lld bytes (max_push). Leave out what "
                          "is not needed with a .dockerignore.",
                          (long long)limit);
+    set_busy(p, true);
     work_start(p->owner->loop, &p->work, p->status == STATUS_OK ? write_work : no_work, on_written);
 }
 
@@ -119,6 +133,9 @@ static void push_free(struct push *p)
 
 void push_abort(struct push *p)
 {
+    p->is_aborted = true;
+    if (p->is_busy) /* another thread writes from it: when that is over */
+        return;
     tree_remove(p->folder);
     push_free(p);
 }
@@ -129,6 +146,7 @@ static void on_recorded(struct store_op *op)
     struct build_row row = p->create.in;
     struct error err = op->error;
 
+    set_busy(p, false);
     if (op->status != STATUS_OK) {
         p->done(p->arg, NULL, &err);
         store_op_deinit(op);
@@ -136,7 +154,8 @@ static void on_recorded(struct store_op *op)
         return;
     }
     p->done(p->arg, &row, NULL);
-    build_new(p->owner, &row);
+    if (!p->owner->is_closing) /* else the next start marks it failed */
+        build_new(p->owner, &row);
     store_op_deinit(op);
     push_free(p);
 }
@@ -146,6 +165,7 @@ static void on_closed(struct work *w)
     struct push *p = container_of(w, struct push, work);
 
     if (p->status != STATUS_OK) {
+        set_busy(p, false);
         p->done(p->arg, NULL, &p->error);
         push_abort(p);
         return;

@@ -20,9 +20,24 @@ struct unpacking {
     struct archive *archive;
     int root; /* folder that everything is opened below */
     const struct unpack_limits *limits;
-    int64_t bytes, files;
+    int64_t bytes, files; /* bytes: of the files as they will be, holes included */
     struct error *err;
 };
+
+/* Names are UTF-8 in some formats and bytes in others; libarchive gives the one or the other in our locale. */
+static const char *entry_path(struct archive_entry *e)
+{
+    const char *s = archive_entry_pathname(e);
+
+    return s ? s : archive_entry_pathname_utf8(e);
+}
+
+static const char *entry_target(struct archive_entry *e)
+{
+    const char *s = archive_entry_symlink(e);
+
+    return s ? s : archive_entry_symlink_utf8(e);
+}
 
 /* NULL: fine; else what is wrong with the path. */
 static const char *path_problem(struct str path)
@@ -50,10 +65,12 @@ static const char *path_problem(struct str path)
     return NULL;
 }
 
-/* A link may point anywhere inside the tree: walked as text from where it stands. */
+/* A link may point anywhere inside the tree: walked as text from where it stands. That is the truth only while ".." comes
+ * first: behind another link's name it would lead up from wherever that one points. */
 static bool link_stays_inside(struct str path, struct str target)
 {
     struct str rest = path, part;
+    bool went_down = false;
     int depth = -1;
 
     if (target.n == 0 || target.p[0] == '/')
@@ -62,12 +79,11 @@ static bool link_stays_inside(struct str path, struct str target)
         depth += part.n > 0 && !str_is(part, ".");
     rest = target;
     while (str_split(&rest, '/', &part)) {
-        if (str_is(part, ".."))
-            depth--;
-        else if (part.n > 0 && !str_is(part, "."))
-            depth++;
-        if (depth < 0)
+        if (part.n == 0 || str_is(part, "."))
+            continue;
+        if (str_is(part, "..") && (went_down || --depth < 0))
             return false;
+        went_down = went_down || !str_is(part, "..");
     }
     return true;
 }
@@ -83,7 +99,7 @@ static enum status disk_trouble(struct unpacking *u, const char *path)
 static int open_parent(struct unpacking *u, struct str path, char out_name[256])
 {
     struct str rest = path, part, next;
-    int at = dup(u->root);
+    int at = fcntl(u->root, F_DUPFD_CLOEXEC, 0);
 
     out_name[0] = '\0';
     while (at >= 0 && str_split(&rest, '/', &part)) {
@@ -116,20 +132,40 @@ static int open_parent(struct unpacking *u, struct str path, char out_name[256])
     return at;
 }
 
-static enum status write_bytes(struct unpacking *u, int fd, const char *path)
+/* Counts that a file will reach up to `end`; `*size` is what was counted before. */
+static enum status count_bytes(struct unpacking *u, int64_t end, int64_t *size)
+{
+    if (end < 0 || end > u->limits->max_bytes ||
+        u->bytes + MAX(end - *size, 0) > u->limits->max_bytes)
+        return FAIL(u->err, STATUS_TOO_LARGE,
+                    "The pushed folder is larger than %lld bytes when unpacked (max_push_unpacked).",
+                    (long long)u->limits->max_bytes);
+    u->bytes += MAX(end - *size, 0);
+    *size = MAX(end, *size);
+    return STATUS_OK;
+}
+
+static enum status write_bytes(struct unpacking *u, struct archive_entry *e, int fd, const char *path)
 {
     const void *p;
     size_t n;
     la_int64_t offset;
+    int64_t size = 0;
     int r;
 
+    if (archive_entry_size_is_set(e)) {
+        enum status s = count_bytes(u, archive_entry_size(e), &size);
+
+        if (s != STATUS_OK)
+            return s;
+    }
     while ((r = archive_read_data_block(u->archive, &p, &n, &offset)) == ARCHIVE_OK) {
-        u->bytes += (int64_t)n;
-        if (u->bytes > u->limits->max_bytes || offset + (int64_t)n > u->limits->max_bytes)
-            return FAIL(
-                u->err, STATUS_TOO_LARGE,
-                "The pushed folder is larger than %lld bytes when unpacked (max_push_unpacked).",
-                (long long)u->limits->max_bytes);
+        if (offset < 0 || offset > INT64_MAX - (int64_t)n ||
+            count_bytes(u, offset + (int64_t)n, &size) != STATUS_OK)
+            return FAIL(u->err, STATUS_TOO_LARGE,
+                        "The pushed folder is larger than %lld bytes when unpacked "
+                        "(max_push_unpacked).",
+                        (long long)u->limits->max_bytes);
         while (n > 0) {
             ssize_t m = pwrite(fd, p, n, offset);
 
@@ -143,6 +179,8 @@ static enum status write_bytes(struct unpacking *u, int fd, const char *path)
     if (r != ARCHIVE_EOF)
         return FAIL(u->err, STATUS_INVALID, "The pushed archive is damaged at %.200s: %s", path,
                     archive_error_string(u->archive));
+    if (ftruncate(fd, size) != 0) /* it may end in a hole */
+        return disk_trouble(u, path);
     return STATUS_OK;
 }
 
@@ -157,7 +195,7 @@ static enum status make_file(struct unpacking *u, struct archive_entry *e, int d
     fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
         return disk_trouble(u, path);
-    s = write_bytes(u, fd, path);
+    s = write_bytes(u, e, fd, path);
     if (s == STATUS_OK && fchmod(fd, mode) != 0)
         s = disk_trouble(u, path);
     close(fd);
@@ -166,7 +204,7 @@ static enum status make_file(struct unpacking *u, struct archive_entry *e, int d
 
 static enum status make_entry(struct unpacking *u, struct archive_entry *e, struct str path)
 {
-    const char *target = archive_entry_symlink(e);
+    const char *target = entry_target(e);
     char name[256];
     int dir = open_parent(u, path, name);
     enum status s = STATUS_OK;
@@ -193,7 +231,7 @@ static enum status make_entry(struct unpacking *u, struct archive_entry *e, stru
 
 static enum status take_entry(struct unpacking *u, struct archive_entry *e)
 {
-    const char *raw = archive_entry_pathname(e);
+    const char *raw = entry_path(e);
     struct str path = str_of(raw ? raw : "");
     const char *problem = path_problem(path);
     unsigned type = archive_entry_filetype(e);
@@ -201,7 +239,7 @@ static enum status take_entry(struct unpacking *u, struct archive_entry *e)
     if (problem)
         return FAIL(u->err, STATUS_INVALID, "The pushed folder has an entry with %s: \"%.200s\"",
                     problem, raw && utf8_valid(path) ? raw : "");
-    if (archive_entry_hardlink(e))
+    if (archive_entry_hardlink(e) || archive_entry_hardlink_utf8(e))
         return FAIL(u->err, STATUS_INVALID,
                     "The pushed folder has a hard link, which is not taken: %.200s", raw);
     if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
@@ -253,7 +291,7 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 
 static enum status digest_file(struct sha256_ctx *c, const char *path, struct error *err)
 {
-    char piece[4096];
+    char piece[2048];
     ssize_t n;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 

@@ -412,9 +412,18 @@ static enum status prepare(struct serve *s, char **argv, struct error *err)
     return st;
 }
 
+static void forget(struct serve *s)
+{
+    options_deinit(&s->options);
+    arena_deinit(&s->arena);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    free(s);
+}
+
 int serve_main(int argc, char **argv)
 {
-    struct serve *s = xnew(struct serve);
+    struct serve *s;
     struct error err = { 0 };
     enum status st;
 
@@ -425,10 +434,16 @@ int serve_main(int argc, char **argv)
     if (wants(argc, argv, "--routes"))
         return print(api_markdown);
     umask(0077);
+    s = xnew(struct serve);
+    s->lock_fd = -1;
     st = prepare(s, argv, &err);
-    if (st == STATUS_OK)
-        st = build_parts(s, &err);
     if (st != STATUS_OK) {
+        fprintf(stderr, "berth: %s\n", err.text);
+        forget(s);
+        return 1;
+    }
+    st = build_parts(s, &err);
+    if (st != STATUS_OK) { /* what was built goes with the process */
         fprintf(stderr, "berth: %s\n", err.text);
         return 1;
     }
@@ -436,9 +451,6 @@ int serve_main(int argc, char **argv)
     loop_run(s->loop);
     take_down(s);
     log_info("stopped");
-    options_deinit(&s->options);
-    arena_deinit(&s->arena);
-    close(s->lock_fd);
-    free(s);
+    forget(s);
     return 0;
 }

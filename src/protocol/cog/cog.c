@@ -21,6 +21,7 @@ const struct cog_timing cog_timing_default = {
     .sick_wait_ms = 5000,
     .linger_ms = 2000,
     .cancel_again_ms = 500,
+    .cancel_repeat_ms = 1000,
     .event_extra = 64 << 20,
 };
 

@@ -34,7 +34,8 @@ struct cog_timing {
     int64_t sick_wait_ms;     /* the server is going: how long its last webhook may take */
     int64_t
         linger_ms; /* a stream may take so long to close after its end, to keep the connection */
-    int64_t cancel_again_ms; /* a failed cancel is sent again */
+    int64_t cancel_again_ms;  /* a failed cancel is sent again */
+    int64_t cancel_repeat_ms; /* one that was heard and has had no effect is sent again */
     size_t event_extra; /* how much larger than the output one event may be: the end has the logs */
 };
 

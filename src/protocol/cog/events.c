@@ -80,6 +80,11 @@ static void finish(struct cog_run *cr, struct arena *a, const struct json *root)
         cog_run_fail(cr, RUN_LOST, "The model server canceled this prediction by itself");
         return;
     }
+    if (res.verdict == RUN_NEVER_RAN && cr->canceled) { /* then it shall not run elsewhere either */
+        cog_peer_sick(cr->peer, "the model's process ended by itself", true);
+        cog_run_fail(cr, RUN_DONE, NULL);
+        return;
+    }
     if (res.output.n > cr->max_output) {
         too_large(cr);
         return;

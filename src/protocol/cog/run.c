@@ -141,7 +141,8 @@ void cog_run_fail(struct cog_run *cr, enum run_verdict v, const char *text)
         res.status = PREDICTION_CANCELED;
         res.error = NULL;
     }
-    if (r->n_pieces > 0 && r->pieces.n <= cr->max_output && res.verdict == RUN_DONE) {
+    if (r->n_pieces > 0 && r->pieces.n <= cr->max_output &&
+        (res.verdict == RUN_DONE || res.verdict == RUN_CRASHED)) {
         bool bare = r->n_pieces == 1 && !cr->output_is_array;
 
         buf_adds(&pieces, bare ? "" : "[");

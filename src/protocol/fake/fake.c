@@ -23,6 +23,7 @@ struct fake_record {
     int tries, accepted;
     bool is_running, is_canceled;
     int64_t started_ms;
+    char *script; /* the input it was started with: a join brings none */
 };
 
 struct fake_peer {
@@ -287,7 +288,12 @@ static void read_script(struct fake_run *fr, const struct run_spec *spec)
     bool holds;
     struct error err;
 
-    if (json_parse(&fr->arena, spec->input, NULL, &fr->script, &err) != STATUS_OK)
+    if (!spec->join) {
+        free(fr->record->script);
+        fr->record->script = str_dup(spec->input);
+    }
+    if (json_parse(&fr->arena, str_of(arena_copy(&fr->arena, str_of(fr->record->script))), NULL,
+                   &fr->script, &err) != STATUS_OK)
         fr->script = NULL;
     if (!fr->script && json_parse(&fr->arena, STR("{}"), NULL, &fr->script, &err) != STATUS_OK)
         abort();
@@ -340,10 +346,12 @@ static void fake_free(struct protocol *pr)
     struct fake_protocol *f = fake_of(pr);
     size_t at = 0;
     struct str key;
-    void *record;
+    struct fake_record *record;
 
-    while (map_next(&f->records, &at, &key, &record))
+    while (map_next(&f->records, &at, &key, (void **)&record)) {
+        free(record->script);
         free(record);
+    }
     map_deinit(&f->records);
     free(f);
 }

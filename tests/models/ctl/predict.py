@@ -26,6 +26,8 @@ class Predictor(BasePredictor):
             raise RuntimeError("the weights are broken")
         if HOW == "exit":
             sys.exit(3)
+        if HOW == "hang":
+            until_there("/there/is/no/such/file")
 
     def predict(
         self,
@@ -60,11 +62,12 @@ class Predictor(BasePredictor):
         elif mode == "raise":
             yield "before "
             raise ValueError(f"broken on {text}")
-        elif mode == "crash":
+        elif mode in ("crash", "exit"):
             yield "before "
+            until_there(file)
+            if mode == "exit":
+                os._exit(7)
             os.kill(os.getpid(), 9)
-        elif mode == "exit":
-            os._exit(7)
         elif mode == "print":
             for index in range(steps):
                 print(f"line {index} " + "x" * 100)

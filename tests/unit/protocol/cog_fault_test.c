@@ -107,6 +107,22 @@ static void test_worker_that_died_idle(void **state)
     cog_place_close(&pl);
 }
 
+static void test_worker_that_died_idle_under_a_cancel(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, READY, NULL);
+    cog_place_run(&pl, RUN_SHORT);
+    run_cancel(&pl.w.run);
+    server_event(&pl.server, "completed",
+                 "{\"error\":\"Failed to send request: Broken pipe\",\"status\":\"failed\"}");
+    assert_string_equal(pl.w.trail.p, "accepted done canceled");
+    cog_place_pass(&pl, 1);
+    assert_int_equal(pl.at.health, PEER_SICK);
+    cog_place_close(&pl);
+}
+
 static void test_poisoned_slot(void **state)
 {
     struct cog_place pl;
@@ -412,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_canceled_though_nobody_asked),
         cmocka_unit_test(test_crash_in_the_middle),
         cmocka_unit_test(test_worker_that_died_idle),
+        cmocka_unit_test(test_worker_that_died_idle_under_a_cancel),
         cmocka_unit_test(test_poisoned_slot),
         cmocka_unit_test(test_broken_streams),
         cmocka_unit_test(test_creates_that_break),

@@ -193,6 +193,22 @@ static void test_cancel_in_every_phase(void **state)
     assert_false(pl.w.has_ended);
     cog_place_close(&pl);
 
+    /* heard and yet without effect: sent again after 1 s, 2 s more, 4 s more */
+    cog_place_open(&pl, READY, NULL);
+    pl.server.health = BUSY;
+    cog_place_run(&pl, RUN_SHORT);
+    run_cancel(&pl.w.run);
+    for (int i = 0; i < 4; i++) {
+        static const int at_ms[] = { 900, 200, 2000, 4000 };
+
+        cog_place_pass(&pl, at_ms[i]);
+        assert_int_equal(pl.server.n_cancels, i + 1);
+    }
+    server_event(&pl.server, "completed", "{\"status\":\"canceled\",\"output\":[]}");
+    cog_place_pass(&pl, 100000);
+    assert_int_equal(pl.server.n_cancels, 4);
+    cog_place_close(&pl);
+
     /* it had ended: 404, and the webhook never comes */
     cog_place_open(&pl, READY, NULL);
     pl.server.joins[0] = (struct answer){ 406, "{}" };

@@ -223,6 +223,7 @@ void place_free(struct place *p)
         job_free(j);
     options_deinit(&p->options);
     arena_deinit(&p->arena);
+    map_deinit(&p->counts);
     loop_free(p->loop);
     free(p);
 }
@@ -235,9 +236,11 @@ static void look_at_maximum(struct place *p)
     for (size_t at = 0; map_next(&p->fleet.pools, &at, NULL, (void **)&pool);) {
         int64_t may = pool->max + (list_length(&pool->lanes) > 1 && !pool->is_model ? p->options.surge : 0);
         int64_t working = pool_instances(pool, INSTANCE_BOOTING) + pool_instances(pool, INSTANCE_READY);
+        intptr_t all = pool_all_instances(pool), before = (intptr_t)map_get(&p->counts, str_of(pool->id));
 
-        /* After the maximum was lowered the surplus drains: those still work for a while. */
-        p->n_over += working > may;
+        /* After the maximum was lowered the surplus drains, but it never grows. */
+        p->n_over += working > may || (all > may && all > before);
+        map_put(&p->counts, str_of(pool->id), (void *)all);
     }
 }
 

@@ -47,6 +47,7 @@ struct place {
     struct id_gen ids;
     struct list jobs;
     bool has_stopped;
+    struct map counts; /* pool id -> its instances at the last look */
     int n_over; /* moments at which a pool had more instances than it may */
 };
 
