@@ -203,5 +203,6 @@ void push_finish(struct push *p, const struct push_target *t,
         .status = "queued",
         .created_at = loop_wall_ms(p->owner->loop),
     };
+    set_busy(p, true);
     work_start(p->owner->loop, &p->work, close_work, on_closed);
 }

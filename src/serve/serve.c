@@ -345,8 +345,8 @@ static void take_down(struct serve *s)
     store_close(s->store);
     fleet_deinit(&s->fleet);
     driver_free(s->driver);
+    http_client_free(s->client); /* its calls end without a word, before what they belong to goes */
     protocol_free(s->protocol);
-    http_client_free(s->client);
     uv_run(loop_uv(s->loop), UV_RUN_NOWAIT);
     loop_free(s->loop);
 }

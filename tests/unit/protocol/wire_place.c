@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -180,8 +181,23 @@ void wire_turn(struct wire_place *pl, const char *what)
     loop_run(pl->loop);
 }
 
+/* A test that fails leaves by a jump: its server must not stay behind. */
+static int left_pid;
+
+static void kill_what_is_left(void)
+{
+    if (left_pid > 0)
+        kill(-left_pid, SIGKILL);
+    left_pid = 0;
+}
+
 void wire_init(struct wire_place *pl)
 {
+    static bool is_registered;
+
+    kill_what_is_left();
+    if (!is_registered)
+        is_registered = atexit(kill_what_is_left) == 0;
     *pl = (struct wire_place){ .timing = cog_timing_default };
     the_place = pl;
     pl->loop = loop_new_real();
@@ -212,6 +228,7 @@ void wire_spawn(struct wire_place *pl, const char *const *args, const char *cons
     if (child_start(pl->loop, &pl->child, &spec, &child_events, &err) != STATUS_OK)
         fail_msg("%s", err.text);
     pl->child_is_up = true;
+    left_pid = pl->child.pid;
     WIRE_WAIT(pl, pl->url.n > 0 || pl->child_is_gone);
     if (!pl->url.n)
         fail_msg("%s", pl->stderr_text.p);
@@ -277,6 +294,7 @@ void wire_deinit(struct wire_place *pl)
     if (pl->child_is_up && !pl->child_is_gone)
         child_kill(&pl->child, SIGKILL);
     WIRE_WAIT(pl, !pl->child_is_up || pl->child_is_gone);
+    left_pid = 0;
     close_hooks(pl);
     http_client_free(pl->client);
     protocol_free(pl->protocol);
