@@ -46,7 +46,7 @@ enum status python_find(const char *wanted, bool strict, char out_path[256], cha
             err, STATUS_INVALID,
             "cog.yaml: build.python_version is \"%.40s\"; it must be a version such as 3.11.",
             wanted);
-    for (int distance = 0; distance <= MOST_MINOR; distance++) {
+    for (int distance = 0; distance < 100; distance++) {
         for (int sign = 1; sign >= -1; sign -= 2) { /* of two that are as near, the newer one */
             int m = (int)MIN(minor, 99U) + sign * distance;
 
