@@ -171,22 +171,47 @@ void answer_prediction(struct http_request *r, int status, const struct predicti
 
 /* --- handlers: one for each row of the tables, in the file of their noun --- */
 
-#define API_HANDLERS(X)                                                                            \
-    X(account_show)                                                                                \
-    X(hardware_list)                                                                               \
-    X(model_list)                                                                                  \
-    X(model_search)                                                                                \
-    X(model_create)                                                                                \
-    X(model_show) X(model_update) X(model_delete) X(model_readme) X(model_examples)                \
-        X(version_list) X(version_show) X(version_delete) X(version_push) X(build_show)            \
-            X(build_log) X(deployment_list) X(deployment_create) X(deployment_show)                \
-                X(deployment_update) X(deployment_delete) X(deployment_enable)                     \
-                    X(deployment_instances) X(deployment_releases) X(prediction_list)              \
-                        X(prediction_make) X(prediction_make_model) X(prediction_make_deployment)  \
-                            X(prediction_show) X(prediction_stop) X(capacity_show) X(health_show)  \
-                                X(internal_webhook) X(admin_account_create) X(admin_account_list)  \
-                                    X(admin_token_create) X(admin_token_list)                      \
-                                        X(admin_token_revoke)
+/* clang-format off */
+#define API_HANDLERS(X) \
+    X(account_show) \
+    X(hardware_list) \
+    X(model_list) \
+    X(model_search) \
+    X(model_create) \
+    X(model_show) \
+    X(model_update) \
+    X(model_delete) \
+    X(model_readme) \
+    X(model_examples) \
+    X(version_list) \
+    X(version_show) \
+    X(version_delete) \
+    X(version_push) \
+    X(build_show) \
+    X(build_log) \
+    X(deployment_list) \
+    X(deployment_create) \
+    X(deployment_show) \
+    X(deployment_update) \
+    X(deployment_delete) \
+    X(deployment_enable) \
+    X(deployment_instances) \
+    X(deployment_releases) \
+    X(prediction_list) \
+    X(prediction_make) \
+    X(prediction_make_model) \
+    X(prediction_make_deployment) \
+    X(prediction_show) \
+    X(prediction_stop) \
+    X(capacity_show) \
+    X(health_show) \
+    X(internal_webhook) \
+    X(admin_account_create) \
+    X(admin_account_list) \
+    X(admin_token_create) \
+    X(admin_token_list) \
+    X(admin_token_revoke)
+/* clang-format on */
 #define X(name) void name(struct http_request *r);
 API_HANDLERS(X)
 #undef X
