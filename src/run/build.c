@@ -117,8 +117,8 @@ static bool env_is_being_made(const struct build *b)
 
     list_each (&b->owner->running, other, struct build, node)
         if (other != b && strcmp(other->env_key, b->env_key) == 0 &&
-            (other->flow.at == BUILD_MAKING_ENV || other->flow.at == BUILD_INSTALLING))
-            return true;
+            (other->flow.at >= BUILD_MAKING_ENV && other->flow.at <= BUILD_STORING))
+            return true; /* its mark comes with the storing */
     return false;
 }
 
@@ -127,16 +127,17 @@ static void wake_waiting(struct builds *o)
     struct build *b;
 
     list_each (&o->running, b, struct build, node)
-        if (b->flow.at == BUILD_WAITING_ENV && !env_is_being_made(b))
+        if (b->flow.at == BUILD_WAITING_ENV)
             build_run(b);
 }
 
 static void go_on_with_env(struct build *b)
 {
-    if (env_is_being_made(b)) {
+    if (!build_env_is_ready(b) && env_is_being_made(b)) {
+        if (b->flow.at == BUILD_WAITING_ENV)
+            AWAIT;
         announce(b, "waiting for another build that makes the same environment");
-        if (b->flow.at != BUILD_WAITING_ENV)
-            flow_goto(&b->flow, BUILD_WAITING_ENV);
+        flow_goto(&b->flow, BUILD_WAITING_ENV);
     } else if (build_env_is_ready(b)) {
         build_log_write(b, "The environment %s is there already.", b->env_key);
         flow_goto(&b->flow, BUILD_DESCRIBING);
@@ -253,7 +254,6 @@ static void build_run(struct build *b)
         flow_goto(&b->flow, BUILD_DESCRIBING);
         announce(b, "reading the inputs and outputs from the source");
         build_describe(b);
-        wake_waiting(b->owner);
         AWAIT;
     case BUILD_DESCRIBING:
         flow_goto(&b->flow, BUILD_STORING);
@@ -264,6 +264,7 @@ static void build_run(struct build *b)
         flow_goto(&b->flow, BUILD_REGISTERING);
         announce(b, "registering the version");
         register_version(b);
+        wake_waiting(b->owner);
         AWAIT;
     case BUILD_REGISTERING:
         flow_goto(&b->flow, BUILD_ENDING);

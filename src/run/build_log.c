@@ -26,11 +26,19 @@ void build_log_open(struct build *b)
 
 static void tell(struct build *b, struct str text, bool ended)
 {
-    struct build_watcher *w;
+    struct list untold = LIST_INIT(untold), *node;
 
-    list_each (&b->watchers, w, struct build_watcher, node) {
-        if (ended)
-            list_remove(&w->node);
+    /* A watcher may remove itself or any other one while it is told. */
+    while ((node = list_first(&b->watchers)) != NULL) {
+        list_remove(node);
+        list_push(&untold, node);
+    }
+    while ((node = list_first(&untold)) != NULL) {
+        struct build_watcher *w = container_of(node, struct build_watcher, node);
+
+        list_remove(node);
+        if (!ended)
+            list_push(&b->watchers, node);
         w->changed(w, text, ended);
     }
 }

@@ -167,7 +167,7 @@ static void normalize(struct prediction *p)
     p->normal_input = buf_take(&out);
 }
 
-/* The values of secrets are kept in memory only: what waited over a restart has lost them. */
+/* The stored input has its secrets masked: without the sealed one it must not be run. */
 static bool secrets_are_lost(const struct prediction *p)
 {
     struct input_schema *schema = p->lane->version->schema;
@@ -186,10 +186,9 @@ static void input_arrived(struct prediction *p, struct str input)
     p->input = str_dup(input);
     p->row.input = str_of(p->input);
     if (secrets_are_lost(p)) {
-        prediction_end(
-            p, PREDICTION_FAILED,
-            "The prediction waited while the server was restarted. Secret inputs are not kept over "
-            "a restart: create the prediction again.");
+        prediction_end(p, PREDICTION_FAILED,
+                       "The prediction's secret inputs can no longer be read: the server's key has "
+                       "changed. Create the prediction again.");
         return;
     }
     if (p->is_rebound && !prediction_input_fits(p, p->lane->version)) {

@@ -35,8 +35,10 @@ def rules_of(suite):
 
 
 def mirror_of(suite):
-    """The archive that debootstrap itself would take."""
-    return re.search(r"^\s*default_mirror\s+\"?([^\"\s]+)", rules_of(suite).read_text(), re.M).group(1)
+    """The first archive that debootstrap itself would take, and that has this system; None if there is none."""
+    texts = [rules_of(suite).read_text(), Path(shutil.which("debootstrap")).read_text()]
+    found = re.findall(r"^\s*(?:default_mirror\s+|DEF_MIRROR=)\"?(http[^\"\s]+)", "\n".join(texts), re.M)
+    return next((mirror for mirror in found if can_reach(mirror, suite)), None)
 
 
 def can_reach(mirror, suite):
@@ -87,7 +89,7 @@ def fresh(request):
     if not shutil.which("debootstrap"):
         sh("apt-get", "-qq", "install", "-y", "--no-install-recommends", "debootstrap")
     mirror = mirror_of(suite)
-    if not can_reach(mirror, suite):
+    if not mirror:
         pytest.skip(f"the archive of {suite} cannot be reached")
     top = FOLDER / suite
     leave(top)

@@ -182,7 +182,8 @@ static struct place *chaos_place(struct chaos *c)
     return place_new(&(struct place_spec){ .launches = launches,
                                            .n_launches = ARRAY_SIZE(launches),
                                            .protocol = { .ready_after_ms = 100, .setup_fails = below(c, 4) },
-                                           .seed = c->seed });
+                                           .seed = c->seed,
+                                           .gpus = 2 });
 }
 
 static void run_seed(uint64_t seed)
@@ -193,7 +194,7 @@ static void run_seed(uint64_t seed)
     c.p = chaos_place(&c);
     c.p->options.cancel_grace = 5000;
     for (size_t i = 0; i < ARRAY_SIZE(NAMES); i++)
-        place_deploy(c.p, NAMES[i], 1 + below(&c, 4), "cpu", 0, 1 + below(&c, 3));
+        place_deploy(c.p, NAMES[i], 1 + below(&c, 4), i == 0 ? "cpu" : "gpu-t4", 0, 1 + below(&c, 3));
     for (int i = 0; i < STEPS; i++) {
         place_run(c.p, below(&c, 300));
         something_happens(&c);
