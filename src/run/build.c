@@ -351,7 +351,8 @@ struct builds *builds_new(struct loop *l, struct store *s, const struct builds_c
     return o;
 }
 
-/* Work on another thread and the store's operations cannot be called back: their end is waited for. */
+/* Work on another thread and the store's operations cannot be called back: their end is waited for.
+ */
 static void halt(struct builds *o)
 {
     struct build *b;

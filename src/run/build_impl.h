@@ -35,8 +35,8 @@ struct builds {
     struct list queue;   /* struct build.node, waiting */
     struct list running; /* struct build.node */
     int n_running;
-    bool is_closing;     /* each build stops where it is */
-    int n_pushing;       /* pushes whose write or row is under way */
+    bool is_closing; /* each build stops where it is */
+    int n_pushing;   /* pushes whose write or row is under way */
     struct map live; /* id -> struct build */
 };
 
@@ -51,7 +51,7 @@ struct build {
     struct work work;
     struct child child;
     bool has_child, is_over_time;
-    bool is_halted;        /* nothing of it is under way: it can be freed */
+    bool is_halted; /* nothing of it is under way: it can be freed */
     int child_code, child_signal;
     struct buf captured; /* standard output of the helper that describes */
     bool captures;

@@ -204,7 +204,7 @@ static struct lane *lane_of_prediction(struct fleet *f, const struct prediction_
 /* A model's pool that nothing waits for is not there yet. */
 static void make_model_pool(struct fleet *f, const struct instance_row *row)
 {
-    struct store_version_find op = { .id = row->version_id };
+    struct store_version_find op = { .id = row->version_id, .model_id = row->version_model_id };
     struct lane *l;
     struct error err;
 
@@ -263,6 +263,19 @@ static enum status load_instances(struct fleet *f, struct error *err)
     return s;
 }
 
+/* What a run had produced when the server stopped is shown until its instance says more, and kept
+ * if it never does. */
+static void load_progress(struct fleet *f, struct prediction *p)
+{
+    struct store_prediction_get op = { .id = p->id };
+
+    if (store_run(f->store, &op.op, &STORE_PREDICTION_GET) == STATUS_OK) {
+        buf_add_str(&p->output, op.row.output);
+        buf_add_str(&p->logs, op.row.logs);
+    }
+    store_op_deinit(&op.op);
+}
+
 /* A prediction that was under way: it goes on in its instance if it was started the long way and
  * the instance may still be there; else it waits again, first in the queue. */
 static void resume(struct fleet *f, struct prediction *p, const struct prediction_row *row)
@@ -271,6 +284,8 @@ static void resume(struct fleet *f, struct prediction *p, const struct predictio
         row->instance_id ? map_get(&f->instances, str_of(row->instance_id)) : NULL;
     struct exit_info lost = { .code = -1, .lost = true, .text = "the server stopped" };
 
+    if (row->instance_id)
+        load_progress(f, p);
     if (row->attempt > 0 && row->instance_id)
         p->attempt_open = true;
     if (in && row->started_long) {
@@ -282,7 +297,7 @@ static void resume(struct fleet *f, struct prediction *p, const struct predictio
         return;
     }
     if (p->attempt_open)
-        prediction_lost(p, &lost, NULL);
+        prediction_lost(p, &lost, false);
     else if (p->row.cancel_requested)
         prediction_end(p, PREDICTION_CANCELED, NULL);
     else
@@ -457,7 +472,18 @@ void fleet_stop(struct fleet *f, void (*stopped)(void *arg), void *arg)
 
 void fleet_stop_now(struct fleet *f)
 {
+    struct instance *in;
+    size_t at = 0;
+
     f->stop_at = 0;
-    if (timer_armed(&f->stop_timer))
+    if (timer_armed(&f->stop_timer)) {
         timer_start(&f->stop_timer, 0);
+        return;
+    }
+    /* Asked once more: what does not end (a process that hangs in the kernel) is left to the next
+     * server. */
+    while (map_next(&f->instances, &at, NULL, (void **)&in))
+        if (in->has_launch)
+            instance_let_go(in);
+    fleet_check_stopped(f);
 }

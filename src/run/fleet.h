@@ -149,6 +149,7 @@ struct prediction {
     struct timer deadline; /* what the client set for all of it, the queue included */
     struct timer flush;    /* coalesced progress */
     bool flushing;
+    bool is_dirty;     /* progress came while some was being stored */
     struct buf output; /* what was stored or recovered last, while no run is attached */
     struct buf logs;
     int refs;
@@ -306,7 +307,9 @@ bool prediction_input_fits(struct prediction *p, const struct version *v);
 void prediction_begin(struct prediction *p, struct instance *in);
 /* Copies what the run has produced so far: the protocol frees it when the run or its peer ends. */
 void prediction_keep_progress(struct prediction *p);
-void prediction_lost(struct prediction *p, const struct exit_info *how, const char *setup_text);
+/* Its instance is gone. `is_bystander`: we ended the instance for a reason that was not this
+ * prediction's; then the attempt does not count. */
+void prediction_lost(struct prediction *p, const struct exit_info *how, bool is_bystander);
 void prediction_end(struct prediction *p, enum prediction_status s, const char *error);
 void prediction_final(struct prediction *p,
                       const struct run_result *res); /* the server's last word on it */

@@ -17,7 +17,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { EARLY_END_MS = 60000, STOP_GRACE_MS = 5000, MAX_ERROR = 4096 };
+enum { EARLY_END_MS = 60000, STOP_GRACE_MS = 5000, MAX_ERROR = 4096, KEPT_LOG = 16 * 1024 };
 
 #define SICK "sick"
 
@@ -86,11 +86,16 @@ static void record_ready(struct instance *in)
 
 static void record_ended(struct instance *in, const char *reason)
 {
+    /* The end of the log is what tells why. */
+    struct str log = buf_str(&in->setup_log);
+    size_t kept = MIN(log.n, (size_t)KEPT_LOG);
+
     struct store_instance_update *op = record_update(in);
 
+    log = str_make(log.p + log.n - kept, kept);
     op->in.ended_at = loop_wall_ms(in->fleet->loop);
     op->in.end_reason = store_keep(&op->op, str_of(reason));
-    op->in.setup_log = str_make(store_keep(&op->op, buf_str(&in->setup_log)), in->setup_log.n);
+    op->in.setup_log = str_make(store_keep(&op->op, log), log.n);
     store_start(in->fleet->store, &op->op, &STORE_INSTANCE_UPDATE, on_stored);
 }
 
@@ -105,7 +110,8 @@ static void on_handle(struct launch *l, struct str json)
 
 /* --- setting up --- */
 
-/* `error` is allocated. The next boot waits from now on: the driver may need a while to end this one. */
+/* `error` is allocated. The next boot waits from now on: the driver may need a while to end this
+ * one. */
 static void setup_failed(struct instance *in, char *error, const char *why)
 {
     struct lane *l = in->lane;
@@ -125,7 +131,8 @@ static void on_deadline(struct timer *t)
     if (in->state == INSTANCE_STOPPING)
         return;
     duration_format(in->fleet->options->setup_timeout, text);
-    setup_failed(in, xasprintf("The model did not finish its setup within %s (setup_timeout).", text),
+    setup_failed(in,
+                 xasprintf("The model did not finish its setup within %s (setup_timeout).", text),
                  "setup took too long");
 }
 
@@ -220,6 +227,7 @@ void instance_recover(struct lane *l, const struct instance_row *row)
     in->is_recovered = true;
     in->created_at = row->created_at;
     in->was_ready = row->ready_at != 0;
+    in->ready_at = row->ready_at;
     if (l->sku)
         hardware_take_again(f->hardware, l->sku, str_of(row->gpus), &in->hold);
     instance_register(in);
@@ -311,6 +319,8 @@ static void on_health(struct peer *peer, enum peer_health h, const char *text, s
 {
     struct instance *in = container_of(peer, struct instance, peer);
 
+    if (in->state == INSTANCE_STOPPING)
+        return; /* whatever it still says, its end is decided */
     if (in->setup_log.n == 0 && setup_log.n)
         buf_add_str(&in->setup_log, setup_log);
     switch (h) {
@@ -528,7 +538,7 @@ static void on_ended(struct launch *l, const struct exit_info *how, const struct
 
         x = container_of(in->runs.prev, struct prediction, run_node);
         told.lost = told.lost || (in->stop_is_ours && !how->out_of_memory);
-        prediction_lost(x, &told, NULL);
+        prediction_lost(x, &told, in->stop_is_ours && x->has_run);
     }
     record_ended(in, reason);
     instance_free(in);

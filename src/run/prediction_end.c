@@ -91,6 +91,8 @@ static void end_with(struct prediction *p, const struct run_result *res)
     if (e->op.predict_time < 0)
         e->op.predict_time = p->row.started_at ? (double)(now - p->row.started_at) / 1000 : 0;
     timer_stop(&p->deadline);
+    if (p->instance && p->instance->has_launch && p->row.attempt > 0)
+        driver_clean(&p->instance->launch, p->id);
     prediction_detach(p);
     store_start(p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
 }
@@ -135,11 +137,10 @@ void prediction_end(struct prediction *p, enum prediction_status status, const c
 }
 
 /* The instance is gone, and with it the run. */
-void prediction_lost(struct prediction *p, const struct exit_info *how, const char *setup_text)
+void prediction_lost(struct prediction *p, const struct exit_info *how, bool is_bystander)
 {
     char text[512];
 
-    (void)setup_text;
     p->has_run = false;
     if (p->is_ending)
         return;
@@ -149,6 +150,10 @@ void prediction_lost(struct prediction *p, const struct exit_info *how, const ch
     }
     if (!p->attempt_open || p->loading) {
         prediction_requeue(p, true); /* it was still on its way there */
+        return;
+    }
+    if (how->lost && p->fleet->options->max_attempts > 1 && is_bystander) {
+        prediction_requeue(p, true);
         return;
     }
     if (how->lost && p->row.attempt < p->fleet->options->max_attempts) {

@@ -288,7 +288,9 @@ static void on_progress(struct run *r, struct str piece, struct str log_piece)
 {
     struct prediction *p = container_of(r, struct prediction, run);
 
-    if (!timer_armed(&p->flush) && !p->flushing)
+    if (p->flushing)
+        p->is_dirty = true;
+    else if (!timer_armed(&p->flush))
         timer_start(&p->flush, FLUSH_MS);
     prediction_tell(p, piece, log_piece);
 }
@@ -306,6 +308,9 @@ static void on_progress_stored(struct store_op *op)
         log_warning("progress could not be stored", LOG_S("prediction", g->p->id),
                     LOG_ERR(&op->error));
     g->p->flushing = false;
+    if (g->p->is_dirty && g->p->has_run && !g->p->is_ending)
+        timer_start(&g->p->flush, FLUSH_MS);
+    g->p->is_dirty = false;
     prediction_unref(g->p);
     store_op_deinit(op);
     free(g);

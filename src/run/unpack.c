@@ -24,7 +24,8 @@ struct unpacking {
     struct error *err;
 };
 
-/* Names are UTF-8 in some formats and bytes in others; libarchive gives the one or the other in our locale. */
+/* Names are UTF-8 in some formats and bytes in others; libarchive gives the one or the other in our
+ * locale. */
 static const char *entry_path(struct archive_entry *e)
 {
     const char *s = archive_entry_pathname(e);
@@ -65,8 +66,9 @@ static const char *path_problem(struct str path)
     return NULL;
 }
 
-/* A link may point anywhere inside the tree: walked as text from where it stands. That is the truth only while ".." comes
- * first: behind another link's name it would lead up from wherever that one points. */
+/* A link may point anywhere inside the tree: walked as text from where it stands. That is the truth
+ * only while ".." comes first: behind another link's name it would lead up from wherever that one
+ * points. */
 static bool link_stays_inside(struct str path, struct str target)
 {
     struct str rest = path, part;
@@ -137,15 +139,17 @@ static enum status count_bytes(struct unpacking *u, int64_t end, int64_t *size)
 {
     if (end < 0 || end > u->limits->max_bytes ||
         u->bytes + MAX(end - *size, 0) > u->limits->max_bytes)
-        return FAIL(u->err, STATUS_TOO_LARGE,
-                    "The pushed folder is larger than %lld bytes when unpacked (max_push_unpacked).",
-                    (long long)u->limits->max_bytes);
+        return FAIL(
+            u->err, STATUS_TOO_LARGE,
+            "The pushed folder is larger than %lld bytes when unpacked (max_push_unpacked).",
+            (long long)u->limits->max_bytes);
     u->bytes += MAX(end - *size, 0);
     *size = MAX(end, *size);
     return STATUS_OK;
 }
 
-static enum status write_bytes(struct unpacking *u, struct archive_entry *e, int fd, const char *path)
+static enum status write_bytes(struct unpacking *u, struct archive_entry *e, int fd,
+                               const char *path)
 {
     const void *p;
     size_t n;

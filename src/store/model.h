@@ -130,6 +130,7 @@ extern const struct store_op_type STORE_VERSION_GET;
 struct store_version_find {
     struct store_op op;
     const char *id;
+    const char *model_id; /* NULL: of any model, the oldest */
     struct version_row row;
 };
 extern const struct store_op_type STORE_VERSION_FIND;

@@ -159,6 +159,7 @@ CREATE TABLE instance (
     setup_log BLOB
 ) STRICT;
 CREATE INDEX instance_open ON instance (id) WHERE ended_at = 0;
+CREATE INDEX instance_of_pool ON instance (pool_id, id);
 
 CREATE TABLE build (
     id TEXT NOT NULL PRIMARY KEY,

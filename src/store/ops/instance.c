@@ -38,6 +38,15 @@ const struct store_op_type STORE_INSTANCE_CREATE = {
     .exec = instance_create,
 };
 
+static enum status prune(struct db *db, const char *id, struct error *err)
+{
+    const struct db_value args[SQL_INSTANCE_PRUNE_PARAMS] = {
+        [SQL_INSTANCE_PRUNE_ID] = DB_V_TEXT(id),
+    };
+
+    return db_exec(db, &sql_instance_prune, args, NULL, err);
+}
+
 static enum status instance_update(struct db *db, struct store_op *base)
 {
     struct store_instance_update *op = container_of(base, struct store_instance_update, op);
@@ -55,6 +64,8 @@ static enum status instance_update(struct db *db, struct store_op *base)
 
     if (s == STATUS_OK && changed == 0)
         return FAIL(&base->error, STATUS_NOT_FOUND, "no such instance");
+    if (s == STATUS_OK && i->ended_at > 0)
+        s = prune(db, i->id, &base->error);
     return s;
 }
 

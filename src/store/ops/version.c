@@ -136,6 +136,7 @@ static enum status version_find(struct db *db, struct store_op *base)
     struct store_version_find *op = container_of(base, struct store_version_find, op);
     const struct db_value args[SQL_VERSION_FIND_PARAMS] = {
         [SQL_VERSION_FIND_ID] = DB_V_TEXT(op->id),
+        [SQL_VERSION_FIND_MODEL_ID] = DB_V_TEXT(op->model_id),
     };
 
     return query_version(db, base, &sql_version_find, args, &op->row);

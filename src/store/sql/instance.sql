@@ -20,6 +20,14 @@ UPDATE instance
        setup_log = COALESCE(:setup_log, setup_log)
  WHERE id = :id;
 
+-- instance_prune(id)
+-- What ended is kept for a while to be looked at: the last hundred of each pool.
+DELETE FROM instance
+ WHERE pool_id = (SELECT pool_id FROM instance WHERE id = :id) AND ended_at > 0
+   AND id < (SELECT i.id FROM instance i
+              WHERE i.pool_id = (SELECT pool_id FROM instance WHERE id = :id)
+              ORDER BY i.id DESC LIMIT 1 OFFSET 100);
+
 -- instance_open()
 SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, capability, gpus,
        release, created_at, ready_at, ended_at, end_reason, handle, setup_log

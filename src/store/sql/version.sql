@@ -40,10 +40,10 @@ SELECT {version_columns}
           m.created_at, m.id
  LIMIT 1;
 
--- version_find(id)
+-- version_find(id, model_id)
 SELECT {version_columns}
   FROM {version_joined}
- WHERE v.id = :id
+ WHERE v.id = :id AND (:model_id IS NULL OR v.model_id = :model_id)
  ORDER BY v.seq LIMIT 1;
 
 -- version_older(seq, limit, model_id)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pushes and builds on a real loop. The whole build needs uv (BERTH_TEST_UV, or on PATH) and its package index. */
+/* Pushes and builds on a real loop. The whole build needs uv (BERTH_TEST_UV, or on PATH) and its
+ * package index. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,12 +63,17 @@ static void fill_store(struct yard *y)
     struct store_account_create account = { 0 };
     struct store_model_create model = { 0 };
 
-    account.in = (struct account){ .id = ACCOUNT, .username = "alice", .name = "alice", .created_at = 1 };
+    account.in =
+        (struct account){ .id = ACCOUNT, .username = "alice", .name = "alice", .created_at = 1 };
     account.webhook_secret = "whsec_x";
     assert_int_equal(store_run(y->store, &account.op, &STORE_ACCOUNT_CREATE), STATUS_OK);
     store_op_deinit(&account.op);
     model.in = (struct model_row){
-        .id = MODEL, .owner_id = ACCOUNT, .name = "m", .hardware = "cpu", .created_at = 2,
+        .id = MODEL,
+        .owner_id = ACCOUNT,
+        .name = "m",
+        .hardware = "cpu",
+        .created_at = 2,
     };
     assert_int_equal(store_run(y->store, &model.op, &STORE_MODEL_CREATE), STATUS_OK);
     store_op_deinit(&model.op);
@@ -95,12 +101,13 @@ static int setup(void **state)
     buf_init(&y->packed, BUF_UNBOUNDED);
     buf_init(&y->log, BUF_UNBOUNDED);
     fill_store(y);
-    y->builds = builds_new(y->loop, y->store, &(struct builds_config){
-                                                  .options = &y->options,
-                                                  .data = y->dir,
-                                                  .ids = &y->ids,
-                                                  .helper = y->helper,
-                                              });
+    y->builds = builds_new(y->loop, y->store,
+                           &(struct builds_config){
+                               .options = &y->options,
+                               .data = y->dir,
+                               .ids = &y->ids,
+                               .helper = y->helper,
+                           });
     if (builds_load(y->builds, &err) != STATUS_OK)
         return -1;
     *state = y;
@@ -124,7 +131,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- a folder, packed ------------------------------------------------------------------------------------------- */
+/* --- a folder, packed
+ * ------------------------------------------------------------------------------------------- */
 
 static la_ssize_t take_bytes(struct archive *a, void *arg, const void *bytes, size_t n)
 {
@@ -156,7 +164,8 @@ static void pack(struct yard *y, const char *const *files)
     assert_int_equal(archive_write_free(a), ARCHIVE_OK);
 }
 
-/* --- push and follow -------------------------------------------------------------------------------------------- */
+/* --- push and follow
+ * -------------------------------------------------------------------------------------------- */
 
 static void on_build(struct build_watcher *w, struct str text, bool ended)
 {
@@ -203,10 +212,11 @@ static void begin(struct yard *y)
 
 static void finish(struct yard *y)
 {
-    push_finish(y->push,
-                &(struct push_target){
-                    .account_id = ACCOUNT, .model_id = MODEL, .model_owner = "alice", .model_name = "m" },
-                on_recorded, y);
+    push_finish(
+        y->push,
+        &(struct push_target){
+            .account_id = ACCOUNT, .model_id = MODEL, .model_owner = "alice", .model_name = "m" },
+        on_recorded, y);
     loop_run(y->loop);
     if (y->has_error)
         fail_msg("push_finish: %s", y->error.text);
@@ -246,7 +256,8 @@ static bool is_there(struct yard *y, const char *name)
 
 static void assert_swept(struct yard *y)
 {
-    static const char *const names[] = { "src", "source.tar.gz", "source.tar.gz.part", "lock.txt", "requirements.in" };
+    static const char *const names[] = { "src", "source.tar.gz", "source.tar.gz.part", "lock.txt",
+                                         "requirements.in" };
     char name[128];
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -258,23 +269,32 @@ static void assert_swept(struct yard *y)
     assert_true(is_there(y, name));
 }
 
-/* --- what fails ------------------------------------------------------------------------------------------------- */
+/* --- what fails
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void builds_that_fail(void **state)
 {
     static const char *const no_yaml[] = { "predict.py", "x = 1\n", NULL };
     static const char *const bad_key[] = { "cog.yaml", "predict: p.py:P\nbiuld: 1\n", NULL };
-    static const char *const bad_need[] = { "cog.yaml", "predict: p.py:P\nbuild:\n  python_requirements: r.txt\n",
-                                            "r.txt", "pillow\n--index-url https://x\n", NULL };
-    static const char *const no_file[] = { "cog.yaml", "predict: p.py:P\nbuild:\n  python_requirements: r.txt\n", NULL };
-    static const char *const outside[] = { "cog.yaml", "predict: p.py:P\nbuild:\n  python_requirements: ../log\n", NULL };
+    static const char *const bad_need[] = {
+        "cog.yaml", "predict: p.py:P\nbuild:\n  python_requirements: r.txt\n", "r.txt",
+        "pillow\n--index-url https://x\n", NULL
+    };
+    static const char *const no_file[] = {
+        "cog.yaml", "predict: p.py:P\nbuild:\n  python_requirements: r.txt\n", NULL
+    };
+    static const char *const outside[] = {
+        "cog.yaml", "predict: p.py:P\nbuild:\n  python_requirements: ../log\n", NULL
+    };
     static const char *const bad_path[] = { "../cog.yaml", "predict: p.py:P\n", NULL };
     static const struct {
         const char *const *files;
         const char *word;
     } rows[] = {
-        { no_yaml, "no cog.yaml" },     { bad_key, "biuld is not a key" }, { bad_need, "r.txt, line 2" },
-        { no_file, "not in the folder" }, { outside, "inside the folder" },  { bad_path, "(..)" },
+        { no_yaml, "no cog.yaml" },       { bad_key, "biuld is not a key" },
+        { bad_need, "r.txt, line 2" },    { no_file, "not in the folder" },
+        { outside, "inside the folder" }, { bad_path, "(..)" },
     };
     struct yard *y = *state;
 
@@ -330,7 +350,9 @@ static void the_server_ends_in_the_middle(void **state)
     /* the rest is teardown's */
 }
 
-/* --- the whole -------------------------------------------------------------------------------------------------- */
+/* --- the whole
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static bool find_uv(char *out, size_t size)
 {
@@ -370,12 +392,18 @@ static bool bring_uv(struct yard *y)
 /* Two that need the same environment: one makes it, the other waits until it has its mark. */
 static void two_builds_at_once(void **state)
 {
-    static const char *const one[] = { "cog.yaml", "predict: p.py:P\n", "p.py",
-                                       "from cog import BasePredictor\n\n\nclass P(BasePredictor):\n"
-                                       "    def predict(self, n: int) -> int:\n        return n\n", NULL };
-    static const char *const two[] = { "cog.yaml", "predict: p.py:P\n", "p.py",
-                                       "from cog import BasePredictor\n\n\nclass P(BasePredictor):\n"
-                                       "    def predict(self, m: int) -> int:\n        return m\n", NULL };
+    static const char *const one[] = {
+        "cog.yaml", "predict: p.py:P\n", "p.py",
+        "from cog import BasePredictor\n\n\nclass P(BasePredictor):\n"
+        "    def predict(self, n: int) -> int:\n        return n\n",
+        NULL
+    };
+    static const char *const two[] = {
+        "cog.yaml", "predict: p.py:P\n", "p.py",
+        "from cog import BasePredictor\n\n\nclass P(BasePredictor):\n"
+        "    def predict(self, m: int) -> int:\n        return m\n",
+        NULL
+    };
     const char *const *const folders[] = { one, two };
     struct yard *y = *state;
     char ids[2][ID_SIZE];
@@ -391,7 +419,9 @@ static void two_builds_at_once(void **state)
         finish(y);
         memcpy(ids[i], y->id, ID_SIZE);
     }
-    for (int i = 0; i < 6000 && (build_find(y->builds, str_of(ids[0])) || build_find(y->builds, str_of(ids[1]))); i++) {
+    for (int i = 0; i < 6000 && (build_find(y->builds, str_of(ids[0])) ||
+                                 build_find(y->builds, str_of(ids[1])));
+         i++) {
         timer_start(&y->timer, 20);
         loop_run(y->loop);
     }
@@ -409,13 +439,19 @@ static void a_whole_build(void **state)
 {
     static const char *const hello[] = {
         "cog.yaml", "build:\n  python_version: \"3.11\"\npredict: predict.py:Predictor\n",
-        "predict.py", "from cog import BasePredictor, Input\n\n\nclass Predictor(BasePredictor):\n"
-                      "    def predict(self, text: str = Input(description=\"a word\")) -> str:\n"
-                      "        return \"hello \" + text\n", NULL };
+        "predict.py",
+        "from cog import BasePredictor, Input\n\n\nclass Predictor(BasePredictor):\n"
+        "    def predict(self, text: str = Input(description=\"a word\")) -> str:\n"
+        "        return \"hello \" + text\n",
+        NULL
+    };
     static const char *const other[] = {
         "cog.yaml", "predict: predict.py:Predictor\nbuild:\n  python_version: \"3.11\"\n",
-        "predict.py", "from cog import BasePredictor\n\n\nclass Predictor(BasePredictor):\n"
-                      "    def predict(self, n: int) -> int:\n        return n\n", NULL };
+        "predict.py",
+        "from cog import BasePredictor\n\n\nclass Predictor(BasePredictor):\n"
+        "    def predict(self, n: int) -> int:\n        return n\n",
+        NULL
+    };
     struct yard *y = *state;
     struct store_version_find found = { 0 };
     char version[65];
@@ -447,12 +483,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(builds_that_fail),
-        TEST(a_push_that_is_too_large),
-        TEST(a_push_that_is_given_up),
-        TEST(the_server_ends_in_the_middle),
-        TEST(a_whole_build),
-        TEST(two_builds_at_once),
+        TEST(builds_that_fail),        TEST(a_push_that_is_too_large),
+        TEST(a_push_that_is_given_up), TEST(the_server_ends_in_the_middle),
+        TEST(a_whole_build),           TEST(two_builds_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,8 @@ static void refusals(void **state)
         { "build:\n  gpu: true\n", { "neither run, predict nor train" } },
         { P "run: r.py:R\n", { "run and predict are both given" } },
         { "predict: [a]\n", { "predict must be text" } },
-        { "predict: predict:Predictor\n", { "predict is \"predict:Predictor\"", "predict.py:Predictor" } },
+        { "predict: predict:Predictor\n",
+          { "predict is \"predict:Predictor\"", "predict.py:Predictor" } },
         { "predict: /etc/p.py:P\n", { "/etc/p.py" } },
         { "predict: ../p.py:P\n", { "../p.py" } },
         { "train: train\npredict: p.py:P\n", { "train is \"train\"" } },
@@ -103,9 +104,11 @@ static void refusals(void **state)
         { P "build:\n  gpu: maybe\n", { "build.gpu must be true or false" } },
         { P "build:\n  python_version: [3]\n", { "build.python_version must be text" } },
         { P "build:\n  python_packages: pillow\n", { "build.python_packages must be a list" } },
-        { P "build:\n  python_packages: [1]\n", { "build.python_packages must hold text only", "item 1" } },
+        { P "build:\n  python_packages: [1]\n",
+          { "build.python_packages must hold text only", "item 1" } },
         { P "build:\n  system_packages: {a: b}\n", { "build.system_packages must be a list" } },
-        { P "build:\n  run:\n    - make\n", { "build.run cannot be used", "without building an image" } },
+        { P "build:\n  run:\n    - make\n",
+          { "build.run cannot be used", "without building an image" } },
         { P "build:\n  pre_install:\n    - make\n", { "build.pre_install cannot be used" } },
         { P "concurrency: 3\n", { "concurrency must hold keys" } },
         { P "concurrency:\n  max: 0\n", { "concurrency.max", "1 to 999" } },
@@ -128,16 +131,23 @@ static void refusals(void **state)
 
         for (size_t k = 0; k < 3 && rows[i].words[k]; k++)
             if (s != STATUS_INVALID || !strstr(err.text, rows[i].words[k]))
-                fail_msg("%s gives %s: \"%s\", without \"%s\"", rows[i].text, status_name(s), err.text,
-                         rows[i].words[k]);
+                fail_msg("%s gives %s: \"%s\", without \"%s\"", rows[i].text, status_name(s),
+                         err.text, rows[i].words[k]);
     }
 }
 
 static void requirements(void **state)
 {
     static const char *const fine[] = {
-        "", "  ", "# note: see git+https://x", "pillow", "pillow==10.0.1", "torch>=2,<3 ; python_version < \"3.12\"",
-        "PyYAML[libyaml]~=6.0", "numpy  # ask a@b.c", "./wheels/mine-1.0-py3-none-any.whl",
+        "",
+        "  ",
+        "# note: see git+https://x",
+        "pillow",
+        "pillow==10.0.1",
+        "torch>=2,<3 ; python_version < \"3.12\"",
+        "PyYAML[libyaml]~=6.0",
+        "numpy  # ask a@b.c",
+        "./wheels/mine-1.0-py3-none-any.whl",
         "x==1 --hash=sha256:abc",
     };
     static const struct {
@@ -182,7 +192,8 @@ static void requirement_names(void **state)
     static const struct {
         const char *line, *name;
     } rows[] = {
-        { "PyYAML[x]>=1", "pyyaml" }, { "  a_b.c==1", "a-b-c" }, { "x", "x" }, { "", "" }, { "cog ; x", "cog" },
+        { "PyYAML[x]>=1", "pyyaml" }, { "  a_b.c==1", "a-b-c" }, { "x", "x" }, { "", "" },
+        { "cog ; x", "cog" },
     };
     struct arena a CLEANUP(arena_deinit) = { 0 };
 
@@ -228,8 +239,9 @@ static void interpreters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_keys),     cmocka_unit_test(as_little_as_may_be), cmocka_unit_test(refusals),
-        cmocka_unit_test(requirements), cmocka_unit_test(requirement_names),   cmocka_unit_test(interpreters),
+        cmocka_unit_test(all_keys),          cmocka_unit_test(as_little_as_may_be),
+        cmocka_unit_test(refusals),          cmocka_unit_test(requirements),
+        cmocka_unit_test(requirement_names), cmocka_unit_test(interpreters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

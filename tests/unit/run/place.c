@@ -35,16 +35,19 @@ const char *place_version(int n)
     return hash;
 }
 
-/* --- what the store holds ----------------------------------------------------------------------------------- */
+/* --- what the store holds
+ * ----------------------------------------------------------------------------------- */
 
 #define SCHEMA(input, output)                                                                      \
-    "{\"components\":{\"schemas\":{\"Input\":{\"type\":\"object\",\"additionalProperties\":true"    \
-    input "},\"Output\":{" output "}}}}"
+    "{\"components\":{\"schemas\":{\"Input\":{\"type\":\"object\",\"additionalProperties\":"       \
+    "true" input "},\"Output\":{" output "}}}}"
 
 static void add_version(struct place *p, int n)
 {
     static const char *const schemas[] = {
-        SCHEMA(",\"properties\":{\"key\":{\"type\":\"string\",\"format\":\"password\",\"x-cog-secret\":true}}", ""),
+        SCHEMA(",\"properties\":{\"key\":{\"type\":\"string\",\"format\":\"password\",\"x-cog-"
+               "secret\":true}}",
+               ""),
         SCHEMA(",\"required\":[\"n\"],\"properties\":{\"n\":{\"type\":\"integer\"}}", ""),
         SCHEMA("", "\"type\":\"array\",\"items\":{}"),
         SCHEMA("", ""),
@@ -52,7 +55,8 @@ static void add_version(struct place *p, int n)
     struct store_version_create v = { 0 };
     char config[80];
 
-    (void)snprintf(config, sizeof(config), "{\"dialect\":\"cog\",\"concurrency\":%d}", n == 4 ? 2 : 1);
+    (void)snprintf(config, sizeof(config), "{\"dialect\":\"cog\",\"concurrency\":%d}",
+                   n == 4 ? 2 : 1);
     v.in = (struct version_row){
         .seq = an_id('v', n),
         .id = place_version(n),
@@ -73,7 +77,9 @@ static void fill_store(struct place *p)
     struct store_account_create account = { 0 };
     struct store_model_create model = { 0 };
 
-    account.in = (struct account){ .id = an_id('a', 1), .username = "alice", .name = "alice", .created_at = 1 };
+    account.in = (struct account){
+        .id = an_id('a', 1), .username = "alice", .name = "alice", .created_at = 1
+    };
     account.webhook_secret = "whsec_x";
     RUN(p, STORE_ACCOUNT_CREATE, account);
     store_op_deinit(&account.op);
@@ -91,7 +97,9 @@ static void fill_store(struct place *p)
         add_version(p, n);
 }
 
-/* --- the server ------------------------------------------------------------------------------------------------ */
+/* --- the server
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static char *no_file(const char *path, bool must_exist, struct error *err)
 {
@@ -103,9 +111,10 @@ static char *no_file(const char *path, bool must_exist, struct error *err)
 
 static void fill_hardware(struct place *p, int gpus)
 {
-    static const char list[] = "[{\"sku\":\"cpu\",\"name\":\"CPU\",\"price\":\"0.0001\",\"cpus\":1,\"memory\":\"1GB\"},"
-                               "{\"sku\":\"gpu-t4\",\"name\":\"T4\",\"price\":\"0.0002\",\"cpus\":1,"
-                               "\"memory\":\"1GB\",\"gpus\":1,\"gpu_kind\":\"T4\"}]";
+    static const char list[] =
+        "[{\"sku\":\"cpu\",\"name\":\"CPU\",\"price\":\"0.0001\",\"cpus\":1,\"memory\":\"1GB\"},"
+        "{\"sku\":\"gpu-t4\",\"name\":\"T4\",\"price\":\"0.0002\",\"cpus\":1,"
+        "\"memory\":\"1GB\",\"gpus\":1,\"gpu_kind\":\"T4\"}]";
     struct json *v;
     struct error err;
 
@@ -113,9 +122,11 @@ static void fill_hardware(struct place *p, int gpus)
         hardware_parse(&p->arena, v, &p->hardware, &err) != STATUS_OK)
         fail_msg("%s", err.text);
     p->hardware.cpu_overcommit = p->hardware.memory_overcommit = 1;
-    p->hardware.machine = (struct inventory){ .cpus_milli = 1000000, .memory = (int64_t)1 << 42, .n_gpus = gpus };
+    p->hardware.machine =
+        (struct inventory){ .cpus_milli = 1000000, .memory = (int64_t)1 << 42, .n_gpus = gpus };
     for (int i = 0; i < gpus; i++)
-        p->hardware.machine.gpus[i] = (struct gpu){ .index = i, .name = "Tesla T4", .memory = 16000000000 };
+        p->hardware.machine.gpus[i] =
+            (struct gpu){ .index = i, .name = "Tesla T4", .memory = 16000000000 };
 }
 
 struct place *place_new(const struct place_spec *given)
@@ -138,7 +149,8 @@ struct place *place_new(const struct place_spec *given)
     fill_store(p);
     if (!spec.protocol.ready_after_ms)
         spec.protocol.ready_after_ms = 100;
-    p->driver = fake_driver_new(p->loop, spec.launches ? spec.launches : lives, spec.launches ? spec.n_launches : 1);
+    p->driver = fake_driver_new(p->loop, spec.launches ? spec.launches : lives,
+                                spec.launches ? spec.n_launches : 1);
     p->protocol = fake_protocol_new(p->loop, &spec.protocol);
     place_start(p);
     return p;
@@ -234,9 +246,12 @@ static void look_at_maximum(struct place *p)
     struct pool *pool;
 
     for (size_t at = 0; map_next(&p->fleet.pools, &at, NULL, (void **)&pool);) {
-        int64_t may = pool->max + (list_length(&pool->lanes) > 1 && !pool->is_model ? p->options.surge : 0);
-        int64_t working = pool_instances(pool, INSTANCE_BOOTING) + pool_instances(pool, INSTANCE_READY);
-        intptr_t all = pool_all_instances(pool), before = (intptr_t)map_get(&p->counts, str_of(pool->id));
+        int64_t may =
+            pool->max + (list_length(&pool->lanes) > 1 && !pool->is_model ? p->options.surge : 0);
+        int64_t working =
+            pool_instances(pool, INSTANCE_BOOTING) + pool_instances(pool, INSTANCE_READY);
+        intptr_t all = pool_all_instances(pool),
+                 before = (intptr_t)map_get(&p->counts, str_of(pool->id));
 
         /* After the maximum was lowered the surplus drains, but it never grows. */
         p->n_over += working > may || (all > may && all > before);
@@ -254,14 +269,17 @@ void place_run(struct place *p, int64_t ms)
     } while (loop_now_ms(p->loop) < end);
 }
 
-/* --- deployments ----------------------------------------------------------------------------------------------- */
+/* --- deployments
+ * -----------------------------------------------------------------------------------------------
+ */
 
 struct pool *place_pool(struct place *p, const char *name)
 {
     return pool_find(&p->fleet, STR("alice"), str_of(name));
 }
 
-struct pool *place_deploy(struct place *p, const char *name, int version, const char *hardware, int min, int max)
+struct pool *place_deploy(struct place *p, const char *name, int version, const char *hardware,
+                          int min, int max)
 {
     struct store_deployment_create op = { 0 };
     char id[ID_SIZE];
@@ -292,7 +310,8 @@ struct pool *place_deploy(struct place *p, const char *name, int version, const 
     return place_pool(p, name);
 }
 
-void place_patch(struct place *p, const char *name, int version, const char *hardware, int min, int max)
+void place_patch(struct place *p, const char *name, int version, const char *hardware, int min,
+                 int max)
 {
     struct store_deployment_update op = {
         .owner = STR("alice"),
@@ -313,7 +332,9 @@ void place_patch(struct place *p, const char *name, int version, const char *har
     store_op_deinit(&op.op);
 }
 
-/* --- predictions ----------------------------------------------------------------------------------------------- */
+/* --- predictions
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void set(struct buf *b, struct str s)
 {
@@ -323,7 +344,8 @@ static void set(struct buf *b, struct str s)
     b->n--;
 }
 
-static void on_changed(struct watcher *w, struct prediction *p, struct str piece, struct str log_piece)
+static void on_changed(struct watcher *w, struct prediction *p, struct str piece,
+                       struct str log_piece)
 {
     struct job *j = container_of(w, struct job, watcher);
 
@@ -357,7 +379,8 @@ static void on_created(struct prediction_request *r, struct prediction *p, const
 static struct job *job_new(struct place *p)
 {
     struct job *j = xnew(struct job);
-    struct buf *const all[] = { &j->pieces, &j->log_pieces, &j->output, &j->logs, &j->metrics, &j->error };
+    struct buf *const all[] = { &j->pieces, &j->log_pieces, &j->output,
+                                &j->logs,   &j->metrics,    &j->error };
 
     j->place = p;
     j->request.created = on_created;
@@ -399,7 +422,9 @@ struct job *place_ask_model(struct place *p, int version, const char *input)
 {
     struct job *j = job_new(p);
     struct prediction_spec spec = { 0 };
-    struct store_version_get op = { .owner = STR("alice"), .name = STR("m"), .id = str_of(place_version(version)) };
+    struct store_version_get op = { .owner = STR("alice"),
+                                    .name = STR("m"),
+                                    .id = str_of(place_version(version)) };
     struct error err;
 
     RUN(p, STORE_VERSION_GET, op);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole server without its HTTP: fleet, store in memory, the fake driver and protocol, on a clock that jumps. */
+/* A whole server without its HTTP: fleet, store in memory, the fake driver and protocol, on a clock
+ * that jumps. */
 #pragma once
 
 #include <setjmp.h>
@@ -27,9 +28,9 @@ struct job {
     struct prediction_request request;
     struct watcher watcher;
     char id[ID_SIZE];
-    enum status refused;      /* not OK: pool_choose() or the store said no */
+    enum status refused; /* not OK: pool_choose() or the store said no */
     char why[600];
-    int n_told, n_ended;      /* calls of the watcher; those with a terminal status */
+    int n_told, n_ended; /* calls of the watcher; those with a terminal status */
     enum prediction_status status;
     int64_t created_at, ended_at;
     struct buf pieces, log_pieces, output, logs, metrics, error;
@@ -48,19 +49,19 @@ struct place {
     struct list jobs;
     bool has_stopped;
     struct map counts; /* pool id -> its instances at the last look */
-    int n_over; /* moments at which a pool had more instances than it may */
+    int n_over;        /* moments at which a pool had more instances than it may */
 };
 
 struct place_spec {
     const struct fake_launch_script *launches; /* NULL: an address after 50 ms, and it lives */
     size_t n_launches;
-    struct fake_protocol_script protocol;      /* ready_after_ms 0: 100 */
+    struct fake_protocol_script protocol; /* ready_after_ms 0: 100 */
     uint64_t seed;
-    int gpus;                                  /* of kind T4 */
+    int gpus; /* of kind T4 */
 };
 
-/* Account alice; model alice/m with versions 1 to 4: any input; version 2 wants "n" (an integer), version 3 gives a
- * list, version 4 has two slots. Hardware: cpu, gpu-t4. */
+/* Account alice; model alice/m with versions 1 to 4: any input; version 2 wants "n" (an integer),
+ * version 3 gives a list, version 4 has two slots. Hardware: cpu, gpu-t4. */
 struct place *place_new(const struct place_spec *spec);
 void place_free(struct place *p);
 /* The server is gone without a word (or after it let go); the next one starts on what it left. */
@@ -74,9 +75,11 @@ void place_run(struct place *p, int64_t ms);
 
 const char *place_version(int n); /* 64 hex */
 /* Deployment alice/<name>, release 1. */
-struct pool *place_deploy(struct place *p, const char *name, int version, const char *hardware, int min, int max);
+struct pool *place_deploy(struct place *p, const char *name, int version, const char *hardware,
+                          int min, int max);
 /* What differs: version 0, hardware NULL, min or max -1: as it is. */
-void place_patch(struct place *p, const char *name, int version, const char *hardware, int min, int max);
+void place_patch(struct place *p, const char *name, int version, const char *hardware, int min,
+                 int max);
 struct pool *place_pool(struct place *p, const char *name);
 struct job *place_ask(struct place *p, const char *deployment, const char *input);
 /* By version, on the model's own pool. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Some hundred predictions over virtual minutes, while instances crash, boots fail, releases change, people cancel and
- * the server is killed. Whatever happens: each ends once, nothing is left over, and no pool passes its maximum. */
+/* Some hundred predictions over virtual minutes, while instances crash, boots fail, releases
+ * change, people cancel and the server is killed. Whatever happens: each ends once, nothing is left
+ * over, and no pool passes its maximum. */
 #include "place.h"
 
 #include "base/mem.h"
@@ -33,16 +34,23 @@ static int below(struct chaos *c, uint64_t n)
 
 static void ask(struct chaos *c)
 {
-    static const char *const wrongs[] = { "", "", "", "", ",\"fail\":\"no\"", ",\"verdict\":\"lost\",\"times\":1",
-                                          ",\"verdict\":\"never_ran\",\"times\":2", ",\"verdict\":\"crashed\"",
-                                          ",\"verdict\":\"lost\"", ",\"ignore_cancel\":true" };
+    static const char *const wrongs[] = { "",
+                                          "",
+                                          "",
+                                          "",
+                                          ",\"fail\":\"no\"",
+                                          ",\"verdict\":\"lost\",\"times\":1",
+                                          ",\"verdict\":\"never_ran\",\"times\":2",
+                                          ",\"verdict\":\"crashed\"",
+                                          ",\"verdict\":\"lost\"",
+                                          ",\"ignore_cancel\":true" };
     char input[200];
     int ms = one_in(c, 10) ? 20000 : below(c, 3000);
 
     if (c->n == JOBS)
         return;
-    (void)snprintf(input, sizeof(input), "{\"n\":1,\"ms\":%d,\"pieces\":[1,2],\"logs\":\"x\\n\"%s}", ms,
-                   wrongs[below(c, ARRAY_SIZE(wrongs))]);
+    (void)snprintf(input, sizeof(input), "{\"n\":1,\"ms\":%d,\"pieces\":[1,2],\"logs\":\"x\\n\"%s}",
+                   ms, wrongs[below(c, ARRAY_SIZE(wrongs))]);
     if (one_in(c, 5))
         c->jobs[c->n++] = place_ask_model(c->p, 1 + below(c, 4), input);
     else
@@ -51,11 +59,19 @@ static void ask(struct chaos *c)
 
 static struct instance *any_instance(struct chaos *c)
 {
+    size_t n = c->p->fleet.instances.n, rank = n ? (size_t)below(c, n) : 0;
     struct instance *in, *found = NULL;
 
-    for (size_t at = 0; map_next(&c->p->fleet.instances, &at, NULL, (void **)&in);)
-        if (!found || one_in(c, 3))
-            found = in;
+    /* By the order of their ids: that of the map is another one in each process. */
+    for (size_t k = 0; n > 0 && k <= rank; k++) {
+        struct instance *next = NULL;
+
+        for (size_t at = 0; map_next(&c->p->fleet.instances, &at, NULL, (void **)&in);)
+            if ((!found || strcmp(in->id, found->id) > 0) &&
+                (!next || strcmp(in->id, next->id) < 0))
+                next = in;
+        found = next;
+    }
     return found;
 }
 
@@ -67,8 +83,8 @@ static void patch(struct chaos *c)
 
     if (max == 0)
         min = 0;
-    if (strcmp(pool_current(pool)->lane->version->id, place_version(version)) == 0 && pool->min == min &&
-        pool->max == max)
+    if (strcmp(pool_current(pool)->lane->version->id, place_version(version)) == 0 &&
+        pool->min == min && pool->max == max)
         return;
     place_patch(c->p, name, version, NULL, min, max);
 }
@@ -139,8 +155,9 @@ static void check(struct chaos *c, struct job *j)
     job_stored(j, &stored);
     if (!prediction_is_terminal(stored.row.status) || j->n_ended > 1 ||
         (j->n_ended == 1 && j->status != stored.row.status) || stored.row.attempt > 3)
-        fail_msg("seed %llu: %s is %s, told %d times, at attempt %lld", (unsigned long long)c->seed, j->id,
-                 prediction_status_text(stored.row.status), j->n_ended, (long long)stored.row.attempt);
+        fail_msg("seed %llu: %s is %s, told %d times, at attempt %lld", (unsigned long long)c->seed,
+                 j->id, prediction_status_text(stored.row.status), j->n_ended,
+                 (long long)stored.row.attempt);
     store_op_deinit(&stored.op);
 }
 
@@ -160,8 +177,9 @@ static void print_sums(struct chaos *c)
         sums[stored.row.status]++;
         store_op_deinit(&stored.op);
     }
-    (void)fprintf(stderr, "%d succeeded, %d failed, %d canceled, %d refused, %zu launches\n", sums[PREDICTION_SUCCEEDED],
-                  sums[PREDICTION_FAILED], sums[PREDICTION_CANCELED], refused, fake_driver_launched(c->p->driver));
+    (void)fprintf(stderr, "%d succeeded, %d failed, %d canceled, %d refused, %zu launches\n",
+                  sums[PREDICTION_SUCCEEDED], sums[PREDICTION_FAILED], sums[PREDICTION_CANCELED],
+                  refused, fake_driver_launched(c->p->driver));
 }
 
 static struct place *chaos_place(struct chaos *c)
@@ -179,11 +197,12 @@ static struct place *chaos_place(struct chaos *c)
         launches[i].lost_on_recover = one_in(c, 10);
     }
     launches[59] = (struct fake_launch_script){ .address_after_ms = 50 };
-    return place_new(&(struct place_spec){ .launches = launches,
-                                           .n_launches = ARRAY_SIZE(launches),
-                                           .protocol = { .ready_after_ms = 100, .setup_fails = below(c, 4) },
-                                           .seed = c->seed,
-                                           .gpus = 2 });
+    return place_new(
+        &(struct place_spec){ .launches = launches,
+                              .n_launches = ARRAY_SIZE(launches),
+                              .protocol = { .ready_after_ms = 100, .setup_fails = below(c, 4) },
+                              .seed = c->seed,
+                              .gpus = 2 });
 }
 
 static void run_seed(uint64_t seed)
@@ -194,7 +213,8 @@ static void run_seed(uint64_t seed)
     c.p = chaos_place(&c);
     c.p->options.cancel_grace = 5000;
     for (size_t i = 0; i < ARRAY_SIZE(NAMES); i++)
-        place_deploy(c.p, NAMES[i], 1 + below(&c, 4), i == 0 ? "cpu" : "gpu-t4", 0, 1 + below(&c, 3));
+        place_deploy(c.p, NAMES[i], 1 + below(&c, 4), i == 0 ? "cpu" : "gpu-t4", 0,
+                     1 + below(&c, 3));
     for (int i = 0; i < STEPS; i++) {
         place_run(c.p, below(&c, 300));
         something_happens(&c);

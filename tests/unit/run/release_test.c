@@ -9,7 +9,8 @@ static struct release *current(struct place *p, const char *name)
     return pool_current(place_pool(p, name));
 }
 
-static void assert_release_stored(struct place *p, struct pool *pool, int64_t number, bool ready, bool failed)
+static void assert_release_stored(struct place *p, struct pool *pool, int64_t number, bool ready,
+                                  bool failed)
 {
     struct store_release_list op = { .deployment_id = pool->id };
     bool found = false;
@@ -87,7 +88,8 @@ static void a_patch_tries_again(void **state)
 
 static void setup_that_never_ends(void **state)
 {
-    struct place *p = place_new(&(struct place_spec){ .protocol = { .ready_after_ms = 100000000 } });
+    struct place *p =
+        place_new(&(struct place_spec){ .protocol = { .ready_after_ms = 100000000 } });
     struct job *j;
 
     (void)state;
@@ -127,7 +129,8 @@ static void a_driver_in_trouble(void **state)
         { .fail = STATUS_BUSY },        { .fail = STATUS_UNREACHABLE }, { .fail = STATUS_BUSY },
         { .fail = STATUS_UNREACHABLE }, { .address_after_ms = 10 },
     };
-    struct place *p = place_new(&(struct place_spec){ .launches = script, .n_launches = ARRAY_SIZE(script) });
+    struct place *p =
+        place_new(&(struct place_spec){ .launches = script, .n_launches = ARRAY_SIZE(script) });
     struct job *j;
 
     (void)state;
@@ -143,9 +146,13 @@ static void a_driver_in_trouble(void **state)
 static void mixed_trouble(void **state)
 {
     static const struct fake_launch_script script[] = {
-        { .fail = STATUS_BUSY }, { .fail = STATUS_BUSY }, { .fail = STATUS_INVALID }, { .address_after_ms = 10 },
+        { .fail = STATUS_BUSY },
+        { .fail = STATUS_BUSY },
+        { .fail = STATUS_INVALID },
+        { .address_after_ms = 10 },
     };
-    struct place *p = place_new(&(struct place_spec){ .launches = script, .n_launches = ARRAY_SIZE(script) });
+    struct place *p =
+        place_new(&(struct place_spec){ .launches = script, .n_launches = ARRAY_SIZE(script) });
     struct job *j;
 
     (void)state;
@@ -159,11 +166,12 @@ static void mixed_trouble(void **state)
 static void one_that_was_ready_keeps_its_queue(void **state)
 {
     static const struct fake_launch_script script[] = {
-        { .address_after_ms = 10 },
+        { .address_after_ms = 10 }, { .fail = STATUS_INVALID }, { .fail = STATUS_INVALID },
         { .fail = STATUS_INVALID }, { .fail = STATUS_INVALID }, { .fail = STATUS_INVALID },
-        { .fail = STATUS_INVALID }, { .fail = STATUS_INVALID }, { .address_after_ms = 10 },
+        { .address_after_ms = 10 },
     };
-    struct place *p = place_new(&(struct place_spec){ .launches = script, .n_launches = ARRAY_SIZE(script) });
+    struct place *p =
+        place_new(&(struct place_spec){ .launches = script, .n_launches = ARRAY_SIZE(script) });
     struct pool *pool = place_deploy(p, "d", 1, "cpu", 1, 1);
     struct job *j;
 
@@ -258,7 +266,8 @@ static void a_lower_maximum(void **state)
     place_free(p);
 }
 
-/* One GPU: the old instance gives up its place, ends its run first, and the new release takes over. */
+/* One GPU: the old instance gives up its place, ends its run first, and the new release takes over.
+ */
 static void no_room_for_a_surge(void **state)
 {
     struct place *p = place_new(&(struct place_spec){ .gpus = 1 });
@@ -291,12 +300,11 @@ static void no_room_for_a_surge(void **state)
 static void a_new_release_that_fails_without_room(void **state)
 {
     static const struct fake_launch_script script[] = {
-        { .address_after_ms = 10 },
-        { .fail = STATUS_INVALID }, { .fail = STATUS_INVALID }, { .fail = STATUS_INVALID },
-        { .address_after_ms = 10 },
+        { .address_after_ms = 10 }, { .fail = STATUS_INVALID }, { .fail = STATUS_INVALID },
+        { .fail = STATUS_INVALID }, { .address_after_ms = 10 },
     };
-    struct place *p =
-        place_new(&(struct place_spec){ .gpus = 1, .launches = script, .n_launches = ARRAY_SIZE(script) });
+    struct place *p = place_new(
+        &(struct place_spec){ .gpus = 1, .launches = script, .n_launches = ARRAY_SIZE(script) });
     struct pool *pool = place_deploy(p, "d", 1, "gpu-t4", 1, 1);
     struct job *j;
 
@@ -310,11 +318,13 @@ static void a_new_release_that_fails_without_room(void **state)
     assert_job(j, PREDICTION_SUCCEEDED);
     assert_int_equal(ran_on(j), 1);
     place_run(p, 100000);
-    assert_int_equal(pool_instances(pool, INSTANCE_READY), 1); /* the minimum is kept up by the old one */
+    assert_int_equal(pool_instances(pool, INSTANCE_READY),
+                     1); /* the minimum is kept up by the old one */
     place_free(p);
 }
 
-/* A GPU that another deployment holds, or that nobody has: the old instance gains nothing by going. */
+/* A GPU that another deployment holds, or that nobody has: the old instance gains nothing by going.
+ */
 static void no_room_that_the_old_one_could_make(void **state)
 {
     struct place *p = place_new(&(struct place_spec){ .gpus = 0 });
@@ -338,10 +348,13 @@ static void an_older_release_takes_back_the_queue(void **state)
 {
     static const struct fake_launch_script script[] = {
         { .address_after_ms = 10, .exit_after_ms = 1000 },
-        { .fail = STATUS_INVALID }, { .fail = STATUS_INVALID }, { .fail = STATUS_INVALID },
+        { .fail = STATUS_INVALID },
+        { .fail = STATUS_INVALID },
+        { .fail = STATUS_INVALID },
         { .address_after_ms = 10 },
     };
-    struct place *p = place_new(&(struct place_spec){ .launches = script, .n_launches = ARRAY_SIZE(script) });
+    struct place *p =
+        place_new(&(struct place_spec){ .launches = script, .n_launches = ARRAY_SIZE(script) });
     struct pool *pool = place_deploy(p, "d", 2, "cpu", 0, 1);
     struct job *first, *fits, *misfit, *later;
 
@@ -366,7 +379,8 @@ static void an_older_release_takes_back_the_queue(void **state)
     place_free(p);
 }
 
-/* An old release that was never ready may fail too, after a newer one was made: its queue gets the error. */
+/* An old release that was never ready may fail too, after a newer one was made: its queue gets the
+ * error. */
 static void a_replaced_release_that_fails(void **state)
 {
     static const struct fake_launch_script script[] = {
@@ -376,7 +390,8 @@ static void a_replaced_release_that_fails(void **state)
         { .address_after_ms = -1, .exit_after_ms = 300, .exit_code = 1 },
         { .address_after_ms = 10 },
     };
-    struct place *p = place_new(&(struct place_spec){ .launches = script, .n_launches = ARRAY_SIZE(script) });
+    struct place *p =
+        place_new(&(struct place_spec){ .launches = script, .n_launches = ARRAY_SIZE(script) });
     struct job *old, *later;
 
     (void)state;
@@ -416,7 +431,8 @@ static void to_and_fro(void **state)
     place_free(p);
 }
 
-/* The queue of a model's version that cannot be set up gets the error; the next prediction tries afresh. */
+/* The queue of a model's version that cannot be set up gets the error; the next prediction tries
+ * afresh. */
 static void a_model_that_fails(void **state)
 {
     struct place *p = place_new(&(struct place_spec){ .protocol = { .setup_fails = 3 } });

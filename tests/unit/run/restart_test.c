@@ -25,7 +25,8 @@ static void assert_text(struct job *j, const char *output, const char *logs)
     store_op_deinit(&stored.op);
 }
 
-/* Two long runs go on in their instances and are joined; what waits keeps its order; nothing runs twice. */
+/* Two long runs go on in their instances and are joined; what waits keeps its order; nothing runs
+ * twice. */
 static void killed_half_way(void **state)
 {
     struct place *p = place_new(NULL);
@@ -36,7 +37,8 @@ static void killed_half_way(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(jobs); i++)
         jobs[i] = place_ask(p, "d",
-                            i < 2 ? "{\"ms\":20000,\"pieces\":[1,2,3],\"logs\":\"long\\n\"}" : "{\"ms\":10,\"pieces\":[]}");
+                            i < 2 ? "{\"ms\":20000,\"pieces\":[1,2,3],\"logs\":\"long\\n\"}"
+                                  : "{\"ms\":10,\"pieces\":[]}");
     place_run(p, 8000);
     assert_int_equal(job_live(jobs[1])->row.status, PREDICTION_PROCESSING);
     place_restart(p);
@@ -103,8 +105,9 @@ static void short_runs_again(void **state)
 /* The machine restarted too: nothing of the instances is left. */
 static void the_instances_are_gone(void **state)
 {
-    static const struct fake_launch_script gone[] = { { .address_after_ms = 10, .lost_on_recover = true },
-                                                      { .address_after_ms = 10 } };
+    static const struct fake_launch_script gone[] = {
+        { .address_after_ms = 10, .lost_on_recover = true }, { .address_after_ms = 10 }
+    };
     struct place *p = place_new(&(struct place_spec){ .launches = gone, .n_launches = 2 });
     struct job *a, *b, *once;
 
@@ -202,10 +205,12 @@ static void stopped(void **state)
     place_free(p);
 }
 
-/* In the middle of a rollout: the old instance goes on serving, though none of its predictions is open. */
+/* In the middle of a rollout: the old instance goes on serving, though none of its predictions is
+ * open. */
 static void in_the_middle_of_a_rollout(void **state)
 {
-    static const struct fake_launch_script script[] = { { .address_after_ms = 10 }, { .address_after_ms = -1 } };
+    static const struct fake_launch_script script[] = { { .address_after_ms = 10 },
+                                                        { .address_after_ms = -1 } };
     struct place *p = place_new(&(struct place_spec){ .launches = script, .n_launches = 2 });
     struct job *j;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Archives that somebody made to hurt: nothing outside the target is touched, and each is refused with its reason. */
+/* Archives that somebody made to hurt: nothing outside the target is touched, and each is refused
+ * with its reason. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -174,8 +175,9 @@ static void kinds(void **state)
         int type;
         const char *text, *word;
     } rows[] = {
-        { AE_IFCHR, NULL, "device" }, { AE_IFBLK, NULL, "device" }, { AE_IFIFO, NULL, "pipe" },
-        { HARD, "cog.yaml", "hard link" }, { HARD, "../outside", "hard link" },
+        { AE_IFCHR, NULL, "device" },        { AE_IFBLK, NULL, "device" },
+        { AE_IFIFO, NULL, "pipe" },          { HARD, "cog.yaml", "hard link" },
+        { HARD, "../outside", "hard link" },
     };
     struct box *b = *state;
 
@@ -193,10 +195,18 @@ static void links(void **state)
         const char *path, *target;
         bool is_fine;
     } rows[] = {
-        { "a", "/etc/passwd", false },   { "a", "..", false },          { "a", "../outside", false },
-        { "d/a", "../..", false },       { "d/a", "../../outside", false }, { "a", "", false },
-        { "a", "x/../../outside", false }, { "a", "up/..", false },     { "d/a", "..", true },
-        { "d/a", "../b", true },         { "d/a", "./b/c", true },      { "a", "nowhere", true },
+        { "a", "/etc/passwd", false },
+        { "a", "..", false },
+        { "a", "../outside", false },
+        { "d/a", "../..", false },
+        { "d/a", "../../outside", false },
+        { "a", "", false },
+        { "a", "x/../../outside", false },
+        { "a", "up/..", false },
+        { "d/a", "..", true },
+        { "d/a", "../b", true },
+        { "d/a", "./b/c", true },
+        { "a", "nowhere", true },
     };
     struct box *b = *state;
 
@@ -280,7 +290,9 @@ static void write_zeros(struct box *b, int64_t n)
     static const char zeros[65536];
 
     for (; n > 0; n -= (int64_t)sizeof(zeros))
-        assert_in_range(archive_write_data(b->archive, zeros, (size_t)MIN(n, (int64_t)sizeof(zeros))), 1, 65536);
+        assert_in_range(
+            archive_write_data(b->archive, zeros, (size_t)MIN(n, (int64_t)sizeof(zeros))), 1,
+            65536);
 }
 
 static void too_big(void **state)
@@ -392,8 +404,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_good_one), TEST(names),   TEST(kinds), TEST(links),   TEST(through_a_link), TEST(deep),
-        TEST(too_many_files), TEST(too_big), TEST(sparse), TEST(damaged), TEST(digests),
+        TEST(a_good_one),     TEST(names),   TEST(kinds),          TEST(links),
+        TEST(through_a_link), TEST(deep),    TEST(too_many_files), TEST(too_big),
+        TEST(sparse),         TEST(damaged), TEST(digests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
