@@ -208,8 +208,8 @@ static void make_place(const struct scale_view *v, size_t for_lane, struct scale
 
         for (size_t k = 0; k < other->n; k++)
             if (other->instances[k].state == SCALE_DRAINING)
-                return; /* a place is on its way */
-        if (i == for_lane)
+                return;                         /* a place is on its way */
+        if (i == for_lane || other->must_prove) /* taken back at once, and so on for ever */
             continue;
         in = least_missed(other, out, other->waiting > 0 || !forced);
         if (!in || (in->in_flight == 0 && other->waiting > 0 && !forced))
@@ -241,8 +241,8 @@ static int boots_now(const struct scale_view *v, const struct scale_lane *l, int
     return missing;
 }
 
-/* Whether a lane takes a free place before another one: what has to prove itself, then whoever went without for the
- * longest time. */
+/* Whether a lane takes a free place before another one: what has to prove itself, then whoever went
+ * without for the longest time. */
 static bool comes_before(const struct scale_view *v, size_t a, size_t b)
 {
     const struct scale_lane *x = &v->lanes[a], *y = &v->lanes[b];
@@ -258,7 +258,8 @@ static bool comes_before(const struct scale_view *v, size_t a, size_t b)
     return a < b;
 }
 
-/* The lane whose turn comes after `last` (n_lanes: the first one); n_lanes when that was the last. */
+/* The lane whose turn comes after `last` (n_lanes: the first one); n_lanes when that was the last.
+ */
 static size_t next_lane(const struct scale_view *v, size_t last)
 {
     size_t best = v->n_lanes;

@@ -30,10 +30,10 @@ struct scale_lane {
     bool serves;     /* not current, but takes new predictions because the current release failed */
     bool must_prove; /* a new release that was never ready: one boot, even with nothing waiting */
     bool is_failed;  /* boots nothing until somebody asks again */
-    bool no_capacity; /* the last try to boot found no room on the machine, and there would be some
-                         without the other lanes' instances */
-    int failures;     /* boots that failed in a row */
-    int64_t retry_at; /* no boot before */
+    bool no_capacity;  /* the last try to boot found no room on the machine, and there would be some
+                          without the other lanes' instances */
+    int failures;      /* boots that failed in a row */
+    int64_t retry_at;  /* no boot before */
     int64_t served_at; /* when it last had an instance; 0: never */
     const struct scale_instance *instances;
     size_t n;
