@@ -143,7 +143,7 @@ static int dial_at(struct in_addr address)
 static void test_limit_for_each_address(void **state)
 {
     struct buf CLEANUP(buf_deinit) heard = BUF_INIT(BUF_UNBOUNDED);
-    struct in_addr address;
+    struct in_addr address = { 0 };
     struct reply r;
     int fd[2], other;
 

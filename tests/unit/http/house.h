@@ -227,6 +227,16 @@ static void on_broken(struct http_request *r)
     http_problem_error(r, &err);
 }
 
+static void on_overfull(struct http_request *r)
+{
+    struct buf CLEANUP(buf_deinit) b = BUF_INIT(20);
+
+    buf_adds(&b, "{\"a\":");
+    buf_adds(&b, "\"more than there is room for\"");
+    buf_adds(&b, "}");
+    http_respond_json(r, 200, &b);
+}
+
 static void on_conflict(struct http_request *r)
 {
     struct error err;
@@ -280,6 +290,7 @@ static const struct http_route house_routes[] = {
     { .method = "GET", .path = "/v1/measured", .handler = on_measured, .flags = HTTP_OPEN },
     { .method = "GET", .path = "/v1/broken", .handler = on_broken, .flags = HTTP_OPEN },
     { .method = "GET", .path = "/v1/conflict", .handler = on_conflict, .flags = HTTP_OPEN },
+    { .method = "GET", .path = "/v1/overfull", .handler = on_overfull, .flags = HTTP_OPEN },
     { .method = "GET", .path = "/v1/large", .handler = on_large, .flags = HTTP_OPEN },
 };
 

@@ -95,6 +95,44 @@ static void test_large_answer(void **state)
     assert_int_equal(heard.n - (size_t)(strstr(heard.p, "\r\n\r\n") + 4 - heard.p), MEASURED);
 }
 
+static void test_an_answer_over_its_limit(void **state)
+{
+    struct reply r;
+
+    (void)state;
+    ask("GET /v1/overfull HTTP/1.1\r\n" H "X-Request-Id: which\r\n\r\n", &r);
+    assert_int_equal(r.status, 500);
+    assert_has(&r.head, "\r\nContent-Type: application/problem+json\r\n");
+    assert_has(&r.body, "larger than 20 bytes");
+    assert_has(&r.body, "which");
+    assert_has_not(&r.body, "\"a\"");
+    reply_free(&r);
+}
+
+static void post_list(size_t n, struct reply *r)
+{
+    struct buf CLEANUP(buf_deinit) request = BUF_INIT(BUF_UNBOUNDED);
+
+    buf_addf(&request, "POST /v1/echo HTTP/1.1\r\n" H "Content-Length: %zu\r\n\r\n[", 2 * n + 1);
+    for (size_t i = 0; i < n; i++)
+        buf_adds(&request, i + 1 < n ? "1," : "1]");
+    ask(request.p, r);
+}
+
+static void test_json_of_many_values(void **state)
+{
+    struct reply r;
+
+    (void)state;
+    post_list(HTTP_JSON_VALUES - 1, &r); /* the list is a value too */
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    post_list(HTTP_JSON_VALUES, &r);
+    assert_int_equal(r.status, 400);
+    assert_has(&r.body, "more than 200000 values");
+    reply_free(&r);
+}
+
 static void test_prefixes(void **state)
 {
     static const char *const paths[] = {
@@ -501,6 +539,8 @@ int main(void)
         T(test_request_id),
         T(test_head),
         T(test_large_answer),
+        T(test_an_answer_over_its_limit),
+        T(test_json_of_many_values),
         T(test_prefixes),
         T(test_base_url_without_host),
         T(test_not_found_and_not_allowed),
