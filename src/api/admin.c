@@ -39,7 +39,7 @@ static void account_effect(struct api *a, struct store_op *op)
 {
     struct store_account_create *c = container_of(op, struct store_account_create, op);
 
-    api_account_add(a, &c->in, c->webhook_secret);
+    api_account_add(a, &c->in);
 }
 
 static void on_account(struct http_request *r, struct store_op *op)
@@ -88,13 +88,13 @@ void admin_account_create(struct http_request *r)
         return;
     problems_init(&p, r);
     body_only(r, &p, keys);
-    in.username = body_text(r, &p, "username", true);
+    in.username = body_text(r, &p, "username", true, MAX_LABEL);
     if (in.username && !account_name_ok(str_of(in.username), &err))
         problems_add(&p, "username", "%s", err.text);
-    type = body_text(r, &p, "type", true);
+    type = body_text(r, &p, "type", true, MAX_NAME);
     if (type && !account_type_parse(str_of(type), &in.type))
         problems_add(&p, "type", "\"%.60s\" must be user or organization.", type);
-    in.name = body_text(r, &p, "name", false);
+    in.name = body_text(r, &p, "name", false, MAX_LABEL);
     in.github_url = body_url(r, &p, "github_url");
     in.avatar_url = body_url(r, &p, "avatar_url");
     if (problems_send(&p))
@@ -152,7 +152,7 @@ static void on_token(struct http_request *r, struct store_op *op)
 
 static struct api_account *read_account(struct http_request *r, struct problems *p)
 {
-    const char *name = body_text(r, p, "account", true);
+    const char *name = body_text(r, p, "account", true, MAX_LABEL);
     struct api_account *x = name ? map_get(&api_of(r)->by_name, str_of(name)) : NULL;
 
     if (name && !x)
@@ -175,7 +175,7 @@ void admin_token_create(struct http_request *r)
     problems_init(&p, r);
     body_only(r, &p, keys);
     x = read_account(r, &p);
-    label = body_text(r, &p, "label", false);
+    label = body_text(r, &p, "label", false, MAX_LABEL);
     if (problems_send(&p))
         return;
     t = api_op_new(sizeof(*t));

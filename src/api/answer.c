@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every handler needs: store operations tied to a request, refusals in Replicate's forms,
- * bodies, pages. */
+ * pages. */
 #include "api/api.h"
 #include "base/encode.h"
 #include "base/mem.h"
@@ -45,6 +45,14 @@ void api_op_drop(struct store_op *op)
     free(op);
 }
 
+void api_op_target(const struct http_request *r, struct store_op *op, struct str *out_owner,
+                   struct str *out_name, const char **out_viewer_id)
+{
+    *out_owner = str_of(store_keep(op, http_param(r, "owner")));
+    *out_name = str_of(store_keep(op, http_param(r, "name")));
+    *out_viewer_id = store_keep(op, str_of(account_of(r)->info.id));
+}
+
 void api_op_start(struct http_request *r, struct store_op *op, const struct store_op_type *type,
                   void (*done)(struct http_request *r, struct store_op *op))
 {
@@ -80,6 +88,27 @@ void api_not_found(struct http_request *r)
     http_problem(r, 404, NULL, "The requested resource could not be found.");
 }
 
+void api_exists_already(struct http_request *r, const char *what)
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(4096);
+    const char *text = arena_printf(r->arena, "%s with that name and owner already exists.", what);
+    struct json_writer w;
+
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_member_int(&w, "status", 409);
+    json_member_string(&w, "title", "Conflict");
+    json_member_string(&w, "detail", text);
+    json_key(&w, "errors");
+    json_begin_array(&w);
+    json_begin_object(&w);
+    json_member_string(&w, "detail", text);
+    json_end_object(&w);
+    json_end_array(&w);
+    json_end_object(&w);
+    http_respond(r, 409, "application/problem+json", buf_str(&body));
+}
+
 void api_refuse(struct http_request *r, const struct error *err)
 {
     struct problems p;
@@ -103,7 +132,7 @@ void api_refuse(struct http_request *r, const struct error *err)
     }
 }
 
-enum { MAX_PROBLEMS = 100, MAX_KEY_SHOWN = 200 };
+enum { MAX_KEY_SHOWN = 200 };
 
 /* A client can send as many keys as it likes, and keys as long as it likes: both are cut. */
 const char *api_shown_key(struct http_request *r, struct str key)
@@ -126,7 +155,7 @@ void problems_add(struct problems *p, const char *key, const char *fmt, ...)
     va_list ap;
     struct buf text CLEANUP(buf_deinit) = BUF_INIT(4096);
 
-    if (p->n >= MAX_PROBLEMS)
+    if (p->n >= API_MAX_PROBLEMS)
         return;
     va_start(ap, fmt);
     buf_vaddf(&text, fmt, ap);
@@ -199,7 +228,7 @@ void api_invalid_input(struct http_request *r, const struct input_problem *first
     struct json_writer w;
     int n = 0;
 
-    for (const struct input_problem *p = first; p && n < MAX_PROBLEMS; p = p->next, n++) {
+    for (const struct input_problem *p = first; p && n < API_MAX_PROBLEMS; p = p->next, n++) {
         if (p->field[0])
             buf_addf(&detail, "- %s: %s\n", p->field, p->description);
         else
@@ -222,95 +251,6 @@ void api_invalid_input(struct http_request *r, const struct input_problem *first
     json_end_array(&w);
     json_end_object(&w);
     http_respond(r, 422, "application/problem+json", buf_str(&body));
-}
-
-/* --- bodies --- */
-
-bool body_is_object(struct http_request *r)
-{
-    struct problems p;
-
-    if (json_is(r->json, JSON_OBJECT))
-        return true;
-    problems_init(&p, r);
-    problems_add(&p, NULL, "The body must be a JSON object, not %s.", json_type_name(r->json));
-    problems_send(&p);
-    return false;
-}
-
-void body_only(struct http_request *r, struct problems *p, const char *const *keys)
-{
-    json_each (r->json, v) {
-        struct buf list CLEANUP(buf_deinit) = BUF_INIT(1024);
-        bool known = false;
-
-        for (const char *const *k = keys; *k; k++) {
-            known = known || str_is(v->key, *k);
-            buf_addf(&list, "%s%s", list.n ? ", " : "", *k);
-        }
-        if (!known)
-            problems_add(p, api_shown_key(r, v->key),
-                         "This key is not known here. Known keys are: %.*s.",
-                         STR_ARG(buf_str(&list)));
-    }
-}
-
-const char *body_text(struct http_request *r, struct problems *p, const char *key, bool required)
-{
-    struct json *v = json_get(r->json, key);
-
-    if (!v || json_is(v, JSON_NULL)) {
-        if (required)
-            problems_add(p, key, "This field is required.");
-        return NULL;
-    }
-    if (!json_is(v, JSON_STRING)) {
-        problems_add(p, key, "This must be a string, not %s.", json_type_name(v));
-        return NULL;
-    }
-    if (memchr(v->text.p, '\0', v->text.n)) {
-        problems_add(p, key, "This must not contain a NUL character.");
-        return NULL;
-    }
-    return arena_copy(r->arena, v->text);
-}
-
-const char *body_url(struct http_request *r, struct problems *p, const char *key)
-{
-    const char *z = body_text(r, p, key, false);
-
-    if (z && *z && !str_starts(str_of(z), "https://") && !str_starts(str_of(z), "http://")) {
-        problems_add(p, key, "\"%.100s\" is not a URL: it must begin with https:// or http://.", z);
-        return NULL;
-    }
-    return z;
-}
-
-int64_t body_int(struct http_request *r, struct problems *p, const char *key, bool required,
-                 int64_t low, int64_t high)
-{
-    struct json *v = json_get(r->json, key);
-    int64_t n;
-
-    if (!v || json_is(v, JSON_NULL)) {
-        if (required)
-            problems_add(p, key, "This field is required.");
-        return -1;
-    }
-    if (!json_is(v, JSON_NUMBER)) {
-        problems_add(p, key, "This must be an integer, not %s.", json_type_name(v));
-        return -1;
-    }
-    if (!json_to_i64(v, &n)) {
-        problems_add(p, key, "%.*s is not an integer.", STR_ARG(v->span));
-        return -1;
-    }
-    if (n < low || n > high) {
-        problems_add(p, key, "%lld is out of range: this must be from %lld to %lld.", (long long)n,
-                     (long long)low, (long long)high);
-        return -1;
-    }
-    return n;
 }
 
 /* --- pages --- */

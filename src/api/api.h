@@ -16,13 +16,11 @@ struct bucket { /* a token bucket: so many a minute, as many at once */
 /* An account and its tokens are few: they live in memory, and in the store. */
 struct api_account {
     struct account info; /* texts belong to it */
-    char *webhook_secret;
     struct bucket predictions, requests;
 };
 
 struct api_token {
     char id[ID_SIZE];
-    char *account_id;
     unsigned char hash[32];
     struct api_account *account;
 };
@@ -56,6 +54,9 @@ extern const struct http_route ADMIN_ROUTES[];
 extern const size_t ADMIN_N_ROUTES;
 
 bool api_gate(struct http_request *r);
+/* The internal listener's: refuses whoever does not know an instance's secret before a body is
+ * taken. */
+bool internal_gate(struct http_request *r);
 void api_observe(struct http_request *r, int status, int64_t took_ms, uint64_t bytes_out);
 /* docs/api.md from the table. */
 void api_markdown(struct buf *out);
@@ -71,14 +72,9 @@ static inline struct api_account *account_of(const struct http_request *r)
     return r->account;
 }
 
-/* Finds the token's account; NULL when there is none. */
-struct api_account *api_authenticate(struct api *a, struct str authorization);
-struct api_account *api_account_add(struct api *a, const struct account *info,
-                                    const char *webhook_secret);
+struct api_account *api_account_add(struct api *a, const struct account *info);
 void api_token_add(struct api *a, const struct token_row *row);
 void api_token_remove(struct api *a, const unsigned char hash[32]);
-/* False: the answer 429 has been given. */
-bool api_take(struct http_request *r, bool creates_prediction);
 
 /* A store operation on behalf of a request. When the client goes meanwhile the operation still
  * ends, and its result is dropped. `type *op` must have `struct store_op op` first. */
@@ -99,11 +95,20 @@ void api_op_start_effect(struct http_request *r, struct store_op *op,
                          void (*effect)(struct api *a, struct store_op *op),
                          void (*done)(struct http_request *r, struct store_op *op));
 void api_op_drop(struct store_op *op); /* one that was not started */
+/* Whose what is meant, and who asks: the path's owner and name and the caller's id, kept in `op`.
+ */
+void api_op_target(const struct http_request *r, struct store_op *op, struct str *out_owner,
+                   struct str *out_name, const char **out_viewer_id);
+/* Looks a version up (struct store_version_get) as far as the caller may see it. */
+void api_version_get(struct http_request *r, struct str owner, struct str name, struct str id,
+                     void (*done)(struct http_request *r, struct store_op *op));
 
 /* --- answers --- */
 
 void api_answer(struct http_request *r, int status, const struct buf *json);
 void api_not_found(struct http_request *r);
+/* 409 in the shape of management calls; `what` is "A model". */
+void api_exists_already(struct http_request *r, const char *what);
 /* Errors of a store operation or rule, in the shape that management calls use. */
 void api_refuse(struct http_request *r, const struct error *err);
 
@@ -115,6 +120,7 @@ struct problems {
     struct buf errors; /* JSON elements */
     size_t n;
 };
+enum { API_MAX_PROBLEMS = 100 }; /* more are not told */
 void problems_init(struct problems *p, struct http_request *r);
 void problems_add(struct problems *p, const char *key, const char *fmt, ...) PRINTF(3, 4);
 /* A key that a client sent, short enough for a message. */
@@ -128,14 +134,29 @@ struct input_problem *api_input_problem(struct http_request *r, const char *type
 
 /* --- reading bodies --- */
 
-/* A member that must be text: NULL and a problem when it is missing (and required) or of another
- * type. */
-const char *body_text(struct http_request *r, struct problems *p, const char *key, bool required);
+/* In bytes. What goes into the store has a limit, so that pages of it have one. */
+enum {
+    MAX_NAME = 64,
+    MAX_REF = 160, /* owner/name and its like */
+    MAX_LABEL = 256,
+    MAX_URL = 2 << 10,
+    MAX_DESCRIPTION = 10 << 10,
+    MAX_README = 1 << 20,
+};
+
+/* A member that must be text: NULL and a problem when it is missing (and required), of another type
+ * or longer than `max` bytes. */
+const char *body_text(struct http_request *r, struct problems *p, const char *key, bool required,
+                      size_t max);
 const char *body_url(struct http_request *r, struct problems *p, const char *key);
 /* -1 and a problem likewise. */
 int64_t body_int(struct http_request *r, struct problems *p, const char *key, bool required,
                  int64_t low, int64_t high);
-/* A problem for every key that is not in the list (which ends with NULL). */
+/* The member "hardware": NULL and a problem when it is missing (and required) or no SKU of ours. */
+const struct sku *body_sku(struct http_request *r, struct problems *p, bool required);
+/* False, and the reason with the names there are, when there is no such SKU. */
+bool sku_find(const struct api *a, struct str name, const struct sku **out, struct buf *out_why);
+/* A problem for each key that is not in the list (which ends with NULL). */
 void body_only(struct http_request *r, struct problems *p, const char *const *keys);
 bool body_is_object(struct http_request *r); /* false: 400 was answered */
 

@@ -12,7 +12,7 @@ static void account_free(struct api_account *x)
     char *texts[] = {
         (char *)(uintptr_t)x->info.id,         (char *)(uintptr_t)x->info.username,
         (char *)(uintptr_t)x->info.name,       (char *)(uintptr_t)x->info.github_url,
-        (char *)(uintptr_t)x->info.avatar_url, x->webhook_secret,
+        (char *)(uintptr_t)x->info.avatar_url,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
@@ -20,7 +20,7 @@ static void account_free(struct api_account *x)
     free(x);
 }
 
-struct api_account *api_account_add(struct api *a, const struct account *info, const char *secret)
+struct api_account *api_account_add(struct api *a, const struct account *info)
 {
     struct api_account *x = xnew(struct api_account);
 
@@ -33,7 +33,6 @@ struct api_account *api_account_add(struct api *a, const struct account *info, c
         .avatar_url = xstrdup(info->avatar_url),
         .created_at = info->created_at,
     };
-    x->webhook_secret = xstrdup(secret);
     x->predictions.level = (double)a->options->rate_limit_predictions;
     x->requests.level = (double)a->options->rate_limit_requests;
     x->predictions.at_ms = x->requests.at_ms = loop_now_ms(a->loop);
@@ -63,7 +62,7 @@ void api_token_remove(struct api *a, const unsigned char hash[32])
 
 /* Only the hash is looked up, under a key that nobody outside knows: what the time of a look-up
  * could tell is of no use. The hashes are then compared in constant time all the same. */
-struct api_account *api_authenticate(struct api *a, struct str authorization)
+static struct api_account *find_account(struct api *a, struct str authorization)
 {
     struct str rest = str_trim(authorization), scheme;
     unsigned char hash[SHA256_SIZE];
@@ -89,26 +88,6 @@ static void refuse_token(struct http_request *r, const char *detail)
     http_problem(r, 401, "Unauthenticated", "%s", detail);
 }
 
-bool api_gate(struct http_request *r)
-{
-    struct str given = http_header(r, "authorization");
-
-    if (r->route->flags & HTTP_OPEN)
-        return true;
-    if (!given.p) {
-        refuse_token(r, "You did not pass an authentication token");
-        return false;
-    }
-    r->account = api_authenticate(api_of(r), given);
-    if (!r->account) {
-        refuse_token(r, "You did not pass a valid authentication token");
-        return false;
-    }
-    if (strstr(r->route->name, "predictions.create"))
-        return api_take(r, true);
-    return api_take(r, false);
-}
-
 static void refill(struct bucket *b, int64_t per_minute, int64_t now_ms)
 {
     b->level += (double)(now_ms - b->at_ms) * (double)per_minute / 60000.0;
@@ -116,7 +95,8 @@ static void refill(struct bucket *b, int64_t per_minute, int64_t now_ms)
     b->at_ms = now_ms;
 }
 
-bool api_take(struct http_request *r, bool creates_prediction)
+/* False: the answer 429 has been given. */
+static bool take(struct http_request *r, bool creates_prediction)
 {
     struct api *a = api_of(r);
     struct api_account *x = account_of(r);
@@ -151,6 +131,26 @@ bool api_take(struct http_request *r, bool creates_prediction)
     return false;
 }
 
+bool api_gate(struct http_request *r)
+{
+    struct str given = http_header(r, "authorization");
+
+    if (r->route->flags & HTTP_OPEN)
+        return true;
+    if (!given.p) {
+        refuse_token(r, "You did not pass an authentication token");
+        return false;
+    }
+    r->account = find_account(api_of(r), given);
+    if (!r->account) {
+        refuse_token(r, "You did not pass a valid authentication token");
+        return false;
+    }
+    if (strstr(r->route->name, "predictions.create"))
+        return take(r, true);
+    return take(r, false);
+}
+
 void api_observe(struct http_request *r, int status, int64_t took_ms, uint64_t bytes_out)
 {
     struct api_account *x = r->account;
@@ -169,7 +169,7 @@ static enum status load_accounts(struct api *a, struct error *err)
     if (s != STATUS_OK)
         *err = op.op.error;
     for (size_t i = 0; s == STATUS_OK && i < op.n; i++)
-        api_account_add(a, &op.rows[i], NULL);
+        api_account_add(a, &op.rows[i]);
     store_op_deinit(&op.op);
     return s;
 }

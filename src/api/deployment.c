@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_PAGE_BODY = 16 << 20 };
+enum { MAX_PAGE_BODY = 64 << 20, MAX_LOG_SHOWN = 64 << 10 };
 
 static void answer_deployment(struct http_request *r, const struct deployment_row *d)
 {
@@ -15,6 +15,15 @@ static void answer_deployment(struct http_request *r, const struct deployment_ro
     json_writer_init(&w, &body);
     show_deployment(&w, d);
     api_answer(r, 200, &body);
+}
+
+/* The caller's deployment that the path names, while it is live. Nobody else's: all that is told of
+ * a pool must come by this way. */
+static struct pool *find_own_pool(const struct http_request *r)
+{
+    struct pool *p = pool_find(api_of(r)->fleet, http_param(r, "owner"), http_param(r, "name"));
+
+    return p && strcmp(p->owner_id, account_of(r)->info.id) == 0 ? p : NULL;
 }
 
 /* --- reading a body --- */
@@ -37,31 +46,23 @@ static bool is_version_id(const char *z)
 static void read_configuration(struct http_request *r, struct problems *p, bool required,
                                struct wanted *out)
 {
-    struct api *a = api_of(r);
-    struct buf names CLEANUP(buf_deinit) = BUF_INIT(16 * 1024);
+    const struct options *o = api_of(r)->options;
     const struct sku *sku;
 
-    out->version = body_text(r, p, "version", required);
+    out->version = body_text(r, p, "version", required, MAX_REF);
     if (out->version && !is_version_id(out->version))
         problems_add(
             p, "version",
             "\"%.80s\" is not a version id: it must be the 64 hexadecimal digits of a version.",
             out->version);
-    out->hardware = body_text(r, p, "hardware", required);
-    if (out->hardware) {
-        sku = hardware_find(a->hardware, str_of(out->hardware));
-        hardware_names(a->hardware, &names);
-        if (!sku)
-            problems_add(p, "hardware",
-                         "%.100s is not a valid hardware SKU. Your options are: %.*s.",
-                         out->hardware, STR_ARG(buf_str(&names)));
-        else if (!sku->is_process)
-            problems_add(p, "hardware",
-                         "%.100s does not offer the process runtime, which a pushed folder needs.",
-                         out->hardware);
-    }
-    out->min = body_int(r, p, "min_instances", required, 0, a->options->min_instances_limit);
-    out->max = body_int(r, p, "max_instances", required, 0, a->options->max_instances_limit);
+    sku = body_sku(r, p, required);
+    out->hardware = sku ? sku->sku : NULL;
+    if (sku && !sku->is_process)
+        problems_add(p, "hardware",
+                     "%.100s does not offer the process runtime, which a pushed folder needs.",
+                     sku->sku);
+    out->min = body_int(r, p, "min_instances", required, 0, o->min_instances_limit);
+    out->max = body_int(r, p, "max_instances", required, 0, o->max_instances_limit);
     if (out->min >= 0 && out->max >= 0 && out->max < out->min)
         problems_add(p, "max_instances",
                      "%lld is less than min_instances (%lld): it must be at least as large.",
@@ -112,12 +113,7 @@ static void on_created(struct http_request *r, struct store_op *op)
     struct store_deployment_create *c = container_of(op, struct store_deployment_create, op);
 
     if (op->status == STATUS_CONFLICT)
-        http_respond(
-            r, 409, "application/problem+json",
-            STR("{\"status\":409,\"title\":\"Conflict\",\"detail\":\"A deployment with that name "
-                "and "
-                "owner already exists.\",\"errors\":[{\"detail\":\"A deployment with that name and "
-                "owner already exists.\"}]}"));
+        api_exists_already(r, "A deployment");
     else if (op->status == STATUS_UNPROCESSABLE)
         refuse_model(r, c->bad_model, op->error.text);
     else if (op->status != STATUS_OK)
@@ -137,10 +133,10 @@ static bool read_create(struct http_request *r, struct wanted *want, struct str 
 
     problems_init(&p, r);
     body_only(r, &p, keys);
-    want->name = strip_owner(r, body_text(r, &p, "name", true));
+    want->name = strip_owner(r, body_text(r, &p, "name", true, MAX_LABEL));
     if (want->name && !object_name_ok(str_of(want->name), "deployment", &err))
         problems_add(&p, "name", "%s", err.text);
-    want->model = body_text(r, &p, "model", true);
+    want->model = body_text(r, &p, "model", true, MAX_LABEL);
     if (want->model && (!model_ref_split(str_of(want->model), owner, name, &version) || version.p))
         problems_add(&p, "model", "\"%.140s\" must have the form owner/name.", want->model);
     read_configuration(r, &p, true, want);
@@ -196,9 +192,7 @@ void deployment_show(struct http_request *r)
 {
     struct store_deployment_get *op = api_op_new(sizeof(*op));
 
-    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
-    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     api_op_start(r, &op->op, &STORE_DEPLOYMENT_GET, on_shown);
 }
 
@@ -273,15 +267,14 @@ static bool read_update(struct http_request *r, struct wanted *want)
 {
     static const char *const keys[] = { "version",       "hardware", "min_instances",
                                         "max_instances", "model",    NULL };
-    struct str owner = http_param(r, "owner"), name = http_param(r, "name");
-    struct pool *pool = pool_find(api_of(r)->fleet, owner, name);
+    struct pool *pool = find_own_pool(r);
     struct problems p;
     char model[160];
 
     problems_init(&p, r);
     body_only(r, &p, keys);
     read_configuration(r, &p, false, want);
-    want->model = body_text(r, &p, "model", false);
+    want->model = body_text(r, &p, "model", false, MAX_LABEL);
     if (want->model && pool &&
         pool_current(pool)) { /* the Go client may send it: fine while it is the same */
         const struct version *v = pool_current(pool)->lane->version;
@@ -305,9 +298,7 @@ void deployment_update(struct http_request *r)
     if (!body_is_object(r) || !read_update(r, &want))
         return;
     op = api_op_new(sizeof(*op));
-    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
-    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     op->version = store_keep(&op->op, str_of(want.version));
     op->hardware = store_keep(&op->op, str_of(want.hardware));
     op->min_instances = want.min;
@@ -346,23 +337,20 @@ void deployment_delete(struct http_request *r)
     struct api *a = api_of(r);
     struct store_deployment_delete *op = api_op_new(sizeof(*op));
 
-    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
-    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     op->now = loop_wall_ms(a->loop);
     op->quiet_ms = a->options->delete_after;
     api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_DELETE, delete_effect, on_deleted);
 }
 
-/* The caller's deployment that is live; NULL after a 404. */
+/* NULL after a 404. */
 static struct pool *own_pool(struct http_request *r)
 {
-    struct pool *p = pool_find(api_of(r)->fleet, http_param(r, "owner"), http_param(r, "name"));
+    struct pool *p = find_own_pool(r);
 
-    if (p && strcmp(p->owner_id, account_of(r)->info.id) == 0)
-        return p;
-    api_not_found(r);
-    return NULL;
+    if (!p)
+        api_not_found(r);
+    return p;
 }
 
 void deployment_enable(struct http_request *r)
@@ -383,6 +371,17 @@ void deployment_enable(struct http_request *r)
 
 /* --- what runs --- */
 
+/* The end of a log, whole characters: that is where it fails. */
+static struct str log_end(struct str log)
+{
+    if (log.n <= MAX_LOG_SHOWN)
+        return log;
+    log = str_make(log.p + (log.n - MAX_LOG_SHOWN), MAX_LOG_SHOWN);
+    while (log.n && ((unsigned char)log.p[0] & 0xc0) == 0x80)
+        log = str_make(log.p + 1, log.n - 1);
+    return log;
+}
+
 static void show_instance(struct json_writer *w, const struct instance *in)
 {
     const char *state = instance_state_name(in->state);
@@ -397,7 +396,7 @@ static void show_instance(struct json_writer *w, const struct instance *in)
     json_member_int(w, "predictions", in->in_flight);
     show_time(w, "created_at", in->created_at);
     show_time(w, "ready_at", in->ready_at);
-    json_member_str(w, "setup_log", buf_str(&in->setup_log));
+    json_member_str(w, "setup_log", log_end(buf_str(&in->setup_log)));
     json_end_object(w);
 }
 

@@ -4,6 +4,16 @@
 #include "api/api.h"
 #include "base/log.h"
 
+bool internal_gate(struct http_request *r)
+{
+    struct str capability = http_param(r, "capability");
+
+    if (map_get(&api_of(r)->fleet->capabilities, capability))
+        return true;
+    api_not_found(r);
+    return false;
+}
+
 void internal_webhook(struct http_request *r)
 {
     struct error err;

@@ -114,12 +114,7 @@ static void get_model(struct http_request *r,
 {
     struct store_model_get *op = api_op_new(sizeof(*op));
 
-    op->owner = http_param(r, "owner");
-    op->name = http_param(r, "name");
-    op->viewer_id = account_of(r)->info.id;
-    op->owner = str_of(store_keep(&op->op, op->owner));
-    op->name = str_of(store_keep(&op->op, op->name));
-    op->viewer_id = store_keep(&op->op, str_of(op->viewer_id));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     api_op_start(r, &op->op, &STORE_MODEL_GET, done);
 }
 
@@ -173,12 +168,7 @@ static void on_created(struct http_request *r, struct store_op *op)
     struct store_model_create *create = container_of(op, struct store_model_create, op);
 
     if (op->status == STATUS_CONFLICT) {
-        http_respond(
-            r, 409, "application/problem+json",
-            STR("{\"status\":409,\"title\":\"Conflict\",\"detail\":\"A model with that name and "
-                "owner already exists.\",\"errors\":[{\"detail\":\"A model with that name and "
-                "owner "
-                "already exists.\"}]}"));
+        api_exists_already(r, "A model");
         return;
     }
     if (op->status != STATUS_OK) {
@@ -190,21 +180,15 @@ static void on_created(struct http_request *r, struct store_op *op)
 
 static const char *read_hardware(struct http_request *r, struct problems *p, bool required)
 {
-    const char *sku = body_text(r, p, "hardware", required);
-    struct buf names CLEANUP(buf_deinit) = BUF_INIT(16 * 1024);
+    const struct sku *sku = body_sku(r, p, required);
 
-    if (!sku || hardware_find(api_of(r)->hardware, str_of(sku)))
-        return sku;
-    hardware_names(api_of(r)->hardware, &names);
-    problems_add(p, "hardware", "%.100s is not a valid hardware SKU. Your options are: %.*s.", sku,
-                 STR_ARG(buf_str(&names)));
-    return NULL;
+    return sku ? sku->sku : NULL;
 }
 
 static void read_visibility(struct http_request *r, struct problems *p, bool required,
                             struct model_row *m)
 {
-    const char *v = body_text(r, p, "visibility", required);
+    const char *v = body_text(r, p, "visibility", required, MAX_NAME);
 
     if (!v)
         return;
@@ -232,16 +216,16 @@ void model_create(struct http_request *r)
         return;
     problems_init(&p, r);
     body_only(r, &p, keys);
-    owner = body_text(r, &p, "owner", true);
+    owner = body_text(r, &p, "owner", true, MAX_LABEL);
     if (owner && strcmp(owner, me->username) != 0)
         problems_add(&p, "owner", "\"%.60s\" is not the account of this token: it must be \"%s\".",
                      owner, me->username);
-    m.name = body_text(r, &p, "name", true);
+    m.name = body_text(r, &p, "name", true, MAX_LABEL);
     if (m.name && !object_name_ok(str_of(m.name), "model", &err))
         problems_add(&p, "name", "%s", err.text);
     read_visibility(r, &p, true, &m);
     m.hardware = read_hardware(r, &p, true);
-    m.description = body_text(r, &p, "description", false);
+    m.description = body_text(r, &p, "description", false, MAX_DESCRIPTION);
     m.github_url = body_url(r, &p, "github_url");
     m.paper_url = body_url(r, &p, "paper_url");
     m.license_url = body_url(r, &p, "license_url");
@@ -283,16 +267,17 @@ void model_update(struct http_request *r)
         const char *key;
         unsigned bit;
         size_t at;
-        bool is_url;
+        size_t max; /* 0: a URL */
     } fields[] = {
-        { "description", MODEL_DESCRIPTION, offsetof(struct model_row, description), false },
-        { "readme", MODEL_README, offsetof(struct model_row, readme), false },
-        { "github_url", MODEL_GITHUB_URL, offsetof(struct model_row, github_url), true },
-        { "paper_url", MODEL_PAPER_URL, offsetof(struct model_row, paper_url), true },
-        { "weights_url", MODEL_WEIGHTS_URL, offsetof(struct model_row, weights_url), true },
-        { "license_url", MODEL_LICENSE_URL, offsetof(struct model_row, license_url), true },
+        { "description", MODEL_DESCRIPTION, offsetof(struct model_row, description),
+          MAX_DESCRIPTION },
+        { "readme", MODEL_README, offsetof(struct model_row, readme), MAX_README },
+        { "github_url", MODEL_GITHUB_URL, offsetof(struct model_row, github_url), 0 },
+        { "paper_url", MODEL_PAPER_URL, offsetof(struct model_row, paper_url), 0 },
+        { "weights_url", MODEL_WEIGHTS_URL, offsetof(struct model_row, weights_url), 0 },
+        { "license_url", MODEL_LICENSE_URL, offsetof(struct model_row, license_url), 0 },
         { "cover_image_url", MODEL_COVER_IMAGE_URL, offsetof(struct model_row, cover_image_url),
-          true },
+          0 },
     };
     static const char *const keys[] = {
         "description", "readme",          "github_url", "paper_url",  "weights_url",
@@ -311,8 +296,8 @@ void model_update(struct http_request *r)
 
         if (!json_get(r->json, fields[i].key))
             continue;
-        z = fields[i].is_url ? body_url(r, &p, fields[i].key)
-                             : body_text(r, &p, fields[i].key, false);
+        z = fields[i].max ? body_text(r, &p, fields[i].key, false, fields[i].max)
+                          : body_url(r, &p, fields[i].key);
         op->set |= fields[i].bit;
         *(const char **)(void *)((char *)&op->in + fields[i].at) = store_keep(&op->op, str_of(z));
     }
@@ -328,9 +313,7 @@ void model_update(struct http_request *r)
         api_op_drop(&op->op);
         return;
     }
-    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
-    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     api_op_start(r, &op->op, &STORE_MODEL_UPDATE, on_updated);
 }
 
@@ -346,8 +329,6 @@ void model_delete(struct http_request *r)
 {
     struct store_model_delete *op = api_op_new(sizeof(*op));
 
-    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
-    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     api_op_start(r, &op->op, &STORE_MODEL_DELETE, on_deleted);
 }

@@ -191,6 +191,9 @@ static struct input_problem *check_webhook(struct http_request *r, struct predic
     url = v->text;
     if (url.n == 0)
         return NULL;
+    if (url.n > MAX_URL)
+        return api_input_problem(r, "string_lte", "webhook",
+                                 "webhook has %zu bytes; it must have at most %d", url.n, MAX_URL);
     if (!str_starts(url, "https://") && !str_starts(url, "http://"))
         return api_input_problem(r, "format", "webhook", "Does not match format 'uri'");
     if (str_starts(url, "http://") && !api_of(r)->options->webhook_private_targets)
@@ -257,6 +260,7 @@ static struct input_problem *check_body(struct http_request *r, bool takes_versi
 {
     struct input_problem *first = NULL, **tail = &first;
     struct json *input = json_get(r->json, "input"), *version = json_get(r->json, "version");
+    int n_unknown = 0;
 
     if (!json_is(r->json, JSON_OBJECT))
         return api_input_problem(r, "invalid_type", "", "Invalid type. Expected: object, given: %s",
@@ -278,10 +282,13 @@ static struct input_problem *check_body(struct http_request *r, bool takes_versi
                      str_is(v->key, "webhook_events_filter") ||
                      (takes_version && str_is(v->key, "version"));
 
-        if (!known && !is_tolerated(v->key))
-            link_problem(&tail, api_input_problem(r, "additional_property_not_allowed", "",
-                                                  "Additional property %s is not allowed",
-                                                  api_shown_key(r, v->key)));
+        if (known || is_tolerated(v->key))
+            continue;
+        if (++n_unknown > API_MAX_PROBLEMS)
+            break;
+        link_problem(&tail, api_input_problem(r, "additional_property_not_allowed", "",
+                                              "Additional property %s is not allowed",
+                                              api_shown_key(r, v->key)));
     }
     link_problem(&tail, check_webhook(r, spec));
     link_problem(&tail, check_filter(r, spec));
@@ -403,18 +410,6 @@ static void on_latest(struct http_request *r, struct store_op *op)
         make_on_model(r, &get->row);
 }
 
-static void find_version(struct http_request *r, struct str owner, struct str name, struct str id,
-                         void (*done)(struct http_request *, struct store_op *))
-{
-    struct store_version_get *op = api_op_new(sizeof(*op));
-
-    op->owner = str_of(store_keep(&op->op, owner));
-    op->name = str_of(store_keep(&op->op, name));
-    op->id = str_of(store_keep(&op->op, id));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
-    api_op_start(r, &op->op, &STORE_VERSION_GET, done);
-}
-
 void prediction_make(struct http_request *r)
 {
     struct str owner = STR_NULL, name = STR_NULL, id = STR_NULL, given;
@@ -428,14 +423,14 @@ void prediction_make(struct http_request *r)
             refuse_version(r);
             return;
         }
-        find_version(r, owner, name, id, on_version);
+        api_version_get(r, owner, name, id, on_version);
         return;
     }
     if (given.n == 0) {
         refuse_version(r);
         return;
     }
-    find_version(r, STR_NULL, STR_NULL, given, on_version);
+    api_version_get(r, STR_NULL, STR_NULL, given, on_version);
 }
 
 void prediction_make_model(struct http_request *r)
@@ -443,5 +438,5 @@ void prediction_make_model(struct http_request *r)
     struct prediction_spec spec = { 0 };
 
     if (body_ok(r, false, &spec))
-        find_version(r, http_param(r, "owner"), http_param(r, "name"), STR_NULL, on_latest);
+        api_version_get(r, http_param(r, "owner"), http_param(r, "name"), STR_NULL, on_latest);
 }

@@ -7,12 +7,11 @@
  */
 #include "api/api.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct pushing {
     struct http_request *request; /* NULL: the client has gone */
@@ -224,13 +223,11 @@ static void on_model(struct http_request *r, struct store_op *op)
 static bool query_ok(struct http_request *r)
 {
     struct str sku = http_query(r, "hardware"), visibility = http_query(r, "visibility");
-    struct buf names CLEANUP(buf_deinit) = BUF_INIT(16 * 1024);
+    struct buf why CLEANUP(buf_deinit) = BUF_INIT(16 << 10);
+    const struct sku *found;
 
-    if (sku.p && !hardware_find(api_of(r)->hardware, sku)) {
-        hardware_names(api_of(r)->hardware, &names);
-        http_problem(r, 400, "Validation failed",
-                     "hardware: %.*s is not a valid hardware SKU. Your options are: %.*s.",
-                     STR_ARG(sku), STR_ARG(buf_str(&names)));
+    if (sku.p && !sku_find(api_of(r), sku, &found, &why)) {
+        http_problem(r, 400, "Validation failed", "hardware: %.*s", STR_ARG(buf_str(&why)));
         return false;
     }
     if (visibility.p && !str_is(visibility, "public") && !str_is(visibility, "private")) {
@@ -256,9 +253,7 @@ void version_push(struct http_request *r)
         return;
     http_body_pause(r);
     op = api_op_new(sizeof(*op));
-    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
-    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     api_op_start(r, &op->op, &STORE_MODEL_GET, on_model);
 }
 
@@ -319,24 +314,19 @@ static void on_follower_gone(struct http_request *r)
 enum { MAX_LOG_ANSWER = 8 << 20 };
 
 /* A build's log is bounded, and small: it is read here in one go, from the page cache. */
-static void read_log(struct http_request *r, struct str id, struct buf *out)
+/* False: it could not be read, and that was answered. */
+static bool read_log(struct http_request *r, struct str id, struct buf *out)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
-    ssize_t n;
-    int fd;
+    struct error err;
+    enum status s;
 
     build_log_path(api_of(r)->builds, id, &path);
-    fd = open(path.p, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    do {
-        char *at = buf_reserve(out, 64 * 1024);
-
-        n = at ? read(fd, at, 64 * 1024) : 0;
-        if (n > 0)
-            buf_commit(out, (size_t)n);
-    } while (n > 0);
-    close(fd);
+    s = file_read(path.p, out, &err);
+    if (s == STATUS_OK || s == STATUS_NOT_FOUND) /* a build that waits has none */
+        return true;
+    http_problem_error(r, &err);
+    return false;
 }
 
 static void on_log_wanted(struct http_request *r, struct store_op *op)
@@ -350,7 +340,8 @@ static void on_log_wanted(struct http_request *r, struct store_op *op)
         api_refuse(r, &op->error);
         return;
     }
-    read_log(r, str_of(get->row.id), &text);
+    if (!read_log(r, str_of(get->row.id), &text))
+        return;
     b = build_find(api_of(r)->builds, str_of(get->row.id));
     if (!b || !str_is(http_query(r, "follow"), "1")) {
         http_respond(r, 200, "text/plain; charset=utf-8", buf_str(&text));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The objects of the API as JSON. Every key is always there; what is absent is null. */
+/* The objects of the API as JSON. Most keys are always there, null when there is nothing; those
+ * that Replicate leaves out (an avatar, a deployment's name, a deadline, a webhook, a stream's
+ * address) are left out here too. */
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/encode.h"

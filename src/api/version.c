@@ -33,9 +33,7 @@ void version_list(struct http_request *r)
         api_op_drop(&op->op);
         return;
     }
-    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
-    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     api_op_start(r, &op->op, &STORE_VERSION_LIST, on_listed);
 }
 
@@ -54,15 +52,16 @@ static void on_shown(struct http_request *r, struct store_op *op)
     api_answer(r, 200, &body);
 }
 
-static void get_version(struct http_request *r, struct str owner, struct str name)
+void api_version_get(struct http_request *r, struct str owner, struct str name, struct str id,
+                     void (*done)(struct http_request *r, struct store_op *op))
 {
     struct store_version_get *op = api_op_new(sizeof(*op));
 
     op->owner = str_of(store_keep(&op->op, owner));
     op->name = str_of(store_keep(&op->op, name));
-    op->id = str_of(store_keep(&op->op, http_param(r, "id")));
+    op->id = str_of(store_keep(&op->op, id));
     op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
-    api_op_start(r, &op->op, &STORE_VERSION_GET, on_shown);
+    api_op_start(r, &op->op, &STORE_VERSION_GET, done);
 }
 
 /* Replicate's command line asks for a deployment's schema under the deployment's own name: that is
@@ -77,12 +76,40 @@ void version_show(struct http_request *r)
     if (p && strcmp(p->owner_id, account_of(r)->info.id) == 0) {
         list_each (&p->lanes, l, struct lane, node) {
             if (str_is(id, l->version->id)) {
-                get_version(r, str_of(l->version->owner), str_of(l->version->model));
+                api_version_get(r, str_of(l->version->owner), str_of(l->version->model), id,
+                                on_shown);
                 return;
             }
         }
     }
-    get_version(r, owner, name);
+    api_version_get(r, owner, name, id, on_shown);
+}
+
+static bool version_is_running(void *arg, const char *path)
+{
+    struct api *a = arg;
+    struct instance *in;
+    size_t at = 0;
+
+    while (map_next(&a->fleet->instances, &at, NULL, (void **)&in))
+        if (strcmp(in->lane->version->path, path) == 0)
+            return true;
+    return false;
+}
+
+/* Instances that idle with a model of its own hold its files: they go first. */
+static void delete_effect(struct api *a, struct store_op *op)
+{
+    struct store_version_delete *gone = container_of(op, struct store_version_delete, op);
+    struct instance *in;
+    size_t at = 0;
+
+    if (!gone->content_unused || a->fleet->is_stopping) /* the next start sweeps what is left */
+        return;
+    while (map_next(&a->fleet->instances, &at, NULL, (void **)&in))
+        if (strcmp(in->lane->version->path, gone->path) == 0)
+            instance_drain(in, "its version was deleted");
+    builds_forget_version(a->builds, gone->path, version_is_running, a);
 }
 
 static void on_deleted(struct http_request *r, struct store_op *op)
@@ -97,9 +124,7 @@ void version_delete(struct http_request *r)
 {
     struct store_version_delete *op = api_op_new(sizeof(*op));
 
-    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
-    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     op->id = str_of(store_keep(&op->op, http_param(r, "id")));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
-    api_op_start(r, &op->op, &STORE_VERSION_DELETE, on_deleted);
+    api_op_start_effect(r, &op->op, &STORE_VERSION_DELETE, delete_effect, on_deleted);
 }

@@ -54,9 +54,9 @@ void answer_deinit(struct answer *a);
 /* Where to: the public API (--url, BERTH_URL, REPLICATE_BASE_URL; default http://127.0.0.1:8080),
  * or the socket. */
 struct remote {
-    char url[512];    /* without a slash at the end and without /v1 */
+    char url[2048];   /* without a slash at the end and without /v1 */
     char socket[512]; /* "" for the public API */
-    char authorization[256];
+    char authorization[512];
 };
 bool remote_public(const struct given *g, struct remote *out);
 bool remote_admin(const struct given *g, struct remote *out);
@@ -65,8 +65,9 @@ bool remote_admin(const struct given *g, struct remote *out);
  * 400). */
 bool remote_call(const struct remote *r, const char *method, const char *path, struct str body,
                  const char *content_type, struct answer *out);
-/* Prints an answer's pieces as they come, until it ends. */
-bool remote_follow(const struct remote *r, const char *path);
+/* Prints an answer's pieces as they come, until it ends or breaks off, but not the first *shown
+ * bytes, which then counts those that were printed too: so a text can be followed again. */
+void remote_follow(const struct remote *r, const char *path, size_t *shown);
 
 #define PUBLIC_FLAGS                                                                               \
     { .name = "--url",                                                                             \

@@ -2,6 +2,8 @@
 /* A folder as a gzip tar, in sorted order, so that the same folder gives the same bytes. */
 #include "cli/cli.h"
 
+#include "base/file.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <dirent.h>
@@ -178,23 +180,20 @@ static enum status pack_dir(struct packer *p, const char *relative)
     return s;
 }
 
-static void read_patterns(struct packer *p)
+/* Patterns that cannot be read would let files go out that must not. */
+static enum status read_patterns(struct packer *p)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(8192);
-    ssize_t n = 1;
-    int fd;
+    struct error why;
+    enum status s;
 
     buf_addf(&path, "%s/.dockerignore", p->root);
-    fd = open(path.p, O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && n > 0) {
-        char *at = buf_reserve(&p->patterns, 4096);
-
-        n = at ? read(fd, at, 4096) : 0;
-        if (n > 0)
-            buf_commit(&p->patterns, (size_t)n);
-    }
-    if (fd >= 0)
-        close(fd);
+    s = file_read(path.p, &p->patterns, &why);
+    if (s == STATUS_OK || s == STATUS_NOT_FOUND)
+        return STATUS_OK;
+    if (p->err)
+        *p->err = why;
+    return s;
 }
 
 bool pack_folder(const char *folder, char out_path[256], int64_t *out_bytes, int *out_files,
@@ -206,20 +205,27 @@ bool pack_folder(const char *folder, char out_path[256], int64_t *out_bytes, int
     enum status s;
     int fd;
 
-    snprintf(out_path, 256, "%.200s/berth-push-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!tmp || !*tmp)
+        tmp = "/tmp";
+    if (snprintf(out_path, 256, "%s/berth-push-XXXXXX", tmp) >= 256) {
+        FAIL(err, STATUS_INVALID, "TMPDIR is too long: it has %zu bytes, and 200 will do",
+             strlen(tmp));
+        return false;
+    }
     fd = mkostemp(out_path, O_CLOEXEC);
     if (fd < 0) {
         FAIL(err, STATUS_BROKEN, "cannot make a temporary file %s: %s", out_path, strerror(errno));
         return false;
     }
     buf_init(&p.patterns, 1 << 20);
-    read_patterns(&p);
+    s = read_patterns(&p);
     p.archive = archive_write_new();
     archive_write_add_filter_gzip(p.archive);
     archive_write_set_filter_option(p.archive, "gzip", "timestamp", NULL);
     archive_write_set_format_pax_restricted(p.archive);
-    s = archive_write_open_fd(p.archive, fd) == ARCHIVE_OK ? pack_dir(&p, "")
-                                                           : archive_failed(&p, folder);
+    if (s == STATUS_OK)
+        s = archive_write_open_fd(p.archive, fd) == ARCHIVE_OK ? pack_dir(&p, "")
+                                                               : archive_failed(&p, folder);
     if (archive_write_close(p.archive) != ARCHIVE_OK && s == STATUS_OK)
         s = archive_failed(&p, folder);
     archive_write_free(p.archive);

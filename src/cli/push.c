@@ -87,11 +87,45 @@ static bool send_folder(const struct given *g, const struct remote *r, const str
     return remote_call(r, "POST", path.p, str_make(x->p, x->n), "application/gzip", out);
 }
 
+static bool is_over(const struct answer *build)
+{
+    struct str status = json_to_str(json_get(build->json, "status"));
+
+    return str_is(status, "succeeded") || str_is(status, "failed");
+}
+
+/* A log that ends does not say that the build did: the connection may have broken. Only the build's
+ * status says. */
+static bool follow(const struct remote *r, struct str id, struct answer *out)
+{
+    struct buf state CLEANUP(buf_deinit) = BUF_INIT(4096);
+    struct buf log CLEANUP(buf_deinit) = BUF_INIT(4096);
+    size_t shown = 0;
+
+    buf_addf(&state, "/v1/builds/%.*s", STR_ARG(id));
+    buf_addf(&log, "%s/log?follow=1", state.p);
+    for (;;) {
+        remote_follow(r, log.p, &shown);
+        if (!remote_call(r, "GET", state.p, STR_NULL, NULL, out)) {
+            fprintf(stderr, "The build may go on; its state is at %s%s\n", r->url, state.p);
+            return false;
+        }
+        if (is_over(out))
+            return true;
+        answer_deinit(out);
+        sleep(1);
+    }
+}
+
 static int finish(const struct given *g, const struct remote *r, const struct answer *build)
 {
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
     struct answer a CLEANUP(answer_deinit) = { 0 };
     struct str id = json_to_str(json_get(build->json, "id")), version, error;
+
+    if (!id.p) {
+        fprintf(stderr, "berth push: the server's answer is not a build.\n");
+        return 1;
+    }
 
     if (given_flag(g, "--detach")) {
         fprintf(stderr, "The build goes on; its state is at %s/v1/builds/%.*s\n", r->url,
@@ -99,11 +133,7 @@ static int finish(const struct given *g, const struct remote *r, const struct an
         printf("%.*s\n", STR_ARG(id));
         return 0;
     }
-    buf_addf(&path, "/v1/builds/%.*s/log?follow=1", STR_ARG(id));
-    remote_follow(r, path.p);
-    path.n -= strlen("/log?follow=1");
-    path.p[path.n] = '\0';
-    if (!remote_call(r, "GET", path.p, STR_NULL, NULL, &a))
+    if (!follow(r, id, &a))
         return 1;
     version = json_to_str(json_get(a.json, "version"));
     error = json_to_str(json_get(a.json, "error"));

@@ -9,7 +9,8 @@ struct exchange {
     struct http_call call;
     struct loop *loop;
     struct error error;
-    bool failed, prints;
+    bool failed;
+    size_t *shown, at; /* follows: bytes already printed, and where we are */
 };
 
 static const char *first_of(const char *a, const char *b, const char *c, const char *otherwise)
@@ -20,6 +21,19 @@ static const char *first_of(const char *a, const char *b, const char *c, const c
         if (all[i] && *all[i])
             return all[i];
     return otherwise;
+}
+
+/* Cut addresses and tokens would reach somebody else, or nobody. */
+static bool put(char *out, size_t size, const char *what, const char *before, struct str text,
+                const char *after)
+{
+    int n = snprintf(out, size, "%s%.*s%s", before, STR_ARG(text), after);
+
+    if (n >= 0 && (size_t)n < size)
+        return true;
+    fprintf(stderr, "berth: %s is too long: it has %zu bytes, and %zu is the limit.\n", what,
+            text.n, size - 1 - strlen(before) - strlen(after));
+    return false;
 }
 
 bool remote_public(const struct given *g, struct remote *out)
@@ -47,9 +61,9 @@ bool remote_public(const struct given *g, struct remote *out)
                 "`berth token create ACCOUNT` on the server's machine.\n");
         return false;
     }
-    snprintf(out->url, sizeof(out->url), "%.*s", STR_ARG(u));
-    snprintf(out->authorization, sizeof(out->authorization), "Authorization: Bearer %s", token);
-    return true;
+    return put(out->url, sizeof(out->url), "the server's address", "", u, "") &&
+           put(out->authorization, sizeof(out->authorization), "the token",
+               "Authorization: Bearer ", str_of(token), "");
 }
 
 bool remote_admin(const struct given *g, struct remote *out)
@@ -58,7 +72,9 @@ bool remote_admin(const struct given *g, struct remote *out)
 
     *out = (struct remote){ 0 };
     snprintf(out->url, sizeof(out->url), "http://localhost");
-    snprintf(out->socket, sizeof(out->socket), "%s/admin.sock", data);
+    if (!put(out->socket, sizeof(out->socket), "the data folder's path", "", str_of(data),
+             "/admin.sock"))
+        return false;
     if (access(out->socket, F_OK) != 0) {
         fprintf(stderr,
                 "berth: no server runs on the data folder %s (there is no %s). Start it with "
@@ -88,8 +104,14 @@ static void on_done(struct http_call *call, const struct error *err)
 
 static bool on_data(struct http_call *call, struct str piece)
 {
-    (void)call;
-    fwrite(piece.p, 1, piece.n, stderr);
+    struct exchange *x = container_of(call, struct exchange, call);
+    size_t old = MIN(piece.n, *x->shown - MIN(*x->shown, x->at));
+
+    x->at += piece.n;
+    if (call->status >= 400)
+        return true; /* the build's state will say what is wrong */
+    fwrite(piece.p + old, 1, piece.n - old, stderr);
+    *x->shown = MAX(*x->shown, x->at);
     return true;
 }
 
@@ -121,7 +143,7 @@ static void run_exchange(struct exchange *x, const struct remote *r, const char 
     };
     x->loop = loop_new_real();
     client = http_client_new(x->loop);
-    http_call_start(client, &x->call, &spec, x->prints ? &follow : &collect);
+    http_call_start(client, &x->call, &spec, x->shown ? &follow : &collect);
     loop_run(x->loop);
     http_client_free(client);
     loop_free(x->loop);
@@ -163,12 +185,11 @@ bool remote_call(const struct remote *r, const char *method, const char *path, s
     return true;
 }
 
-bool remote_follow(const struct remote *r, const char *path)
+void remote_follow(const struct remote *r, const char *path, size_t *shown)
 {
-    struct exchange x = { .prints = true };
+    struct exchange x = { .shown = shown };
 
     run_exchange(&x, r, "GET", path, STR_NULL, NULL);
     buf_deinit(&x.call.body);
     buf_deinit(&x.call.head);
-    return !x.failed;
 }

@@ -151,16 +151,20 @@ static bool accept_body(struct http_conn *c, struct exchange *x)
 
 static bool read_json(struct exchange *x)
 {
+    static const struct json_limits limits = { .max_values = HTTP_JSON_VALUES };
     struct http_request *r = &x->r;
     const struct json *twice;
     struct error err;
+    enum status s;
 
     if (str_trim(r->body).n == 0) {
         http_problem(r, 400, "Bad Request", "The body is empty; a JSON object is expected.");
         return false;
     }
-    if (json_parse(&x->arena, r->body, NULL, &r->json, &err) != STATUS_OK) {
-        http_problem(r, 400, "Bad Request", "The body is not valid JSON: %s.", err.text);
+    s = json_parse(&x->arena, r->body, &limits, &r->json, &err);
+    if (s != STATUS_OK) {
+        http_problem(r, 400, "Bad Request", "The body is not %s: %s.",
+                     s == STATUS_TOO_LARGE ? "taken" : "valid JSON", err.text);
         return false;
     }
     twice = json_find_duplicate(r->json);

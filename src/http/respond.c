@@ -4,6 +4,8 @@
  * handler returned. */
 #include "http/conn.h"
 
+#include "base/log.h"
+
 #include <assert.h>
 
 static const struct {
@@ -161,17 +163,22 @@ void http_respond(struct http_request *r, int status, const char *content_type, 
 
 void http_respond_json(struct http_request *r, int status, const struct buf *body)
 {
+    if (body->failed) { /* half a document is worse than none */
+        log_error("an answer is larger than its limit", LOG_S("request", r->id),
+                  LOG_S("method", r->method), LOG_STR("path", r->path),
+                  LOG_I("limit", (int64_t)body->max));
+        http_problem(r, 500, NULL,
+                     "The answer would be larger than %zu bytes, its limit. The request's id is "
+                     "%s.",
+                     body->max, r->id);
+        return;
+    }
     answer(r, status, "application/json", buf_str(body));
 }
 
 void http_respond_empty(struct http_request *r, int status)
 {
     answer(r, status, NULL, STR(""));
-}
-
-bool http_is_answered(const struct http_request *r)
-{
-    return exchange_of(r)->answer != ANSWER_NONE;
 }
 
 void respond_continue(struct http_conn *c)

@@ -48,11 +48,6 @@ void http_server_free(struct http_server *s)
     free(s);
 }
 
-size_t http_server_connections(const struct http_server *s)
-{
-    return s->n_conns;
-}
-
 /* A peer as a map key: 4 bytes of an IPv4 address, or the 8 bytes of network that an IPv6 host
  * usually has to itself. False for those that are never limited. */
 static bool address_key(const struct sockaddr_storage *at, char out[8], size_t *out_n)

@@ -80,6 +80,9 @@ struct http_config {
     const char *optional_prefix;
 };
 
+/* A tree takes many times the memory of its text: its size has a limit of its own. */
+enum { HTTP_JSON_VALUES = 200000 };
+
 struct http_server *http_server_new(struct loop *l) NODISCARD;
 /* "HOST:PORT", "[::1]:PORT", "unix:PATH" (mode 0600). Port 0 takes a free one. `config` is copied;
  * its tables must outlive the server. */
@@ -91,7 +94,6 @@ int http_listener_port(const struct http_listener *li); /* 0 for a unix socket *
  * `done` comes when the last connection is closed, at the latest after `grace_ms`. */
 void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(void *arg), void *arg);
 void http_server_free(struct http_server *s); /* after a drain, or when nothing ever listened */
-size_t http_server_connections(const struct http_server *s);
 
 /* A request. It belongs to its connection and is valid until the answer has been finished or
  * on_gone was called; everything in it lives as long (in `arena`). */
@@ -108,8 +110,9 @@ struct http_request {
     struct str path;   /* decoded, without the query, in the spelling that was routed ("/v1/...") */
     struct str query;  /* raw */
     struct str body;   /* whole body of buffered routes */
-    struct json *json; /* HTTP_BODY_JSON: never NULL; an empty body is refused */
-    struct str peer;   /* "127.0.0.1"; "unix" */
+    /* HTTP_BODY_JSON: never NULL; no empty body, and at most HTTP_JSON_VALUES values. */
+    struct json *json;
+    struct str peer;    /* "127.0.0.1"; "unix" */
     int64_t started_ms; /* loop_now_ms at the first byte */
     int64_t started_wall_ms;
     void *account; /* for the gate to fill, in whatever type the api uses */
@@ -150,6 +153,7 @@ void http_body_accept(struct http_request *r);
  * the loop. */
 void http_set_header(struct http_request *r, const char *name, const char *value); /* copied */
 void http_respond(struct http_request *r, int status, const char *content_type, struct str body);
+/* A body that did not fit its buffer is answered with 500, and logged. */
 void http_respond_json(struct http_request *r, int status, const struct buf *body);
 void http_respond_empty(struct http_request *r, int status);
 /* application/problem+json {"detail":..., "status":...}; NULL title leaves it out. */
@@ -158,7 +162,6 @@ void http_problem(struct http_request *r, int status, const char *title, const c
 /* The error's own HTTP status and text; 5xx are logged with their place and answered in general
  * words. */
 void http_problem_error(struct http_request *r, const struct error *err);
-bool http_is_answered(const struct http_request *r);
 
 /* A streamed answer (chunked; HTTP/1.0 gets until-close). write() returns false when the reader is
  * gone or fell behind max_write_buffer: on_gone will be called on a later turn. So it is after a

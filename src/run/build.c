@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define TO FLOW_TO
 static const struct flow_state states[] = {
@@ -99,9 +100,6 @@ static void end(struct build *b)
     bool ok = b->status == STATUS_OK;
 
     timer_stop(&b->deadline);
-    if (b->is_over_time)
-        FAIL(&b->error, STATUS_TIMED_OUT,
-             "The build took longer than build_timeout allows and was ended.");
     if (ok)
         build_log_write(b, "== done: version %s", b->version_id);
     else
@@ -111,14 +109,33 @@ static void end(struct build *b)
 
 /* --- the flow --- */
 
+enum status build_over_time(struct build *b)
+{
+    b->is_over_time = true;
+    b->status = FAIL(&b->error, STATUS_TIMED_OUT,
+                     "The build took longer than build_timeout allows and was ended.");
+    return b->status;
+}
+
+/* Its mark comes with the storing; of one that failed, what is half made is swept until it is done.
+ */
 static bool env_is_being_made(const struct build *b)
 {
     struct build *other;
 
     list_each (&b->owner->running, other, struct build, node)
-        if (other != b && strcmp(other->env_key, b->env_key) == 0 &&
-            (other->flow.at >= BUILD_MAKING_ENV && other->flow.at <= BUILD_STORING))
-            return true; /* its mark comes with the storing */
+        if (other != b && other->made_env && strcmp(other->env_key, b->env_key) == 0)
+            return true;
+    return false;
+}
+
+bool builds_are_storing(const struct builds *o)
+{
+    struct build *b;
+
+    list_each (&o->running, b, struct build, node)
+        if (b->flow.at == BUILD_STORING || b->flow.at == BUILD_REGISTERING)
+            return true;
     return false;
 }
 
@@ -145,6 +162,7 @@ static void go_on_with_env(struct build *b)
         build_describe(b);
     } else {
         flow_goto(&b->flow, BUILD_MAKING_ENV);
+        b->made_env = true;
         announce(b, "making the Python environment");
         build_make_env(b);
     }
@@ -201,6 +219,12 @@ static void build_finish(struct build *b)
     start_next(o);
 }
 
+static void fail(struct build *b)
+{
+    flow_goto(&b->flow, BUILD_ENDING);
+    end(b);
+}
+
 /* Each case starts what its state stands for has ended; the callback brings us back here in the
  * same state. */
 static void build_run(struct build *b)
@@ -210,9 +234,11 @@ static void build_run(struct build *b)
         loop_stop(b->owner->loop);
         AWAIT;
     }
-    if (b->status != STATUS_OK && b->flow.at != BUILD_ENDING && b->flow.at != BUILD_DONE) {
-        flow_goto(&b->flow, BUILD_ENDING);
-        end(b);
+    /* Once its row is asked for, it is a version or it is not: no deadline changes that. */
+    if (b->is_over_time && b->status == STATUS_OK && b->flow.at < BUILD_REGISTERING)
+        build_over_time(b);
+    if (b->status != STATUS_OK && b->flow.at < BUILD_ENDING) {
+        fail(b);
         AWAIT;
     }
     switch ((enum build_state)b->flow.at) {
@@ -240,7 +266,11 @@ static void build_run(struct build *b)
         build_resolve(b);
         AWAIT;
     case BUILD_RESOLVING:
-        build_find_env(b);
+        b->status = build_find_env(b);
+        if (b->status != STATUS_OK) {
+            fail(b);
+            AWAIT;
+        }
         FALLTHROUGH;
     case BUILD_WAITING_ENV:
         go_on_with_env(b);
@@ -257,6 +287,7 @@ static void build_run(struct build *b)
         AWAIT;
     case BUILD_DESCRIBING:
         flow_goto(&b->flow, BUILD_STORING);
+        b->owner->n_stored++;
         announce(b, "storing the version's files");
         build_store_files(b);
         AWAIT;
@@ -288,6 +319,8 @@ static void on_deadline(struct timer *t)
     b->is_over_time = true;
     if (b->has_child)
         child_kill(&b->child, 9);
+    else if (b->flow.at == BUILD_WAITING_ENV) /* nothing else would wake it in time */
+        build_run(b);
 }
 
 static void start_next(struct builds *o)
@@ -348,6 +381,7 @@ struct builds *builds_new(struct loop *l, struct store *s, const struct builds_c
     list_init(&o->queue);
     list_init(&o->running);
     map_init(&o->live);
+    forget_init(o);
     return o;
 }
 
@@ -363,7 +397,7 @@ static void halt(struct builds *o)
         if (b->has_child)
             child_kill(&b->child, 9);
     do {
-        all = o->n_pushing == 0;
+        all = o->n_pushing == 0 && o->n_forgetting == 0;
         list_each (&o->running, b, struct build, node)
             all = all && (b->is_halted || b->flow.at == BUILD_WAITING_ENV);
         if (!all)
@@ -378,6 +412,7 @@ void builds_free(struct builds *o)
     if (!o)
         return;
     halt(o);
+    forget_deinit(o);
     list_each (&o->running, b, struct build, node) {
         build_log_close(b);
         timer_stop(&b->deadline);
@@ -408,6 +443,9 @@ static void sweep_build_folder(const struct builds *o, const char *id)
         buf_addf(&path, "%s/builds/%s/%s", o->data, id, parts[i]);
         tree_remove(path.p);
     }
+    buf_clear(&path);
+    buf_addf(&path, "%s/builds/%s", o->data, id);
+    rmdir(path.p); /* of a push that never became a build; else its log stays */
 }
 
 /* Environments without their mark are half made. */
@@ -447,6 +485,9 @@ enum status builds_load(struct builds *o, struct error *err)
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(2048);
     enum status s;
 
+    if (strlen(o->data) > DATA_PATH_MAX)
+        return FAIL(err, STATUS_INVALID, "the data folder's path is longer than %d bytes",
+                    DATA_PATH_MAX);
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
         buf_clear(&path);
         buf_addf(&path, "%s/%s", o->data, folders[i]);
@@ -462,5 +503,5 @@ enum status builds_load(struct builds *o, struct error *err)
     if (op.n > 0)
         log_info("builds that were under way are marked failed", LOG_I("n", op.n));
     store_op_deinit(&op.op);
-    return s;
+    return s == STATUS_OK ? forget_sweep(o, err) : s;
 }

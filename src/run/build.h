@@ -28,9 +28,15 @@ struct builds_config {
 struct builds *builds_new(struct loop *l, struct store *s, const struct builds_config *c) NODISCARD;
 /* Kills what is under way (the next start marks it failed). */
 void builds_free(struct builds *b);
-/* Builds left by an earlier server become failed, their folders go. Before anything is listened on.
- */
+/* Builds left by an earlier server become failed, their folders go, and those of versions without a
+ * row. INVALID for a data folder whose path is too long. Before anything is listened on. */
 enum status builds_load(struct builds *b, struct error *err) NODISCARD;
+
+/* The row of a version is gone and no other has its content: its folder (relative to the data
+ * folder) goes too, once `in_use` (NULL: it is not) says no: asked now and again, until
+ * builds_free(). */
+void builds_forget_version(struct builds *b, const char *path,
+                           bool (*in_use)(void *arg, const char *path), void *arg);
 
 /* --- receiving --- */
 

@@ -2,13 +2,13 @@
 /* The Python environment of a version: resolved, keyed by what is in it, made once, shared. */
 #include "run/build_impl.h"
 
-#include "base/encode.h"
 #include "run/unpack.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_REQUIREMENTS = 4 << 20 };
+enum { MAX_REQUIREMENTS = 4 << 20, MAX_WHEEL = 256 << 20 };
 
 /* --- the environment --- */
 
@@ -47,47 +47,85 @@ void build_resolve(struct build *b)
                     0); /* where a requirement may name a wheel of the folder */
 }
 
-/* A wheel that the folder brings is known by what it holds: the name alone could mean other bytes
- * tomorrow. */
-static void add_wheel_digests(struct build *b, struct buf *key)
+enum status build_digest_wheel(const char *path, unsigned char out[SHA256_SIZE])
 {
-    struct buf text CLEANUP(buf_deinit) = BUF_INIT(MAX_REQUIREMENTS);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct sha256_ctx *c;
+    char piece[4096];
+    struct stat st;
+    off_t size = 0;
+    ssize_t n;
+
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > MAX_WHEEL) {
+        if (fd >= 0)
+            close(fd);
+        return STATUS_INVALID;
+    }
+    c = sha256_new();
+    while ((n = read(fd, piece, sizeof(piece))) > 0) {
+        sha256_add(c, piece, (size_t)n);
+        size += n;
+    }
+    sha256_end(c, out);
+    close(fd);
+    return n == 0 && size == st.st_size ? STATUS_OK : STATUS_BROKEN;
+}
+
+/* A wheel that the folder brings is known by what it holds: the name alone could mean other bytes
+ * tomorrow. Where any source is allowed, a line may name anything in the folder: all of it counts.
+ */
+enum status build_digest_sources(struct build *b, struct str needs)
+{
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(2048);
+    struct buf digests CLEANUP(buf_deinit) = BUF_INIT(MAX_REQUIREMENTS);
     unsigned char sum[SHA256_SIZE];
-    struct str rest, line;
+    struct str line;
+    char tree[65];
 
-    build_path(b, "requirements.in", &path);
-    build_read_file(path.p, &text);
-    rest = buf_str(&text);
-    while (str_split(&rest, '\n', &line)) {
-        struct buf wheel CLEANUP(buf_deinit) = BUF_INIT(256 << 20);
-
-        if (!str_starts(line, "./"))
+    while (str_split(&needs, '\n', &line)) {
+        if (!str_starts(line, "./") || !str_ends(line, ".whl"))
             continue;
         buf_clear(&path);
         buf_addf(&path, "%s/src/%.*s", b->folder, STR_ARG(line));
-        build_read_file(path.p, &wheel);
-        sha256(buf_str(&wheel), sum);
-        hex_add(key, sum, sizeof(sum));
+        if (path.failed || build_digest_wheel(path.p, sum) != STATUS_OK)
+            return FAIL(&b->error, STATUS_INVALID,
+                        "The requirements name the wheel %.*s, which cannot be read whole: it must "
+                        "be a plain file of the folder, of at most 256 MB.",
+                        (int)MIN(line.n, 200U), line.p);
+        hex_add(&digests, sum, sizeof(sum));
     }
+    if (b->needs_source) {
+        build_path(b, "src", &path);
+        if (tree_digest(path.p, "", tree, &b->error) != STATUS_OK)
+            return b->error.status;
+        buf_adds(&digests, tree);
+    }
+    if (digests.failed)
+        return FAIL(&b->error, STATUS_TOO_LARGE, "The requirements name too many wheels.");
+    b->source_digests = arena_copy(&b->arena, buf_str(&digests));
+    return STATUS_OK;
 }
 
 /* The same packages for the same interpreter are the same environment, whoever asks. */
-void build_find_env(struct build *b)
+enum status build_find_env(struct build *b)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
-    struct buf text CLEANUP(buf_deinit) = BUF_INIT(MAX_REQUIREMENTS);
+    struct buf text CLEANUP(buf_deinit) = BUF_INIT(4 * MAX_REQUIREMENTS);
     struct buf hex CLEANUP(buf_deinit) = BUF_INIT(128);
     unsigned char sum[SHA256_SIZE];
 
     build_path(b, *b->uv ? "lock.txt" : "requirements.in", &path);
-    build_read_file(path.p, &text);
-    add_wheel_digests(b, &text);
+    if (!build_read_file(path.p, &text))
+        return FAIL(&b->error, STATUS_BROKEN, "cannot read %s", path.p);
+    buf_adds(&text, b->source_digests);
     buf_addf(&text, "\n%s %s %s\n", b->python, b->python_version, *b->uv ? "uv" : "pip");
+    if (text.failed)
+        return FAIL(&b->error, STATUS_TOO_LARGE, "The list of packages is too long.");
     sha256(buf_str(&text), sum);
     hex_add(&hex, sum, 16);
     snprintf(b->env_key, sizeof(b->env_key), "%s", hex.p);
     snprintf(b->env_path, sizeof(b->env_path), "envs/%s", b->env_key);
+    return STATUS_OK;
 }
 
 bool build_env_is_ready(const struct build *b)
@@ -148,21 +186,31 @@ void build_install(struct build *b)
     build_run_child(b, args, build_source_folder(b), 0);
 }
 
-/* The mark is written last: an environment without it is half made. */
+/* The mark is written last, and after all it speaks for is on the disk: an environment without it
+ * is half made. */
 enum status build_seal_env(struct build *b)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
+    struct buf envs CLEANUP(buf_deinit) = BUF_INIT(1024);
     enum status s;
 
     buf_addf(&path, "%s/%s", b->owner->data, b->env_path);
+    buf_addf(&envs, "%s/envs", b->owner->data);
     tree_make_readonly(path.p);
     chmod(path.p, 0755);
+    s = build_sync(path.p, true, &b->error);
+    if (s == STATUS_OK)
+        s = build_sync(envs.p, false, &b->error);
+    if (s != STATUS_OK)
+        return s;
     buf_adds(&path, "/ready");
     s = build_write_file(
         path.p, STR("made by the server; without this file the environment is made anew\n"),
         &b->error);
     path.n -= strlen("/ready");
     path.p[path.n] = '\0';
+    if (s == STATUS_OK)
+        s = build_sync(path.p, false, &b->error);
     chmod(path.p, 0555);
     return s;
 }

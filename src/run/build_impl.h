@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/encode.h"
 #include "core/version.h"
 #include "loop/child.h"
 #include "loop/flow.h"
@@ -35,10 +36,17 @@ struct builds {
     struct list queue;   /* struct build.node, waiting */
     struct list running; /* struct build.node */
     int n_running;
-    bool is_closing; /* each build stops where it is */
-    int n_pushing;   /* pushes whose write or row is under way */
-    struct map live; /* id -> struct build */
+    bool is_closing;       /* each build stops where it is */
+    int n_pushing;         /* pushes whose write or row is under way */
+    struct map live;       /* id -> struct build */
+    struct list forgotten; /* struct forget.node: versions whose folders go */
+    struct timer forget_timer;
+    int n_forgetting;  /* of these, under way */
+    uint64_t n_stored; /* builds that came to storing, ever */
 };
+
+/* A data folder's path must leave room for what stands below it in the fields and buffers here. */
+enum { DATA_PATH_MAX = 400 };
 
 struct build {
     struct list node;
@@ -52,8 +60,10 @@ struct build {
     struct child child;
     bool has_child, is_over_time;
     bool is_halted; /* nothing of it is under way: it can be freed */
-    int child_code, child_signal;
-    struct buf captured; /* standard output of the helper that describes */
+    bool made_env;  /* it came to making the environment: what is half of that is its own */
+    bool child_has_the_rest; /* the child's timeout is the build's */
+    bool needs_source;       /* a requirement may name anything in the folder */
+    struct buf captured;     /* standard output of the helper that describes */
     bool captures;
     int log_fd;
     int64_t log_bytes;
@@ -73,6 +83,8 @@ struct build {
     char version_id[65];
     char version_path[512]; /* relative: "versions/<id>" */
     struct version_config config;
+    const char *source_digests; /* of what the requirements name in the folder */
+    struct str own_schema;      /* that the folder brings; p == NULL: none */
     struct str schema;
     struct store_version_create create;
     struct store_build_update update;
@@ -91,7 +103,8 @@ void build_unpack(struct build *b);
 void build_read(struct build *b);
 void build_check_packages(struct build *b);
 void build_resolve(struct build *b);
-void build_find_env(struct build *b); /* the key of the environment it needs */
+enum status
+build_find_env(struct build *b) NODISCARD; /* the key of the environment it needs; into b->error */
 bool build_env_is_ready(const struct build *b);
 void build_make_env(struct build *b);
 void build_install(struct build *b);
@@ -102,6 +115,16 @@ void build_sweep(struct build *b); /* on a work thread */
 struct build *build_new(struct builds *o,
                         const struct build_row *row); /* and starts it when its turn comes */
 void build_step_done(struct build *b);
+/* The status (and b->error) of one that took longer than it may. */
+enum status build_over_time(struct build *b);
+/* Whether a version's files are being placed or registered now. */
+bool builds_are_storing(const struct builds *o);
+
+/* --- build_forget.c --- */
+void forget_init(struct builds *o);
+void forget_deinit(struct builds *o); /* none is under way */
+/* Folders of versions without a row, and what was being removed: at the start. */
+enum status forget_sweep(struct builds *o, struct error *err) NODISCARD;
 
 /* What the steps share. Paths are below the build's folder; files that are links are not read. */
 bool build_read_file(const char *path, struct buf *out);
@@ -113,6 +136,16 @@ void build_run_child(struct build *b, const char *const *args, const char *cwd, 
 /* For a step that has failed before it began: its end still comes on a later turn. */
 void build_no_work(struct work *w);
 void build_on_work_done(struct work *w);
+/* SHA-256 of a plain file of at most 256 MB, or why not. Blocks. */
+enum status build_digest_wheel(const char *path, unsigned char out[SHA256_SIZE]) NODISCARD;
+/* Of what the requirements name in the folder, into b->source_digests. Blocks. */
+enum status build_digest_sources(struct build *b, struct str needs) NODISCARD;
+/* .cog/openapi_schema.json where the folder has one. Blocks. */
+enum status build_read_own_schema(struct build *b) NODISCARD;
+/* What stands in a folder (its names only, or with all of its file system) reaches the disk.
+ * Blocks.
+ */
+enum status build_sync(const char *folder, bool whole, struct error *err) NODISCARD;
 /* The mark is written last: an environment without it is half made. Blocks. */
 enum status build_seal_env(struct build *b);
 

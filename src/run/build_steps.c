@@ -5,7 +5,6 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
-#include "core/input.h"
 #include "run/unpack.h"
 
 #include <errno.h>
@@ -17,6 +16,8 @@
 extern char **environ;
 
 enum { MAX_SMALL_FILE = 4 << 20, COG_CHILD_TIMEOUT_MS = 60000 };
+
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 static const char SDK[] = "cog==0.23.1\ncoglet==0.23.1\n";
 
@@ -97,12 +98,12 @@ static void on_exited(struct child *c, int code, int signal, bool timed_out)
     struct build *b = container_of(c, struct build, child);
 
     b->has_child = false;
-    b->child_code = code;
-    b->child_signal = signal;
     if (code != 0) {
         const char *what = b->row.step ? b->row.step : "a step";
 
-        if (timed_out)
+        if (b->is_over_time || (timed_out && b->child_has_the_rest))
+            b->status = build_over_time(b);
+        else if (timed_out)
             b->status = FAIL(&b->error, STATUS_TIMED_OUT, "%s took too long and was ended.", what);
         else if (signal)
             b->status = FAIL(&b->error, STATUS_INVALID, "%s was ended by signal %d. %.300s", what,
@@ -159,21 +160,32 @@ const char *build_source_folder(struct build *b)
     return arena_printf(&b->arena, "%s/src", b->folder);
 }
 
-void build_run_child(struct build *b, const char *const *args, const char *cwd, int64_t timeout_ms)
+/* No program of a build runs longer than the build may; timeout_ms 0: it may have all that is left.
+ */
+static void start_child(struct build *b, const char *const *args, const char *cwd,
+                        int64_t timeout_ms, const struct child_events *events)
 {
+    int64_t gone = loop_now_ms(b->owner->loop) - b->began_ms;
+    int64_t left = MAX(b->owner->options->build_timeout - gone, 1);
     struct child_spec spec = {
         .file = args[0],
         .args = args,
         .env = child_env(b),
         .cwd = cwd,
-        .timeout_ms = timeout_ms,
+        .timeout_ms = timeout_ms ? MIN(timeout_ms, left) : left,
     };
 
-    b->status = child_start(b->owner->loop, &b->child, &spec, &child_events, &b->error);
+    b->child_has_the_rest = spec.timeout_ms == left;
+    b->last_line[0] = '\0';
+    b->status = child_start(b->owner->loop, &b->child, &spec, events, &b->error);
     b->has_child = b->status == STATUS_OK;
-    if (!b->has_child) { /* tell on a later turn, as a child would */
+    if (!b->has_child) /* tell on a later turn, as a child would */
         work_start(b->owner->loop, &b->work, build_no_work, build_on_work_done);
-    }
+}
+
+void build_run_child(struct build *b, const char *const *args, const char *cwd, int64_t timeout_ms)
+{
+    start_child(b, args, cwd, timeout_ms, &child_events);
 }
 
 /* --- unpack, read --- */
@@ -215,8 +227,10 @@ static enum status add_requirements(struct build *b, struct str text, const char
         line = str_trim(line);
         if (line.n && line.p[line.n - 1] == '\r')
             line.n--;
-        problem = b->owner->options->requirements_any_source ? NULL : requirement_problem(line);
-        if (problem)
+        problem = requirement_problem(line);
+        if (problem && b->owner->options->requirements_any_source)
+            b->needs_source = true;
+        else if (problem)
             return FAIL(&b->error, STATUS_INVALID,
                         "%s, line %d: \"%.*s\": %s. The option requirements_any_source allows it.",
                         from, at, (int)MIN(line.n, 120U), line.p, problem);
@@ -245,10 +259,12 @@ static enum status read_requirements(struct build *b, struct buf *out)
                     "the folder.",
                     b->cog.requirements_file);
     buf_addf(&path, "%s/src/%s", b->folder, b->cog.requirements_file);
-    if (!build_read_file(path.p, &text))
+    if (path.failed || !build_read_file(path.p, &text))
         return FAIL(&b->error, STATUS_INVALID,
                     "cog.yaml: build.python_requirements names %.100s, which is not in the folder.",
                     b->cog.requirements_file);
+    if (str_starts(buf_str(&text), BYTE_ORDER_MARK))
+        buf_shift(&text, strlen(BYTE_ORDER_MARK));
     return add_requirements(b, buf_str(&text), b->cog.requirements_file, out);
 }
 
@@ -271,7 +287,15 @@ static enum status read_all(struct build *b)
         s = read_requirements(b, &needs);
     if (s != STATUS_OK)
         return s;
+    s = build_read_own_schema(b);
+    if (s == STATUS_OK)
+        s = build_digest_sources(b, buf_str(&needs));
+    if (s != STATUS_OK)
+        return s;
     buf_adds(&needs, SDK);
+    if (needs.failed)
+        return FAIL(&b->error, STATUS_TOO_LARGE, "The requirements are longer than %d bytes.",
+                    MAX_SMALL_FILE);
     build_path(b, "requirements.in", &path);
     return build_write_file(path.p, buf_str(&needs), &b->error);
 }
@@ -295,9 +319,12 @@ static void on_packages_exited(struct child *c, int code, int signal, bool timed
     struct build *b = container_of(c, struct build, child);
     struct buf missing CLEANUP(buf_deinit) = BUF_INIT(1024);
 
-    (void)signal;
-    (void)timed_out;
-    b->has_child = b->captures = false;
+    b->captures = false;
+    if (timed_out || b->is_over_time || signal) {
+        on_exited(c, -1, signal, timed_out);
+        return;
+    }
+    b->has_child = false;
     for (const char *const *p = b->cog.system_packages; *p; p++) {
         struct buf line CLEANUP(buf_deinit) = BUF_INIT(1024);
 
@@ -320,7 +347,6 @@ void build_check_packages(struct build *b)
 {
     static const struct child_events events = { .line = on_line, .exited = on_packages_exited };
     const char **args;
-    struct child_spec spec;
     size_t n = 0;
 
     while (b->cog.system_packages[n])
@@ -331,21 +357,32 @@ void build_check_packages(struct build *b)
     args[2] = "-f=${Package} ${db:Status-Status}\\n";
     args[3] = "--";
     memcpy(args + 4, b->cog.system_packages, n * sizeof(*args));
-    spec = (struct child_spec){
-        .file = args[0], .args = args, .env = child_env(b), .timeout_ms = COG_CHILD_TIMEOUT_MS
-    };
     b->captures = true;
     buf_addc(&b->captured, '\n'); /* so that a whole line can be looked for */
-    b->status = child_start(b->owner->loop, &b->child, &spec, &events, &b->error);
-    b->has_child = b->status == STATUS_OK;
-    if (!b->has_child)
-        work_start(b->owner->loop, &b->work, build_no_work, build_on_work_done);
+    start_child(b, args, b->folder, COG_CHILD_TIMEOUT_MS, &events);
 }
 
 /* --- the schema --- */
 
+/* A schema that the folder brings stands also where the source cannot be read. */
+static void on_described(struct child *c, int code, int signal, bool timed_out)
+{
+    struct build *b = container_of(c, struct build, child);
+
+    if (code == 0 || !b->own_schema.p || timed_out || b->is_over_time) {
+        on_exited(c, code, signal, timed_out);
+        return;
+    }
+    b->has_child = false;
+    buf_clear(&b->captured);
+    build_log_write(b, "warning: the source could not be read; the schema that the folder brings "
+                       "is taken as it is.");
+    build_step_done(b);
+}
+
 void build_describe(struct build *b)
 {
+    static const struct child_events events = { .line = on_line, .exited = on_described };
     const char **args = arena_array(&b->arena, const char *, 12);
     const char *src = arena_printf(&b->arena, "%s/src", b->folder);
     size_t n = 0;
@@ -363,114 +400,7 @@ void build_describe(struct build *b)
         args[n++] = b->cog.train_ref;
     }
     b->captures = true;
-    build_run_child(b, args, src, COG_CHILD_TIMEOUT_MS);
-}
-
-static enum status take_description(struct build *b)
-{
-    struct json_limits limits = { .max_values = 1000000 };
-    struct input_schema *schema;
-    struct json *root;
-    int64_t decorated = 0;
-    bool is_async = false;
-    enum status s = json_parse(&b->arena, str_of(arena_copy(&b->arena, buf_str(&b->captured))),
-                               &limits, &root, &b->error);
-
-    if (s != STATUS_OK || !json_get(root, "openapi"))
-        return FAIL(
-            &b->error, STATUS_BROKEN,
-            "The schema could not be read from the source: the helper's answer is not JSON.");
-    json_each (json_get(root, "warnings"), w)
-        build_log_write(b, "warning: %.*s", STR_ARG(json_to_str(w)));
-    b->schema = json_get(root, "openapi")->span;
-    s = input_schema_new(b->schema, "Input", &schema, &b->error);
-    if (s != STATUS_OK)
-        return s;
-    input_schema_free(schema);
-    json_to_i64(json_get(root, "max_concurrency"), &decorated);
-    json_to_bool(json_get(root, "async"), &is_async);
-    b->config = (struct version_config){
-        .dialect = "cog",
-        .predict_ref = b->cog.predict_ref,
-        .train_ref = b->cog.train_ref,
-        .concurrency = is_async ? MAX(b->cog.concurrency ? b->cog.concurrency : decorated, 1) : 1,
-        .needs_gpu = b->cog.gpu,
-        .env = b->env_path,
-        .environment = b->cog.environment,
-        .iterator = output_facts(b->schema).is_iterator,
-        .output_files_listed = output_facts(b->schema).files_listed,
-    };
-    if (b->cog.concurrency > 1 && !is_async)
-        return FAIL(&b->error, STATUS_INVALID,
-                    "cog.yaml: concurrency.max is %lld, but the model's run or predict is not "
-                    "async: it can run one prediction at "
-                    "a time. Make it `async def`, or remove concurrency.",
-                    (long long)b->cog.concurrency);
-    return STATUS_OK;
-}
-
-/* --- storing --- */
-
-static enum status place_version(struct build *b, const char *src)
-{
-    struct buf to CLEANUP(buf_deinit) = BUF_INIT(1024);
-
-    snprintf(b->version_path, sizeof(b->version_path), "versions/%s", b->version_id);
-    buf_addf(&to, "%s/%s", b->owner->data, b->version_path);
-    if (access(to.p, F_OK) == 0) /* the same content is there already */
-        return STATUS_OK;
-    tree_make_readonly(src);
-    chmod(src, 0755); /* a folder that is renamed must be writable */
-    if (rename(src, to.p) != 0)
-        return FAIL(&b->error, STATUS_BROKEN, "cannot move the version's folder to %s: %s", to.p,
-                    strerror(errno));
-    chmod(to.p, 0555);
-    return STATUS_OK;
-}
-
-static enum status store_files(struct build *b)
-{
-    struct buf src CLEANUP(buf_deinit) = BUF_INIT(1024);
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
-    struct buf also CLEANUP(buf_deinit) = BUF_INIT(16 << 20);
-    enum status s;
-
-    build_path(b, "src", &src);
-    build_path(b, "src/.cog", &path);
-    mkdir(path.p, 0755);
-    build_path(b, "src/.cog/openapi_schema.json", &path);
-    unlink(path.p);
-    s = build_write_file(path.p, b->schema, &b->error);
-    if (s != STATUS_OK)
-        return s;
-    version_config_write(&b->config, &also);
-    s = tree_digest(src.p, also.p, b->version_id, &b->error);
-    return s == STATUS_OK ? place_version(b, src.p) : s;
-}
-
-static void store_work(struct work *w)
-{
-    struct build *b = of_work(w);
-
-    b->status = store_files(b);
-}
-
-static void seal_work(struct work *w)
-{
-    struct build *b = of_work(w);
-
-    if (!build_env_is_ready(b))
-        b->status = build_seal_env(b);
-    if (b->status == STATUS_OK)
-        store_work(w);
-}
-
-void build_store_files(struct build *b)
-{
-    b->captures = false;
-    b->status = take_description(b);
-    work_start(b->owner->loop, &b->work, b->status == STATUS_OK ? seal_work : build_no_work,
-               build_on_work_done);
+    start_child(b, args, src, COG_CHILD_TIMEOUT_MS, &events);
 }
 
 void build_sweep(struct build *b)
@@ -482,7 +412,7 @@ void build_sweep(struct build *b)
         build_path(b, parts[i], &path);
         tree_remove(path.p);
     }
-    if (*b->env_key && b->status != STATUS_OK && !build_env_is_ready(b)) {
+    if (b->made_env && b->status != STATUS_OK && !build_env_is_ready(b)) {
         buf_clear(&path);
         buf_addf(&path, "%s/%s", b->owner->data, b->env_path);
         tree_remove(path.p);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/cogyaml.h"
 
+#include "base/utf8.h"
 #include "base/yaml.h"
 
 #include <ctype.h>
@@ -261,11 +262,39 @@ enum status cog_yaml_read(struct arena *a, struct str text, struct cog_yaml *out
 
 /* --- requirements --- */
 
+/* Installers end lines, and strip white space, by Unicode's rules: what could hide a second line or
+ * an option is refused in comments too. */
+static const char *character_problem(struct str line)
+{
+    static const char *const separators[] = { "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9" };
+
+    if (!utf8_valid(line))
+        return "text that is not UTF-8 is not taken";
+    for (size_t i = 0; i < line.n; i++)
+        if (((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t') || line.p[i] == 0x7f)
+            return "control characters are not taken";
+    for (size_t i = 0; i < ARRAY_SIZE(separators); i++)
+        if (memmem(line.p, line.n, separators[i], strlen(separators[i])))
+            return "line separators are not taken";
+    return NULL;
+}
+
+static bool is_ascii(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] >= 0x80)
+            return false;
+    return true;
+}
+
 const char *requirement_problem(struct str line)
 {
-    const char *comment;
+    const char *comment, *problem;
 
     line = str_trim(line);
+    problem = line.p ? character_problem(line) : NULL;
+    if (problem)
+        return problem;
     if (!line.p || line.n == 0 || line.p[0] == '#')
         return NULL;
     if (str_starts(line, "./") && str_ends(line, ".whl") && !memmem(line.p, line.n, "..", 2))
@@ -279,6 +308,8 @@ const char *requirement_problem(struct str line)
     comment = memmem(line.p, line.n, " #", 2);
     if (comment)
         line.n = (size_t)(comment - line.p);
+    if (!is_ascii(line))
+        return "characters outside of ASCII are not taken";
     if (memmem(line.p, line.n, "://", 3) || memmem(line.p, line.n, "git+", 4) ||
         memchr(line.p, '@', line.n))
         return "links and version control are not taken";

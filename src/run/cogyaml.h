@@ -22,8 +22,8 @@ enum status cog_yaml_read(struct arena *a, struct str text, struct cog_yaml *out
                           struct error *err) NODISCARD;
 
 /* Whether a line of a requirements file may be used: NULL, or what is wrong with it (options that
- * choose an index, paths other than a wheel that the folder itself brings, links, version control).
- */
+ * choose an index, paths other than a wheel that the folder itself brings, links, version control,
+ * and any character that an installer could take for the end of the line). */
 const char *requirement_problem(struct str line);
 /* The distribution's name in lower case with "-" for "_" and ".": "PyYAML[x]>=1" gives "pyyaml". */
 struct str requirement_name(struct arena *a, struct str line);

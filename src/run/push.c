@@ -43,7 +43,7 @@ enum status push_begin(struct builds *o, struct push **out, struct error *err)
 
     p->owner = o;
     id_make(o->ids, loop_wall_ms(o->loop), p->id);
-    snprintf(p->folder, sizeof(p->folder), "%.400s/builds/%s", o->data, p->id);
+    snprintf(p->folder, sizeof(p->folder), "%s/builds/%s", o->data, p->id);
     push_path(p, "source.tar.gz.part", &path);
     p->fd = mkdir(p->folder, 0700) == 0
                 ? open(path.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)

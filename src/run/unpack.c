@@ -315,6 +315,8 @@ static enum status digest_entry(struct sha256_ctx *c, const FTSENT *e, size_t sk
     char target[4096];
     ssize_t n;
 
+    if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
+        return FAIL(err, STATUS_BROKEN, "cannot read %s: %s", e->fts_path, strerror(e->fts_errno));
     if (e->fts_info == FTS_F) {
         buf_addf(&head, "%s%c%s%c%lld%c", e->fts_statp->st_mode & 0111 ? "x" : "f", 0,
                  e->fts_path + skip, 0, (long long)e->fts_statp->st_size, 0);
@@ -323,7 +325,10 @@ static enum status digest_entry(struct sha256_ctx *c, const FTSENT *e, size_t sk
     }
     if (e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE) {
         n = readlink(e->fts_accpath, target, sizeof(target) - 1);
-        buf_addf(&head, "l%c%s%c%.*s%c", 0, e->fts_path + skip, 0, (int)MAX(n, 0), target, 0);
+        if (n < 0)
+            return FAIL(err, STATUS_BROKEN, "cannot read the link %s: %s", e->fts_path,
+                        strerror(errno));
+        buf_addf(&head, "l%c%s%c%.*s%c", 0, e->fts_path + skip, 0, (int)n, target, 0);
         sha256_add(c, head.p, head.n);
     }
     return STATUS_OK;
@@ -339,8 +344,18 @@ enum status tree_digest(const char *folder, const char *also, char out_hex[65], 
     enum status s = STATUS_OK;
     FTSENT *e;
 
-    while (s == STATUS_OK && tree && (e = fts_read(tree)) != NULL)
-        s = digest_entry(c, e, strlen(folder), err);
+    if (!tree)
+        s = FAIL(err, STATUS_BROKEN, "cannot read %s: %s", folder, strerror(errno));
+    while (s == STATUS_OK) {
+        errno = 0;
+        e = fts_read(tree);
+        if (e)
+            s = digest_entry(c, e, strlen(folder), err);
+        else if (errno != 0)
+            s = FAIL(err, STATUS_BROKEN, "cannot read %s: %s", folder, strerror(errno));
+        if (!e)
+            break;
+    }
     if (tree)
         fts_close(tree);
     sha256_add(c, also, strlen(also));

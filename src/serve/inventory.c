@@ -4,27 +4,22 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
 
 static bool read_file(const char *path, struct buf *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = 1;
+    struct error err;
+    enum status s;
 
     buf_clear(out);
-    while (fd >= 0 && n > 0) {
-        char *at = buf_reserve(out, 4096);
-
-        n = at ? read(fd, at, 4096) : 0;
-        if (n > 0)
-            buf_commit(out, (size_t)n);
-    }
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
+    s = file_read(path, out, &err);
+    if (s != STATUS_OK && s != STATUS_NOT_FOUND)
+        log_warning("a limit of this machine is not known", LOG_ERR(&err));
+    return s == STATUS_OK;
 }
 
 static int64_t first_number(const struct buf *text)

@@ -2,6 +2,7 @@
 #include "serve/serve.h"
 
 #include "api/api.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "driver/process/process.h"
@@ -46,27 +47,22 @@ struct serve {
 
 /* --- the data folder --- */
 
+enum { MAX_DATA_PATH = 300 };
+
 static char *read_config(const char *path, bool must_exist, struct error *err)
 {
     struct buf text = BUF_INIT(16 << 20);
-    ssize_t n = 1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct error why;
+    enum status s = file_read(path, &text, &why);
 
-    if (fd < 0) {
-        if (must_exist || errno != ENOENT)
-            FAIL(err, STATUS_NOT_FOUND, "cannot read the configuration %s: %s", path,
-                 strerror(errno));
+    if (s == STATUS_OK)
+        return buf_take(&text);
+    buf_deinit(&text);
+    if (s == STATUS_NOT_FOUND && !must_exist)
         return NULL; /* absent, and that is fine: *err is as it was */
-    }
-    while (n > 0) {
-        char *at = buf_reserve(&text, 65536);
-
-        n = at ? read(fd, at, 65536) : 0;
-        if (n > 0)
-            buf_commit(&text, (size_t)n);
-    }
-    close(fd);
-    return buf_take(&text);
+    *err = why;
+    error_context(err, "the configuration");
+    return NULL;
 }
 
 static enum status take_lock(struct serve *s, struct error *err)
@@ -86,30 +82,47 @@ static enum status take_lock(struct serve *s, struct error *err)
     return STATUS_OK;
 }
 
+static enum status make_key(struct serve *s, const char *path, struct error *err)
+{
+    enum status st = STATUS_OK;
+    struct rand r;
+    ssize_t n;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return FAIL(err, STATUS_BROKEN, "cannot make the key file %s: %s", path, strerror(errno));
+    rand_init_os(&r);
+    rand_bytes(&r, s->key, sizeof(s->key));
+    errno = ENOSPC; /* what a short write means */
+    n = write(fd, s->key, sizeof(s->key));
+    if (n != (ssize_t)sizeof(s->key) || fsync(fd) != 0) {
+        st = FAIL(err, STATUS_BROKEN, "cannot write the key file %s: %s", path, strerror(errno));
+        unlink(path); /* half a key would stop the next start */
+    }
+    close(fd);
+    return st;
+}
+
 /* The key that seals secrets at rest: made once, kept beside the database. */
 static enum status read_key(struct serve *s, struct error *err)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX + 16);
-    struct rand r;
-    int fd;
-    bool ok;
+    struct buf key CLEANUP(buf_deinit) = BUF_INIT(1 << 16);
+    enum status st;
 
     buf_addf(&path, "%s/key", s->data);
-    fd = open(path.p, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) {
-        rand_init_os(&r);
-        rand_bytes(&r, s->key, sizeof(s->key));
-        fd = open(path.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        ok = fd >= 0 && write(fd, s->key, sizeof(s->key)) == (ssize_t)sizeof(s->key) &&
-             fsync(fd) == 0;
-    } else {
-        ok = fd >= 0 && read(fd, s->key, sizeof(s->key)) == (ssize_t)sizeof(s->key);
-    }
-    if (fd >= 0)
-        close(fd);
-    if (!ok)
-        return FAIL(err, STATUS_BROKEN, "cannot read or make the key file %s (32 bytes): %s",
-                    path.p, strerror(errno));
+    st = file_read(path.p, &key, err);
+    if (st == STATUS_NOT_FOUND)
+        return make_key(s, path.p, err);
+    if (st != STATUS_OK)
+        return st;
+    if (key.n != sizeof(s->key))
+        return FAIL(err, STATUS_BROKEN,
+                    "the key file %s has %zu bytes, not %zu: it is damaged. Put it back from a "
+                    "backup. If nothing was ever stored in this data folder, remove the file and a "
+                    "new key is made.",
+                    path.p, key.n, sizeof(s->key));
+    memcpy(s->key, key.p, sizeof(s->key));
     return STATUS_OK;
 }
 
@@ -124,6 +137,11 @@ static enum status open_data(struct serve *s, struct error *err)
     if (!realpath(s->options.data, s->data))
         return FAIL(err, STATUS_BROKEN, "cannot use the data folder %s: %s", s->options.data,
                     strerror(errno));
+    if (strlen(s->data) > MAX_DATA_PATH)
+        return FAIL(err, STATUS_INVALID,
+                    "the data folder's path has %zu bytes, and %d is the limit (paths inside it "
+                    "have limits of the operating system): %.100s...",
+                    strlen(s->data), MAX_DATA_PATH, s->data);
     n = readlink("/proc/self/exe", s->self, sizeof(s->self) - 1);
     if (n <= 0)
         return FAIL(err, STATUS_BROKEN, "cannot find this program's own file: %s", strerror(errno));
@@ -186,6 +204,7 @@ static enum status listen_internal(struct serve *s, struct error *err)
         host.n--;
     c.routes = INTERNAL_ROUTES;
     c.n_routes = INTERNAL_N_ROUTES;
+    c.gate = internal_gate;
     c.limits.max_body = (size_t)s->options.max_output * 2 + (64 << 20);
     s->internal = http_server_new(s->loop);
     if (st == STATUS_OK && get.value && strncmp(get.value, wanted, host.n) == 0 &&
@@ -243,50 +262,7 @@ static enum status listen_public(struct serve *s, struct error *err)
     return STATUS_OK;
 }
 
-static enum status build_parts(struct serve *s, struct error *err)
-{
-    struct process_driver_config driver = {
-        .data = s->data,
-        .self = s->self,
-        .shim = s->shim,
-        .ids = &s->ids,
-    };
-    struct builds_config builds = {
-        .options = &s->options,
-        .data = s->data,
-        .ids = &s->ids,
-        .helper = s->helper,
-    };
-    struct fleet_config fleet = {
-        .options = &s->options,
-        .data = s->data,
-        .internal_base = s->internal_base,
-        .key = s->key,
-    };
-    enum status st = open_store(s, err);
-
-    if (st == STATUS_OK)
-        st = process_driver_new(s->loop, &driver, &s->driver, err);
-    if (st != STATUS_OK)
-        return st;
-    s->client = http_client_new(s->loop);
-    s->protocol = cog_protocol_new(s->loop, s->client);
-    st = listen_internal(s, err);
-    if (st != STATUS_OK)
-        return st;
-    fleet_init(&s->fleet, s->loop, s->store, &s->hardware, s->driver, s->protocol, &fleet);
-    s->builds = builds_new(s->loop, s->store, &builds);
-    st = builds_load(s->builds, err);
-    if (st == STATUS_OK)
-        st = api_init(&s->api, s->loop, s->store, &s->fleet, s->builds, &s->options, err);
-    if (st == STATUS_OK)
-        st = fleet_load(&s->fleet, err);
-    if (st == STATUS_OK)
-        st = listen_public(s, err);
-    return st;
-}
-
-/* --- the end --- */
+/* --- the beginning of the end --- */
 
 static void finish_if_done(struct serve *s)
 {
@@ -325,6 +301,65 @@ static void on_signal(uv_signal_t *h, int number)
     fleet_stop(&s->fleet, on_fleet_stopped, s);
 }
 
+static void watch_signals(struct serve *s)
+{
+    static const int numbers[] = { SIGTERM, SIGINT };
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        uv_signal_init(loop_uv(s->loop), &s->signals[i]);
+        s->signals[i].data = s;
+        uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    }
+}
+
+/* --- all parts --- */
+
+static enum status build_parts(struct serve *s, struct error *err)
+{
+    struct process_driver_config driver = {
+        .data = s->data,
+        .self = s->self,
+        .shim = s->shim,
+        .ids = &s->ids,
+    };
+    struct builds_config builds = {
+        .options = &s->options,
+        .data = s->data,
+        .ids = &s->ids,
+        .helper = s->helper,
+    };
+    struct fleet_config fleet = {
+        .options = &s->options,
+        .data = s->data,
+        .internal_base = s->internal_base,
+        .key = s->key,
+    };
+    enum status st = open_store(s, err);
+
+    if (st == STATUS_OK)
+        st = process_driver_new(s->loop, &driver, &s->driver, err);
+    if (st != STATUS_OK)
+        return st;
+    s->client = http_client_new(s->loop);
+    s->protocol = cog_protocol_new(s->loop, s->client);
+    st = listen_internal(s, err);
+    if (st != STATUS_OK)
+        return st;
+    fleet_init(&s->fleet, s->loop, s->store, &s->hardware, s->driver, s->protocol, &fleet);
+    s->builds = builds_new(s->loop, s->store, &builds);
+    st = builds_load(s->builds, err);
+    if (st == STATUS_OK)
+        st = api_init(&s->api, s->loop, s->store, &s->fleet, s->builds, &s->options, err);
+    if (st == STATUS_OK)
+        st = fleet_load(&s->fleet, err);
+    if (st != STATUS_OK)
+        return st;
+    watch_signals(s); /* before anybody is told that we listen */
+    return listen_public(s, err);
+}
+
+/* --- the end --- */
+
 static void on_internal_drained(void *arg)
 {
     loop_stop(((struct serve *)arg)->loop);
@@ -337,29 +372,18 @@ static void take_down(struct serve *s)
         loop_run(s->loop);
     }
     builds_free(s->builds);
-    api_deinit(&s->api);
     http_server_free(s->public);
     http_server_free(s->internal);
+    store_close(s->store); /* what is pending ends here, with its effects on all that follows */
+    api_deinit(&s->api);
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
-    store_close(s->store);
     fleet_deinit(&s->fleet);
     driver_free(s->driver);
     http_client_free(s->client); /* its calls end without a word, before what they belong to goes */
     protocol_free(s->protocol);
     uv_run(loop_uv(s->loop), UV_RUN_NOWAIT);
     loop_free(s->loop);
-}
-
-static void watch_signals(struct serve *s)
-{
-    static const int numbers[] = { SIGTERM, SIGINT };
-
-    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
-        uv_signal_init(loop_uv(s->loop), &s->signals[i]);
-        s->signals[i].data = s;
-        uv_signal_start(&s->signals[i], on_signal, numbers[i]);
-    }
 }
 
 /* --- the command --- */
@@ -447,7 +471,6 @@ int serve_main(int argc, char **argv)
         fprintf(stderr, "berth: %s\n", err.text);
         return 1;
     }
-    watch_signals(s);
     loop_run(s->loop);
     take_down(s);
     log_info("stopped");

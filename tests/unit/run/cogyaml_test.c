@@ -149,6 +149,7 @@ static void requirements(void **state)
         "numpy  # ask a@b.c",
         "./wheels/mine-1.0-py3-none-any.whl",
         "x==1 --hash=sha256:abc",
+        "x\t==1 # for M\xc3\xbcller",
     };
     static const struct {
         const char *line, *word;
@@ -172,6 +173,21 @@ static void requirements(void **state)
         { "x.zip", "paths" },
         { "${HOME}/x", "variables" },
         { "x \\", "go on" },
+        { "x\v--index-url y", "control" },
+        { "x\f-r y", "control" },
+        { "x\r-r y", "control" },
+        { "x\x1c-r y", "control" },
+        { "x\x7f", "control" },
+        { "x # \x1e-r y", "control" },
+        { "# \x1d-r y", "control" },
+        { "x # \xc2\x85-r y", "separators" },
+        { "x # \xe2\x80\xa8-r y", "separators" },
+        { "x # \xe2\x80\xa9-r y", "separators" },
+        { "./a.whl\v-r y.whl", "control" },
+        { "./a.whl\xe2\x80\xa8-r y.whl", "separators" },
+        { "\xef\xbb\xbf-r y", "ASCII" },
+        { "\xc2\xa0-r y", "ASCII" },
+        { "# \xff", "UTF-8" },
     };
 
     (void)state;

@@ -400,13 +400,31 @@ static void digests(void **state)
     assert_int_not_equal(access(b->target, F_OK), 0);
 }
 
+/* A folder that cannot be read has no digest: it would be that of another one. */
+static void a_digest_that_cannot_be(void **state)
+{
+    struct box *b = *state;
+    char hex[65], path[256];
+
+    (void)snprintf(path, sizeof(path), "%s/missing", b->base);
+    assert_int_equal(tree_digest(path, "", hex, &b->err), STATUS_BROKEN);
+    assert_non_null(strstr(b->err.text, "missing"));
+    assert_int_equal(tree_digest("", "", hex, &b->err), STATUS_BROKEN);
+    if (geteuid() == 0) /* who may read everything */
+        return;
+    (void)snprintf(path, sizeof(path), "%s/closed", b->target);
+    assert_int_equal(mkdir(path, 0), 0);
+    assert_int_equal(tree_digest(b->target, "", hex, &b->err), STATUS_BROKEN);
+    assert_int_equal(chmod(path, 0700), 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_good_one),     TEST(names),   TEST(kinds),          TEST(links),
         TEST(through_a_link), TEST(deep),    TEST(too_many_files), TEST(too_big),
-        TEST(sparse),         TEST(damaged), TEST(digests),
+        TEST(sparse),         TEST(damaged), TEST(digests),        TEST(a_digest_that_cannot_be),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
