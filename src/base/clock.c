@@ -261,6 +261,8 @@ bool size_parse(struct str s, int64_t *out_bytes)
     int64_t v, part = 0, factor, below = 1;
     size_t n = 0;
 
+    if (s.n == 0)
+        return false;
     while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9')
         n++;
     whole.n = n;

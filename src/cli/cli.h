@@ -56,6 +56,7 @@ void answer_deinit(struct answer *a);
 struct remote {
     char url[2048];   /* without a slash at the end and without /v1 */
     char socket[512]; /* "" for the public API */
+    char folder[512]; /* of the socket, for messages */
     char authorization[512];
 };
 bool remote_public(const struct given *g, struct remote *out);

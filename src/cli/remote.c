@@ -2,6 +2,7 @@
 /* Calls to a server, one at a time: the loop runs until the answer is there. */
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -69,18 +70,20 @@ bool remote_public(const struct given *g, struct remote *out)
 bool remote_admin(const struct given *g, struct remote *out)
 {
     const char *data = first_of(given_flag(g, "--data"), getenv("BERTH_DATA"), NULL, "./data");
+    int fd;
 
     *out = (struct remote){ 0 };
     snprintf(out->url, sizeof(out->url), "http://localhost");
-    if (!put(out->socket, sizeof(out->socket), "the data folder's path", "", str_of(data),
-             "/admin.sock"))
+    if (!put(out->folder, sizeof(out->folder), "the data folder's path", "", str_of(data), ""))
         return false;
-    if (access(out->socket, F_OK) != 0) {
+    /* Through the folder's descriptor: the address of a socket has room for 107 bytes only. */
+    fd = open(data, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    snprintf(out->socket, sizeof(out->socket), "/proc/self/fd/%d/admin.sock", fd);
+    if (fd < 0 || access(out->socket, F_OK) != 0) {
         fprintf(stderr,
-                "berth: no server runs on the data folder %s (there is no %s). Start it with "
-                "`berth serve --data "
-                "%s`, or name another folder with --data.\n",
-                data, out->socket, data);
+                "berth: no server runs on the data folder %s (there is no %s/admin.sock). Start it "
+                "with `berth serve --data '%s'`, or name another folder with --data.\n",
+                data, data, data);
         return false;
     }
     return true;
@@ -172,7 +175,7 @@ bool remote_call(const struct remote *r, const char *method, const char *path, s
     buf_deinit(&x.call.head);
     if (x.failed) {
         fprintf(stderr, "berth: the server at %s does not answer: %s\n",
-                *r->socket ? r->socket : r->url, x.error.text);
+                *r->socket ? r->folder : r->url, x.error.text);
         return false;
     }
     if (out->body.n == 0 ||

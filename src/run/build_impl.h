@@ -71,6 +71,7 @@ struct build {
     int64_t began_ms;
     enum status status; /* of the step that ended; not OK: on to the end */
     struct error error;
+    bool last_line_is_error;
     char last_line[400]; /* of a child, for the error's text */
 
     char folder[512]; /* builds/<id> */

@@ -2,7 +2,12 @@
 /* Which Python interpreters and tools the machine has. */
 #include "run/build_impl.h"
 
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+extern char **environ;
 
 enum { LEAST_MINOR = 10, MOST_MINOR = 14 };
 
@@ -11,22 +16,44 @@ static bool runs(const char *path)
     return access(path, X_OK) == 0;
 }
 
+/* A name on PATH may be a shim for a version that is not there: only one that starts counts. Its
+ * first words are asked for in isolated mode, so that nobody's environment has a say. */
+static bool is_python(const char *path)
+{
+    char name[] = "python", isolated[] = "-I", command[] = "-c", program[] = "import venv, ssl";
+    char *const args[] = { name, isolated, command, program, NULL };
+    posix_spawn_file_actions_t actions;
+    int status = -1;
+    pid_t pid;
+    int rc;
+
+    if (!runs(path))
+        return false;
+    posix_spawn_file_actions_init(&actions);
+    for (int fd = 0; fd < 3; fd++)
+        posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd ? O_WRONLY : O_RDONLY, 0);
+    rc = posix_spawn(&pid, path, &actions, NULL, args, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return rc == 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 0;
+}
+
 /* Interpreters of the distribution come first: another user can run them too. */
 static bool find_minor(int minor, char out[256])
 {
     struct str rest = str_of(getenv("PATH")), dir;
 
     snprintf(out, 256, "/usr/bin/python3.%d", minor);
-    if (runs(out))
+    if (is_python(out))
         return true;
     snprintf(out, 256, "/usr/local/bin/python3.%d", minor);
-    if (runs(out))
+    if (is_python(out))
         return true;
     while (rest.p && str_split(&rest, ':', &dir)) {
         if (dir.n == 0 || dir.n > 200)
             continue;
         snprintf(out, 256, "%.*s/python3.%d", STR_ARG(dir), minor);
-        if (runs(out))
+        if (is_python(out))
             return true;
     }
     return false;

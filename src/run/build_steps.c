@@ -88,7 +88,13 @@ static void on_line(struct child *c, struct str line, bool is_stderr)
         return;
     }
     build_log_write(b, "%.*s", STR_ARG(line));
-    if (str_trim(line).n > 0)
+    /* The installers say what is wrong first, and explain it for many lines. */
+    if (b->last_line_is_error)
+        return;
+    line = str_trim(line);
+    b->last_line_is_error = str_ieq(str_make(line.p, MIN(line.n, 6)), STR("error:")) ||
+                            str_starts(line, "\xc3\x97 ") || str_starts(line, "ERROR: ");
+    if (line.n > 0)
         snprintf(b->last_line, sizeof(b->last_line), "%.*s",
                  (int)MIN(line.n, sizeof(b->last_line) - 1), line.p);
 }
@@ -177,6 +183,7 @@ static void start_child(struct build *b, const char *const *args, const char *cw
 
     b->child_has_the_rest = spec.timeout_ms == left;
     b->last_line[0] = '\0';
+    b->last_line_is_error = false;
     b->status = child_start(b->owner->loop, &b->child, &spec, events, &b->error);
     b->has_child = b->status == STATUS_OK;
     if (!b->has_child) /* tell on a later turn, as a child would */

@@ -191,8 +191,15 @@ def test_a_changed_folder_gives_another_and_it_can_be_deleted(acme, house, tmp_p
     answer = acme.delete(f"/models/acme/changing/versions/{first}")
     assert (answer.status, answer.body) == (202, b"")
     wait_for(lambda: acme.get(f"/models/acme/changing/versions/{first}").status == 404, "the version's end")
-    wait_for(lambda: not (house.data / "versions" / first).exists(), "the end of the version's folder")
-    assert (house.data / "versions" / second).exists()
+    third = tmp_path / "third"
+    shutil.copytree(folder, third)
+    with open(third / "predict.py", "a") as opened:
+        opened.write("# changed again\n")
+    last = house.push(acme, third, "changing")
+    assert (house.data / "versions" / last).exists()
+    assert acme.delete(f"/models/acme/changing/versions/{last}").status == 202
+    wait_for(lambda: not (house.data / "versions" / last).exists(), "the end of the version's folder")
+    assert (house.data / "versions" / first).exists()  # another model has the same
 
 
 def test_dockerignore_is_honoured(acme, house, tmp_path):

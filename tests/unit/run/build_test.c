@@ -16,9 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- what fails
- * -------------------------------------------------------------------------------------------------
- */
+/* --- what fails --- */
 
 static void builds_that_fail(void **state)
 {
@@ -182,9 +180,7 @@ static void the_server_ends_in_the_middle(void **state)
     /* the rest is teardown's */
 }
 
-/* --- the whole
- * --------------------------------------------------------------------------------------------------
- */
+/* --- the whole --- */
 
 static bool find_uv(char *out, size_t size)
 {

@@ -221,7 +221,7 @@ static void requirement_names(void **state)
 /* A PATH of our own, with interpreters that are empty files. */
 static void interpreters(void **state)
 {
-    char dir[] = "/tmp/berth-python-XXXXXX", path[256], version[32], want[16];
+    char dir[] = "/tmp/berth-python-XXXXXX", path[256], found[256], version[32], want[16];
     char *before = getenv("PATH") ? strdup(getenv("PATH")) : NULL;
     struct error err;
     FILE *f;
@@ -230,8 +230,14 @@ static void interpreters(void **state)
     assert_non_null(mkdtemp(dir));
     (void)snprintf(path, sizeof(path), "%s/python3.14", dir);
     f = fopen(path, "w");
-    assert_true(f && fclose(f) == 0 && chmod(path, 0755) == 0);
+    /* What answers is an interpreter; what is only named like one (a version manager's shim) is
+     * not. */
+    assert_true(f && fputs("#!/bin/sh\nexit 127\n", f) >= 0 && fclose(f) == 0);
+    assert_int_equal(chmod(path, 0755), 0);
     assert_int_equal(setenv("PATH", dir, 1), 0);
+    assert_int_equal(python_find("3.14", true, found, version, &err), STATUS_INVALID);
+    f = fopen(path, "w");
+    assert_true(f && fputs("#!/bin/sh\nexit 0\n", f) >= 0 && fclose(f) == 0);
     assert_int_equal(python_find("3.14", true, path, version, &err), STATUS_OK);
     assert_string_equal(version, "3.14");
     assert_int_equal(python_find("3.14.2", true, path, version, &err), STATUS_OK);
