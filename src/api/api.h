@@ -236,3 +236,6 @@ void answer_prediction(struct http_request *r, int status, const struct predicti
 #define X(name) void name(struct http_request *r);
 API_HANDLERS(X)
 #undef X
+
+/* What is found, and how it is described. */
+void openapi_show(struct http_request *r);

@@ -74,6 +74,8 @@ const struct http_route API_ROUTES[] = {
 
     ROUTE("GET", "/v1/capacity", capacity_show, HTTP_BODY_NONE, "capacity.get",
           "What the machine has, and who holds it"),
+    ROUTE("GET", "/v1/openapi.json", openapi_show, HTTP_OPEN | HTTP_BODY_NONE, "openapi",
+          "This document"),
     ROUTE("GET", "/healthz", health_show, HTTP_OPEN | HTTP_BODY_NONE | HTTP_HIDDEN, "health",
           "Whether the server works"),
 };
