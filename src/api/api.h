@@ -239,3 +239,10 @@ API_HANDLERS(X)
 
 /* What is found, and how it is described. */
 void openapi_show(struct http_request *r);
+void collection_list(struct http_request *r);
+void collection_show(struct http_request *r);
+void search_show(struct http_request *r);
+void example_add(struct http_request *r);
+void example_remove(struct http_request *r);
+void admin_collection_put(struct http_request *r);
+void admin_collection_delete(struct http_request *r);

@@ -71,7 +71,11 @@ void show_model(struct json_writer *w, const struct model_row *m, const struct v
     json_member_string(w, "license_url", m->license_url);
     json_member_int(w, "run_count", m->run_count);
     json_member_string(w, "cover_image_url", m->cover_image_url);
-    json_member_null(w, "default_example");
+    json_key(w, "default_example");
+    if (m->example)
+        show_prediction(w, m->example, false);
+    else
+        json_null(w);
     json_member_bool(w, "is_official", false);
     show_time(w, "created_at", m->created_at);
     json_key(w, "latest_version");

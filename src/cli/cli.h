@@ -99,3 +99,9 @@ int token_create_command(const struct command *c, const char *const *args);
 int token_list_command(const struct command *c, const char *const *args);
 int token_revoke_command(const struct command *c, const char *const *args);
 int push_command(const struct command *c, const char *const *args);
+
+int collection_create_command(const struct command *c, const char *const *args);
+int collection_add_command(const struct command *c, const char *const *args);
+int collection_remove_command(const struct command *c, const char *const *args);
+int collection_delete_command(const struct command *c, const char *const *args);
+int collection_list_command(const struct command *c, const char *const *args);

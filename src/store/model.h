@@ -4,6 +4,8 @@
 
 #include "store/store.h"
 
+struct prediction_row;
+
 struct model_row {
     const char *id;
     const char *owner_id, *owner; /* the account's id and username */
@@ -17,6 +19,7 @@ struct model_row {
     const char *latest_version; /* NULL: none */
     int64_t latest_version_created_at;
     const char *default_example; /* prediction id or NULL */
+    const struct prediction_row *example; /* that prediction, in what get and list give; NULL: none */
 };
 
 /* A version: what can be run. The same content gives the same id, so several models may have it. */

@@ -14,7 +14,7 @@ _Static_assert(PREDICTION_STARTING == 0 && PREDICTION_PROCESSING == 1 &&
                "a prediction's status is stored as its number");
 
 /* {prediction_columns} */
-static void read_prediction(struct reader *r, struct prediction_row *out)
+void read_prediction(struct reader *r, struct prediction_row *out)
 {
     *out = (struct prediction_row){ .id = read_text(r) };
     out->account_id = read_text(r);
@@ -46,7 +46,7 @@ static void read_prediction(struct reader *r, struct prediction_row *out)
     out->cancel_requested = read_bool(r);
 }
 
-static void read_data(struct reader *r, struct prediction_row *out)
+void read_prediction_data(struct reader *r, struct prediction_row *out)
 {
     out->input = read_bytes(r);
     out->output = read_bytes(r);
@@ -136,7 +136,7 @@ static enum status prediction_get(struct db *db, struct store_op *base)
         return s;
     if (reader_next(&r)) {
         read_prediction(&r, &op->row);
-        read_data(&r, &op->row);
+        read_prediction_data(&r, &op->row);
         op->row.sealed_input = read_bytes(&r);
         if (is_owner(op->account_id, op->row.account_id))
             return STATUS_OK;
@@ -157,7 +157,7 @@ static struct page_key read_prediction_row(struct page_walk *w, struct reader *r
     struct prediction_row *p = &op->rows[at];
 
     read_prediction(r, p);
-    read_data(r, p);
+    read_prediction_data(r, p);
     *out_bytes = p->input.n + p->output.n + p->logs.n;
     return (struct page_key){ .id = p->id, .at = p->created_at };
 }
