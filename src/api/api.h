@@ -246,3 +246,11 @@ void example_add(struct http_request *r);
 void example_remove(struct http_request *r);
 void admin_collection_put(struct http_request *r);
 void admin_collection_delete(struct http_request *r);
+
+/* Deployments: what runs, and the way back. */
+void deployment_instance_log(struct http_request *r);
+void deployment_rollback(struct http_request *r);
+/* The caller's deployment that is live, by the path; NULL after a 404. */
+struct pool *own_pool(struct http_request *r);
+/* Carries out a change (version, hardware, min_instances and max_instances are set) and answers. */
+void deployment_change(struct http_request *r, struct store_deployment_update *op);

@@ -113,6 +113,7 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
             "hardware": {"type": "string"}, "predictions": {"type": "integer"},
             "created_at": {"type": ["string", "null"]}, "ready_at": {"type": ["string", "null"]},
             "setup_log": {"type": "string"}}}},
+        "ended": {"type": "array", "description": "The last that ended", "items": {"type": "object"}},
         "waiting_predictions": {"type": "integer"}, "waits_for": {"type": ["string", "null"]}}}) },
     { "Releases", J({"type": "object", "required": ["results"], "properties": {
         "results": {"type": "array", "items": {"type": "object", "required": ["release", "state"], "properties": {

@@ -227,6 +227,13 @@ void show_prediction(struct json_writer *w, const struct prediction_row *p, bool
     show_time(w, "completed_at", p->completed_at);
     if (p->deadline)
         show_time(w, "deadline", p->deadline);
+    if (p->queue_position) {
+        json_key(w, "queue");
+        json_begin_object(w);
+        json_member_int(w, "position", p->queue_position);
+        show_time(w, "estimated_start_at", p->estimated_start_at);
+        json_end_object(w);
+    }
     show_metrics(w, p);
     show_urls(w, p);
     show_webhook(w, p);

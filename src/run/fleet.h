@@ -271,6 +271,12 @@ void watcher_remove(struct watcher *w);
  * loop). */
 void prediction_view(struct prediction *p, struct arena *a, struct prediction_row *out);
 
+/* Its place in its queue, from 1; 0 when it does not wait, or too many stand before it to be counted. */
+int prediction_queue_position(const struct prediction *p);
+/* When it may start (wall ms), from how long the version's last runs took and the instances there are; 0: nothing is
+ * known. */
+int64_t prediction_queue_start(const struct prediction *p, int position, int64_t now);
+
 /* --- instances' way in (the internal listener) --- */
 
 /* NOT_FOUND for a capability that is not (any more) known. The body is what was posted. */

@@ -119,6 +119,9 @@ void prediction_view(struct prediction *p, struct arena *a, struct prediction_ro
     *out = p->row;
     if (prediction_is_terminal(p->row.status))
         return;
+    out->queue_position = prediction_queue_position(p);
+    out->estimated_start_at =
+        prediction_queue_start(p, (int)out->queue_position, loop_wall_ms(p->fleet->loop));
     if (p->has_run && p->run.n_pieces > 0) {
         bool is_array = p->lane->version->output.is_array;
 

@@ -35,6 +35,8 @@ struct prediction_row {
     const char *stream_secret; /* capability of urls.stream; NULL: cannot stream */
     bool data_removed;
     bool cancel_requested;
+    /* Not stored: of a live one that waits; 0 otherwise. */
+    int64_t queue_position, estimated_start_at;
 };
 
 /* Marks the deployment as used. NOT_FOUND when the deployment or the version is gone meanwhile. */
