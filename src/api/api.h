@@ -254,3 +254,9 @@ void deployment_rollback(struct http_request *r);
 struct pool *own_pool(struct http_request *r);
 /* Carries out a change (version, hardware, min_instances and max_instances are set) and answers. */
 void deployment_change(struct http_request *r, struct store_deployment_update *op);
+
+/* The front in OpenAI's form. */
+void openai_chat(struct http_request *r);
+void openai_completion(struct http_request *r);
+void openai_models(struct http_request *r);
+void openai_model(struct http_request *r);

@@ -8,6 +8,8 @@
 /* clang-format off */
 static const char PROBLEM[] = OPENAPI_JSON({"description": "A problem", "content": {"application/problem+json": {
     "schema": {"$ref": "#/components/schemas/Problem"}}}});
+static const char OPENAI_ERROR[] = OPENAPI_JSON({"description": "An error in OpenAI's form", "content": {
+    "application/json": {"schema": {"$ref": "#/components/schemas/OpenAIError"}}}});
 /* clang-format on */
 
 enum { MAX_DOCUMENT = 4 << 20 };
@@ -70,12 +72,15 @@ static void write_content(struct json_writer *w, const struct openapi_operation 
             write_ref(w, o->answer);
     }
     json_end_object(w);
+    if (o->also)
+        json_member_raw(w, o->also, STR("{}"));
     json_end_object(w);
 }
 
 static void write_responses(struct json_writer *w, const struct http_route *t,
                             const struct openapi_operation *o)
 {
+    const char *problem = strncmp(t->path, "/openai/", 8) == 0 ? OPENAI_ERROR : PROBLEM;
     char status[8];
 
     json_key(w, "responses");
@@ -89,8 +94,8 @@ static void write_responses(struct json_writer *w, const struct http_route *t,
         write_content(w, o);
     json_end_object(w);
     if (!(t->flags & HTTP_OPEN))
-        json_member_raw(w, "401", str_of(PROBLEM));
-    json_member_raw(w, "default", str_of(PROBLEM));
+        json_member_raw(w, "401", str_of(problem));
+    json_member_raw(w, "default", str_of(problem));
     json_end_object(w);
 }
 

@@ -190,6 +190,10 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "properties": {"id": {"type": "string"}, "object": {"const": "text_completion"},
         "created": {"type": "integer"}, "model": {"type": "string"},
         "choices": {"type": "array", "items": {"type": "object"}}, "usage": {"type": ["object", "null"]}}}) },
+    { "OpenAIError", J({"type": "object", "required": ["error"], "properties": {"error": {"type": "object",
+        "required": ["message", "type", "param", "code"], "properties": {"message": {"type": "string"},
+        "type": {"type": "string"}, "param": {"type": ["string", "null"]},
+        "code": {"type": ["string", "null"]}}}}}) },
     { "OpenAIModels", J({"type": "object", "required": ["object", "data"], "properties": {
         "object": {"const": "list"}, "data": {"type": "array", "items": {
             "$ref": "#/components/schemas/OpenAIModel"}}}}) },

@@ -102,8 +102,10 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
         {"name": "signature", "in": "query", "required": true, "schema": {"type": "string"}}) },
     GET("webhooks.default.secret.get", ONE, "WebhookSecret"),
 
-    SEND("openai.chat.completions.create", "ChatCompletionCreate", 200, ONE, "ChatCompletion"),
-    SEND("openai.completions.create", "CompletionCreate", 200, ONE, "Completion"),
+    { .name = "openai.chat.completions.create", .request = "ChatCompletionCreate", .status = 200,
+      .shape = OPENAPI_ONE, .answer = "ChatCompletion", .also = "text/event-stream" },
+    { .name = "openai.completions.create", .request = "CompletionCreate", .status = 200, .shape = OPENAPI_ONE,
+      .answer = "Completion", .also = "text/event-stream" },
     GET("openai.models.list", ONE, "OpenAIModels"),
     GET("openai.models.get", ONE, "OpenAIModel"),
 };
