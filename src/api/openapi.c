@@ -8,8 +8,9 @@
 /* clang-format off */
 static const char PROBLEM[] = OPENAPI_JSON({"description": "A problem", "content": {"application/problem+json": {
     "schema": {"$ref": "#/components/schemas/Problem"}}}});
-static const char OPENAI_ERROR[] = OPENAPI_JSON({"description": "An error in OpenAI's form", "content": {
-    "application/json": {"schema": {"$ref": "#/components/schemas/OpenAIError"}}}});
+static const char OPENAI_ERROR[] = OPENAPI_JSON({"description": "An error in OpenAI's form; a message that is not even HTTP as it should be: a problem", "content": {
+    "application/json": {"schema": {"$ref": "#/components/schemas/OpenAIError"}},
+    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});
 /* clang-format on */
 
 enum { MAX_DOCUMENT = 4 << 20 };

@@ -24,6 +24,3 @@ CREATE TABLE example (
     PRIMARY KEY (model_id, prediction_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX example_of_prediction ON example (prediction_id);
-
--- The instances that a deployment had.
-CREATE INDEX instance_of_pool ON instance (pool_id, id);
