@@ -260,3 +260,15 @@ void openai_chat(struct http_request *r);
 void openai_completion(struct http_request *r);
 void openai_models(struct http_request *r);
 void openai_model(struct http_request *r);
+
+/* Trainings. */
+void training_make(struct http_request *r);
+void training_list(struct http_request *r);
+/* As users see one: it has succeeded when its version is there. */
+void training_view(struct arena *a, const struct prediction_row *p, struct prediction_row *out);
+/* Making a prediction: its body (false: 422 was answered), then its input and itself. */
+bool prediction_body_ok(struct http_request *r, bool takes_version, struct prediction_spec *spec);
+void prediction_make_with(struct http_request *r, struct prediction_spec *spec);
+
+/* Finds the token's account; NULL when there is none. */
+struct api_account *api_authenticate(struct api *a, struct str authorization);

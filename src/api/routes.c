@@ -80,6 +80,12 @@ const struct http_route API_ROUTES[] = {
     ROUTE("POST", "/v1/predictions/{id}/cancel", prediction_stop, HTTP_BODY_NONE,
           "predictions.cancel", "Cancel a prediction"),
 
+    ROUTE("POST", "/v1/models/{owner}/{name}/versions/{id}/trainings", training_make, HTTP_BODY_JSON,
+          "trainings.create", "Create a training"),
+    ROUTE("GET", "/v1/trainings", training_list, HTTP_BODY_NONE, "trainings.list", "List trainings"),
+    ROUTE("GET", "/v1/trainings/{id}", prediction_show, HTTP_BODY_NONE, "trainings.get", "Get a training"),
+    ROUTE("POST", "/v1/trainings/{id}/cancel", prediction_stop, HTTP_BODY_NONE, "trainings.cancel",
+          "Cancel a training"),
     ROUTE("GET", "/v1/capacity", capacity_show, HTTP_BODY_NONE, "capacity.get",
           "What the machine has, and who holds it"),
     ROUTE("GET", "/v1/collections", collection_list, HTTP_BODY_NONE, "collections.list",

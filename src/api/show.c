@@ -132,13 +132,14 @@ static void show_urls(struct json_writer *w, const struct prediction_row *p)
 {
     struct buf url CLEANUP(buf_deinit) = BUF_INIT(4096);
     const char *base = p->base_url ? p->base_url : "";
+    const char *what = p->destination ? "trainings" : "predictions";
 
     json_key(w, "urls");
     json_begin_object(w);
-    buf_addf(&url, "%s/v1/predictions/%s/cancel", base, p->id);
+    buf_addf(&url, "%s/v1/%s/%s/cancel", base, what, p->id);
     json_member_str(w, "cancel", buf_str(&url));
     buf_clear(&url);
-    buf_addf(&url, "%s/v1/predictions/%s", base, p->id);
+    buf_addf(&url, "%s/v1/%s/%s", base, what, p->id);
     json_member_str(w, "get", buf_str(&url));
     if (p->stream_secret) {
         buf_clear(&url);
@@ -204,6 +205,13 @@ static void show_webhook(struct json_writer *w, const struct prediction_row *p)
 void show_prediction(struct json_writer *w, const struct prediction_row *p, bool as_starting)
 {
     struct buf model CLEANUP(buf_deinit) = BUF_INIT(1024);
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct prediction_row training;
+
+    if (p->destination) {
+        training_view(&a, p, &training);
+        p = &training;
+    }
 
     buf_addf(&model, "%s/%s", p->model_owner, p->model_name);
     json_begin_object(w);

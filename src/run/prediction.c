@@ -208,6 +208,9 @@ static void fill_row(struct prediction *p, const struct prediction_spec *spec)
         .webhook_events = spec->webhook_events,
         .has_webhook_filter = spec->has_webhook_filter,
         .base_url = arena_copy(&p->arena, str_of(spec->base_url)),
+        .destination = spec->destination ? arena_copy(&p->arena, str_of(spec->destination)) : NULL,
+        .destination_id =
+            spec->destination_id ? arena_copy(&p->arena, str_of(spec->destination_id)) : NULL,
     };
 }
 
@@ -266,6 +269,7 @@ struct prediction *prediction_restore(struct fleet *f, struct lane *l,
     p->row.source = arena_copy(&p->arena, str_of(row->source));
     p->row.webhook = row->webhook ? arena_copy(&p->arena, str_of(row->webhook)) : NULL;
     p->row.base_url = arena_copy(&p->arena, str_of(row->base_url));
+    p->row.destination = row->destination ? arena_copy(&p->arena, str_of(row->destination)) : NULL;
     p->row.stream_secret =
         row->stream_secret ? arena_copy(&p->arena, str_of(row->stream_secret)) : NULL;
     p->row.instance_id = NULL;

@@ -34,6 +34,7 @@ struct version_row {
     struct str schema;       /* OpenAPI document (JSON) */
     struct str config; /* what the driver and protocol need to know (JSON), see core/version.h */
     const char *path;  /* folder of the version, relative to the data folder */
+    bool trains;       /* not stored: the version as a training runs it */
     int64_t created_at;
 };
 

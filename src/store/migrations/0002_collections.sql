@@ -24,3 +24,19 @@ CREATE TABLE example (
     PRIMARY KEY (model_id, prediction_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX example_of_prediction ON example (prediction_id);
+
+-- A training is a prediction that runs in train mode, and what became of it.
+CREATE TABLE training (
+    id TEXT NOT NULL PRIMARY KEY REFERENCES prediction (id) ON DELETE CASCADE,
+    account_id TEXT NOT NULL REFERENCES account (id),
+    model_id TEXT NOT NULL REFERENCES model (id) ON DELETE CASCADE, -- the destination
+    destination TEXT NOT NULL,          -- "owner/name"
+    version TEXT,                       -- "owner/name:id", once it is there
+    failure TEXT                        -- why it could not be made
+) STRICT, WITHOUT ROWID;
+CREATE INDEX training_of_account ON training (account_id, id);
+CREATE INDEX training_of_model ON training (model_id);
+CREATE INDEX training_unfinished ON training (id) WHERE version IS NULL AND failure IS NULL;
+
+-- A trained version has the folder of the one it was trained from.
+CREATE INDEX version_of_path ON version (path);

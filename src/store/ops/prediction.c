@@ -44,6 +44,9 @@ void read_prediction(struct reader *r, struct prediction_row *out)
     out->stream_secret = read_text(r);
     out->data_removed = read_bool(r);
     out->cancel_requested = read_bool(r);
+    out->destination = read_text(r);
+    out->trained_version = read_text(r);
+    out->training_failure = read_text(r);
 }
 
 void read_prediction_data(struct reader *r, struct prediction_row *out)
@@ -100,6 +103,12 @@ static enum status prediction_create(struct db *db, struct store_op *base)
         [SQL_DEPLOYMENT_USE_ID] = DB_V_TEXT(p->deployment_id),
         [SQL_DEPLOYMENT_USE_NOW] = DB_V_INT(p->created_at),
     };
+    const struct db_value training[SQL_TRAINING_CREATE_PARAMS] = {
+        [SQL_TRAINING_CREATE_ID] = DB_V_TEXT(p->id),
+        [SQL_TRAINING_CREATE_ACCOUNT_ID] = DB_V_TEXT(p->account_id),
+        [SQL_TRAINING_CREATE_MODEL_ID] = DB_V_TEXT(p->destination_id),
+        [SQL_TRAINING_CREATE_DESTINATION] = DB_V_TEXT(p->destination),
+    };
     struct error *err = &base->error;
     int64_t changed = 1;
     enum status s = STATUS_OK;
@@ -114,6 +123,8 @@ static enum status prediction_create(struct db *db, struct store_op *base)
         return FAIL(err, s, "a prediction %s exists already", p->id);
     if (s == STATUS_OK && changed == 0)
         return FAIL(err, STATUS_NOT_FOUND, "the version does not exist any more");
+    if (s == STATUS_OK && p->destination)
+        s = db_exec(db, &sql_training_create, training, NULL, err);
     return s;
 }
 
