@@ -236,3 +236,39 @@ void answer_prediction(struct http_request *r, int status, const struct predicti
 #define X(name) void name(struct http_request *r);
 API_HANDLERS(X)
 #undef X
+
+/* What is found, and how it is described. */
+void openapi_show(struct http_request *r);
+void collection_list(struct http_request *r);
+void collection_show(struct http_request *r);
+void search_show(struct http_request *r);
+void example_add(struct http_request *r);
+void example_remove(struct http_request *r);
+void admin_collection_put(struct http_request *r);
+void admin_collection_delete(struct http_request *r);
+
+/* Deployments: what runs, and the way back. */
+void deployment_instance_log(struct http_request *r);
+void deployment_rollback(struct http_request *r);
+/* The caller's deployment that is live, by the path; NULL after a 404. */
+struct pool *own_pool(struct http_request *r);
+/* Carries out a change (version, hardware, min_instances and max_instances are set) and answers. */
+void deployment_change(struct http_request *r, struct store_deployment_update *op);
+
+/* The front in OpenAI's form. */
+void openai_chat(struct http_request *r);
+void openai_completion(struct http_request *r);
+void openai_models(struct http_request *r);
+void openai_model(struct http_request *r);
+
+/* Trainings. */
+void training_make(struct http_request *r);
+void training_list(struct http_request *r);
+/* As users see one: it has succeeded when its version is there. */
+void training_view(struct arena *a, const struct prediction_row *p, struct prediction_row *out);
+/* Making a prediction: its body (false: 422 was answered), then its input and itself. */
+bool prediction_body_ok(struct http_request *r, bool takes_version, struct prediction_spec *spec);
+void prediction_make_with(struct http_request *r, struct prediction_spec *spec);
+
+/* Finds the token's account; NULL when there is none. */
+struct api_account *api_authenticate(struct api *a, struct str authorization);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who asks: tokens, the gate before each handler, and the limits of an account. */
 #include "api/api.h"
+#include "api/openai.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -62,7 +63,7 @@ void api_token_remove(struct api *a, const unsigned char hash[32])
 
 /* Only the hash is looked up, under a key that nobody outside knows: what the time of a look-up
  * could tell is of no use. The hashes are then compared in constant time all the same. */
-static struct api_account *find_account(struct api *a, struct str authorization)
+struct api_account *api_authenticate(struct api *a, struct str authorization)
 {
     struct str rest = str_trim(authorization), scheme;
     unsigned char hash[SHA256_SIZE];
@@ -85,6 +86,10 @@ static struct api_account *find_account(struct api *a, struct str authorization)
 static void refuse_token(struct http_request *r, const char *detail)
 {
     http_set_header(r, "WWW-Authenticate", "Bearer");
+    if (openai_is(r)) {
+        openai_problem(r, 401, "invalid_request_error", NULL, "invalid_api_key", "%s", detail);
+        return;
+    }
     http_problem(r, 401, "Unauthenticated", "%s", detail);
 }
 
@@ -122,6 +127,11 @@ static bool take(struct http_request *r, bool creates_prediction)
     http_set_header(r, "Retry-After", text);
     http_set_header(r, "ratelimit-remaining", "0");
     http_set_header(r, "ratelimit-reset", text);
+    if (openai_is(r)) {
+        openai_problem(r, 429, "rate_limit_error", NULL, "rate_limit_exceeded",
+                       "Request was throttled. Your rate limit resets in ~%ds.", wait_s);
+        return false;
+    }
     buf_addf(
         &body,
         "{\"detail\":\"Request was throttled. Your rate limit resets in ~%ds.\",\"status\":429,"
@@ -141,12 +151,13 @@ bool api_gate(struct http_request *r)
         refuse_token(r, "You did not pass an authentication token");
         return false;
     }
-    r->account = find_account(api_of(r), given);
+    r->account = api_authenticate(api_of(r), given);
     if (!r->account) {
         refuse_token(r, "You did not pass a valid authentication token");
         return false;
     }
-    if (strstr(r->route->name, "predictions.create"))
+    if (strstr(r->route->name, "predictions.create") ||
+        strstr(r->route->name, "completions.create"))
         return take(r, true);
     return take(r, false);
 }

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_PAGE_BODY = 64 << 20, MAX_LOG_SHOWN = 64 << 10 };
+enum { MAX_PAGE_BODY = 64 << 20 };
 
 static void answer_deployment(struct http_request *r, const struct deployment_row *d)
 {
@@ -263,6 +263,14 @@ static void on_updated(struct http_request *r, struct store_op *op)
     answer_deployment(r, &u->row);
 }
 
+void deployment_change(struct http_request *r, struct store_deployment_update *op)
+{
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
+    op->now = loop_wall_ms(r->loop);
+    op->author_id = op->viewer_id;
+    api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_UPDATE, update_effect, on_updated);
+}
+
 static bool read_update(struct http_request *r, struct wanted *want)
 {
     static const char *const keys[] = { "version",       "hardware", "min_instances",
@@ -291,21 +299,17 @@ static bool read_update(struct http_request *r, struct wanted *want)
 
 void deployment_update(struct http_request *r)
 {
-    struct api *a = api_of(r);
     struct store_deployment_update *op;
     struct wanted want = { 0 };
 
     if (!body_is_object(r) || !read_update(r, &want))
         return;
     op = api_op_new(sizeof(*op));
-    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     op->version = store_keep(&op->op, str_of(want.version));
     op->hardware = store_keep(&op->op, str_of(want.hardware));
     op->min_instances = want.min;
     op->max_instances = want.max;
-    op->now = loop_wall_ms(a->loop);
-    op->author_id = op->viewer_id;
-    api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_UPDATE, update_effect, on_updated);
+    deployment_change(r, op);
 }
 
 /* --- delete, enable --- */
@@ -343,8 +347,7 @@ void deployment_delete(struct http_request *r)
     api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_DELETE, delete_effect, on_deleted);
 }
 
-/* NULL after a 404. */
-static struct pool *own_pool(struct http_request *r)
+struct pool *own_pool(struct http_request *r)
 {
     struct pool *p = find_own_pool(r);
 
@@ -367,112 +370,4 @@ void deployment_enable(struct http_request *r)
     }
     pool_enable(p);
     deployment_show(r);
-}
-
-/* --- what runs --- */
-
-/* The end of a log, whole characters: that is where it fails. */
-static struct str log_end(struct str log)
-{
-    if (log.n <= MAX_LOG_SHOWN)
-        return log;
-    log = str_make(log.p + (log.n - MAX_LOG_SHOWN), MAX_LOG_SHOWN);
-    while (log.n && ((unsigned char)log.p[0] & 0xc0) == 0x80)
-        log = str_make(log.p + 1, log.n - 1);
-    return log;
-}
-
-static void show_instance(struct json_writer *w, const struct instance *in)
-{
-    const char *state = instance_state_name(in->state);
-
-    if (in->state == INSTANCE_READY)
-        state = in->in_flight > 0 ? "active" : "idle";
-    json_begin_object(w);
-    json_member_string(w, "id", in->id);
-    json_member_string(w, "state", state);
-    json_member_string(w, "version", in->lane->version->id);
-    json_member_string(w, "hardware", in->lane->sku_name);
-    json_member_int(w, "predictions", in->in_flight);
-    show_time(w, "created_at", in->created_at);
-    show_time(w, "ready_at", in->ready_at);
-    json_member_str(w, "setup_log", log_end(buf_str(&in->setup_log)));
-    json_end_object(w);
-}
-
-void deployment_instances(struct http_request *r)
-{
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
-    struct pool *p = own_pool(r);
-    const char *waits = NULL;
-    struct json_writer w;
-    struct lane *l;
-    int waiting = 0;
-
-    if (!p)
-        return;
-    json_writer_init(&w, &body);
-    json_begin_object(&w);
-    json_key(&w, "results");
-    json_begin_array(&w);
-    list_each (&p->lanes, l, struct lane, node) {
-        struct instance *in;
-
-        waiting += l->n_queue;
-        if (l->no_capacity)
-            waits = l->waits_for;
-        list_each (&l->instances, in, struct instance, node)
-            show_instance(&w, in);
-    }
-    json_end_array(&w);
-    json_member_int(&w, "waiting_predictions", waiting);
-    json_member_string(&w, "waits_for", waits);
-    json_end_object(&w);
-    api_answer(r, 200, &body);
-}
-
-static void on_releases(struct http_request *r, struct store_op *op)
-{
-    struct store_release_list *list = container_of(op, struct store_release_list, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
-    struct json_writer w;
-
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    json_begin_object(&w);
-    json_key(&w, "results");
-    json_begin_array(&w);
-    for (size_t i = 0; i < list->n; i++) {
-        const struct release_row *row = &list->rows[i];
-
-        json_begin_object(&w);
-        json_key(&w, "release");
-        show_release_row(&w, row);
-        json_member_string(&w, "state",
-                           row->failed_at  ? "failed"
-                           : row->ready_at ? "ready"
-                                           : "new");
-        show_time(&w, "ready_at", row->ready_at);
-        show_time(&w, "failed_at", row->failed_at);
-        json_member_string(&w, "failure", row->failure);
-        json_end_object(&w);
-    }
-    json_end_array(&w);
-    json_end_object(&w);
-    api_answer(r, 200, &body);
-}
-
-void deployment_releases(struct http_request *r)
-{
-    struct pool *p = own_pool(r);
-    struct store_release_list *op;
-
-    if (!p)
-        return;
-    op = api_op_new(sizeof(*op));
-    op->deployment_id = store_keep(&op->op, str_of(p->id));
-    api_op_start(r, &op->op, &STORE_RELEASE_LIST, on_releases);
 }

@@ -140,27 +140,6 @@ void model_readme(struct http_request *r)
     get_model(r, on_readme);
 }
 
-static void on_examples(struct http_request *r, struct store_op *op)
-{
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(4096);
-    struct page_info none = { 0 };
-    struct json_writer w;
-
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    page_begin(r, &w, &none, NULL, NULL);
-    page_end(&w);
-    api_answer(r, 200, &body);
-}
-
-void model_examples(struct http_request *r)
-{
-    get_model(r, on_examples);
-}
-
 /* --- create --- */
 
 static void on_created(struct http_request *r, struct store_op *op)

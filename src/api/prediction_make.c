@@ -280,7 +280,9 @@ static struct input_problem *check_body(struct http_request *r, bool takes_versi
     json_each (r->json, v) {
         bool known = str_is(v->key, "input") || str_is(v->key, "webhook") ||
                      str_is(v->key, "webhook_events_filter") ||
-                     (takes_version && str_is(v->key, "version"));
+                     (takes_version && str_is(v->key, "version")) ||
+                     (spec->destination &&
+                      (str_is(v->key, "destination") || str_is(v->key, "version")));
 
         if (known || is_tolerated(v->key))
             continue;
@@ -296,7 +298,7 @@ static struct input_problem *check_body(struct http_request *r, bool takes_versi
     return first;
 }
 
-static bool body_ok(struct http_request *r, bool takes_version, struct prediction_spec *spec)
+bool prediction_body_ok(struct http_request *r, bool takes_version, struct prediction_spec *spec)
 {
     struct input_problem *first = check_body(r, takes_version, spec);
 
@@ -307,7 +309,7 @@ static bool body_ok(struct http_request *r, bool takes_version, struct predictio
 
 /* The last step of all three routes: the input against the version's schema, then into the store.
  */
-static void make(struct http_request *r, struct prediction_spec *spec)
+void prediction_make_with(struct http_request *r, struct prediction_spec *spec)
 {
     struct json *input = json_get(r->json, "input");
     struct input_problem *first = input_validate(spec->lane->version->schema, r->arena, input);
@@ -320,7 +322,7 @@ static void make(struct http_request *r, struct prediction_spec *spec)
     m = xnew(struct making);
     list_init(&m->node);
     m->request = r;
-    m->wait_s = read_prefer(r);
+    m->wait_s = spec->destination ? 0 : read_prefer(r); /* trainings are long */
     m->create.created = on_created;
     timer_init(r->loop, &m->timer, on_wait_over);
     r->context = m;
@@ -343,11 +345,11 @@ void prediction_make_deployment(struct http_request *r)
         api_not_found(r);
         return;
     }
-    if (!body_ok(r, false, &spec))
+    if (!prediction_body_ok(r, false, &spec))
         return;
     switch (pool_choose(p, &spec.lane, &spec.release, &err)) {
     case STATUS_OK:
-        make(r, &spec);
+        prediction_make_with(r, &spec);
         break;
     case STATUS_BUSY:
         http_set_header(r, "Retry-After", "10");
@@ -385,7 +387,7 @@ static void make_on_model(struct http_request *r, const struct version_row *row)
                      spec.lane->n_queue);
         return;
     }
-    make(r, &spec);
+    prediction_make_with(r, &spec);
 }
 
 static void on_version(struct http_request *r, struct store_op *op)
@@ -415,7 +417,7 @@ void prediction_make(struct http_request *r)
     struct str owner = STR_NULL, name = STR_NULL, id = STR_NULL, given;
     struct prediction_spec spec = { 0 };
 
-    if (!body_ok(r, true, &spec))
+    if (!prediction_body_ok(r, true, &spec))
         return;
     given = json_to_str(json_get(r->json, "version"));
     if (memchr(given.p, '/', given.n)) { /* owner/name or owner/name:id */
@@ -437,6 +439,6 @@ void prediction_make_model(struct http_request *r)
 {
     struct prediction_spec spec = { 0 };
 
-    if (body_ok(r, false, &spec))
+    if (prediction_body_ok(r, false, &spec))
         api_version_get(r, http_param(r, "owner"), http_param(r, "name"), STR_NULL, on_latest);
 }

@@ -71,7 +71,11 @@ void show_model(struct json_writer *w, const struct model_row *m, const struct v
     json_member_string(w, "license_url", m->license_url);
     json_member_int(w, "run_count", m->run_count);
     json_member_string(w, "cover_image_url", m->cover_image_url);
-    json_member_null(w, "default_example");
+    json_key(w, "default_example");
+    if (m->example)
+        show_prediction(w, m->example, false);
+    else
+        json_null(w);
     json_member_bool(w, "is_official", false);
     show_time(w, "created_at", m->created_at);
     json_key(w, "latest_version");
@@ -128,13 +132,14 @@ static void show_urls(struct json_writer *w, const struct prediction_row *p)
 {
     struct buf url CLEANUP(buf_deinit) = BUF_INIT(4096);
     const char *base = p->base_url ? p->base_url : "";
+    const char *what = p->destination ? "trainings" : "predictions";
 
     json_key(w, "urls");
     json_begin_object(w);
-    buf_addf(&url, "%s/v1/predictions/%s/cancel", base, p->id);
+    buf_addf(&url, "%s/v1/%s/%s/cancel", base, what, p->id);
     json_member_str(w, "cancel", buf_str(&url));
     buf_clear(&url);
-    buf_addf(&url, "%s/v1/predictions/%s", base, p->id);
+    buf_addf(&url, "%s/v1/%s/%s", base, what, p->id);
     json_member_str(w, "get", buf_str(&url));
     if (p->stream_secret) {
         buf_clear(&url);
@@ -200,6 +205,13 @@ static void show_webhook(struct json_writer *w, const struct prediction_row *p)
 void show_prediction(struct json_writer *w, const struct prediction_row *p, bool as_starting)
 {
     struct buf model CLEANUP(buf_deinit) = BUF_INIT(1024);
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct prediction_row training;
+
+    if (p->destination) {
+        training_view(&a, p, &training);
+        p = &training;
+    }
 
     buf_addf(&model, "%s/%s", p->model_owner, p->model_name);
     json_begin_object(w);
@@ -223,6 +235,13 @@ void show_prediction(struct json_writer *w, const struct prediction_row *p, bool
     show_time(w, "completed_at", p->completed_at);
     if (p->deadline)
         show_time(w, "deadline", p->deadline);
+    if (p->queue_position) {
+        json_key(w, "queue");
+        json_begin_object(w);
+        json_member_int(w, "position", p->queue_position);
+        show_time(w, "estimated_start_at", p->estimated_start_at);
+        json_end_object(w);
+    }
     show_metrics(w, p);
     show_urls(w, p);
     show_webhook(w, p);

@@ -29,6 +29,47 @@ static const struct flag token_list_flags[] = {
     { .name = NULL },
 };
 
+static const struct flag collection_flags[] = {
+    { .name = "--name", .takes_value = true, .help = "name that people read" },
+    { .name = "--description", .takes_value = true, .help = "a sentence" },
+    { .name = "--full-description", .takes_value = true, .help = "Markdown" },
+    ADMIN_FLAGS,
+    { .name = NULL },
+};
+
+static const struct flag login_flags[] = { PUBLIC_FLAGS, { .name = NULL } };
+
+static const struct flag json_flags[] = { JSON_FLAG, PUBLIC_FLAGS, { .name = NULL } };
+
+static const struct flag run_flags[] = {
+    { .name = "-i",
+      .takes_value = true,
+      .help = "KEY=VALUE: an input; KEY=@FILE sends a file. As often as there are inputs" },
+    { .name = "--input", .takes_value = true, .help = "the same" },
+    { .name = "--deployment", .takes_value = false, .help = "the name is a deployment's, not a model's" },
+    { .name = "--detach", .takes_value = false, .help = "do not wait; print the prediction's id" },
+    JSON_FLAG,
+    PUBLIC_FLAGS,
+    { .name = NULL },
+};
+
+static const struct flag logs_flags[] = {
+    { .name = "-f", .takes_value = false, .help = "go on until the prediction ends" },
+    { .name = "--follow", .takes_value = false, .help = "the same" },
+    PUBLIC_FLAGS,
+    { .name = NULL },
+};
+
+static const struct flag deployment_create_flags[] = {
+    { .name = "--model", .takes_value = true, .help = "OWNER/NAME, or OWNER/NAME:VERSION" },
+    DEPLOYMENT_FLAGS,
+    JSON_FLAG,
+    PUBLIC_FLAGS,
+    { .name = NULL },
+};
+
+static const struct flag deployment_flags[] = { DEPLOYMENT_FLAGS, JSON_FLAG, PUBLIC_FLAGS, { .name = NULL } };
+
 static const struct flag push_flags[] = {
     { .name = "--public", .takes_value = false, .help = "make the model public, if it is new" },
     { .name = "--hardware",
@@ -65,6 +106,101 @@ static const struct command commands[] = {
       .run = token_revoke_command,
       .flags = admin_flags,
       .help = "Revoke a token, at once and for ever. `token list` shows ids." },
+    { .words = "collection create",
+      .usage = "SLUG",
+      .run = collection_create_command,
+      .flags = collection_flags,
+      .help = "Make a collection of models, or change the texts of one." },
+    { .words = "collection add",
+      .usage = "SLUG OWNER/NAME...",
+      .run = collection_add_command,
+      .flags = admin_flags,
+      .help = "Put models into a collection." },
+    { .words = "collection remove",
+      .usage = "SLUG OWNER/NAME...",
+      .run = collection_remove_command,
+      .flags = admin_flags,
+      .help = "Take models out of a collection." },
+    { .words = "collection delete",
+      .usage = "SLUG",
+      .run = collection_delete_command,
+      .flags = admin_flags,
+      .help = "Delete a collection. Its models stay." },
+    { .words = "collection list",
+      .usage = "",
+      .run = collection_list_command,
+      .flags = admin_flags,
+      .help = "List all collections." },
+    { .words = "login",
+      .usage = "",
+      .run = login_command,
+      .flags = login_flags,
+      .help = "Check a token and keep it, with the server's address. It is read from the terminal or a pipe." },
+    { .words = "run",
+      .usage = "OWNER/NAME[:VERSION]",
+      .run = run_command,
+      .flags = run_flags,
+      .help = "Run a prediction and print its output. Logs and progress go to standard error; Ctrl-C cancels." },
+    { .words = "logs",
+      .usage = "ID",
+      .run = logs_command,
+      .flags = logs_flags,
+      .help = "Print a prediction's logs." },
+    { .words = "predictions list",
+      .usage = "",
+      .run = predictions_list_command,
+      .flags = json_flags,
+      .help = "List your last predictions." },
+    { .words = "predictions show",
+      .usage = "ID",
+      .run = predictions_show_command,
+      .flags = json_flags,
+      .help = "Show a prediction." },
+    { .words = "predictions cancel",
+      .usage = "ID",
+      .run = predictions_cancel_command,
+      .flags = json_flags,
+      .help = "Cancel a prediction." },
+    { .words = "models list",
+      .usage = "",
+      .run = models_list_command,
+      .flags = json_flags,
+      .help = "List models." },
+    { .words = "models show",
+      .usage = "OWNER/NAME",
+      .run = models_show_command,
+      .flags = json_flags,
+      .help = "Show a model and its inputs." },
+    { .words = "deployments list",
+      .usage = "",
+      .run = deployments_list_command,
+      .flags = json_flags,
+      .help = "List your deployments." },
+    { .words = "deployments show",
+      .usage = "[OWNER/]NAME",
+      .run = deployments_show_command,
+      .flags = json_flags,
+      .help = "Show a deployment." },
+    { .words = "deployments create",
+      .usage = "NAME",
+      .run = deployments_create_command,
+      .flags = deployment_create_flags,
+      .help = "Create a deployment of a model." },
+    { .words = "deployments update",
+      .usage = "[OWNER/]NAME",
+      .run = deployments_update_command,
+      .flags = deployment_flags,
+      .help = "Change a deployment: this makes a new release." },
+    { .words = "deployments rollback",
+      .usage = "[OWNER/]NAME [RELEASE]",
+      .run = deployments_rollback_command,
+      .flags = json_flags,
+      .help = "Go back to an older release. Without a number, to the one before." },
+    { .words = "deployments delete",
+      .usage = "[OWNER/]NAME",
+      .run = deployments_delete_command,
+      .flags = json_flags,
+      .help = "Delete a deployment." },
     { .words = "push",
       .usage = "DIR OWNER/NAME",
       .run = push_command,
@@ -181,7 +317,7 @@ bool given_read(const struct command *c, const char *const *args, int n_least, i
 {
     *out = (struct given){ .command = c };
     for (; *args; args++) {
-        if (strncmp(*args, "--", 2) == 0) {
+        if ((*args)[0] == '-' && (*args)[1]) {
             if (!read_flag(c, &args, out))
                 return false;
         } else if (out->n == n_most) {

@@ -31,7 +31,7 @@ struct given {
     struct {
         const struct flag *flag;
         const char *value;
-    } flags[16];
+    } flags[64];
     int n_flags;
 };
 
@@ -59,6 +59,7 @@ struct remote {
     char folder[512]; /* of the socket, for messages */
     char authorization[512];
 };
+bool remote_address(const struct given *g, struct remote *out); /* without a token */
 bool remote_public(const struct given *g, struct remote *out);
 bool remote_admin(const struct given *g, struct remote *out);
 
@@ -66,6 +67,10 @@ bool remote_admin(const struct given *g, struct remote *out);
  * 400). */
 bool remote_call(const struct remote *r, const char *method, const char *path, struct str body,
                  const char *content_type, struct answer *out);
+/* The same without a message about a problem; false only when there is no answer. */
+bool remote_try(const struct remote *r, const char *method, const char *path, struct str body,
+                const char *content_type, struct answer *out);
+void remote_explain(const struct answer *a); /* prints a problem's own words */
 /* Prints an answer's pieces as they come, until it ends or breaks off, but not the first *shown
  * bytes, which then counts those that were printed too: so a text can be followed again. */
 void remote_follow(const struct remote *r, const char *path, size_t *shown);
@@ -76,6 +81,14 @@ void remote_follow(const struct remote *r, const char *path, size_t *shown);
       .help = "address of the server (BERTH_URL, REPLICATE_BASE_URL)" },                           \
     {                                                                                              \
         .name = "--token", .takes_value = true, .help = "token (BERTH_TOKEN, REPLICATE_API_TOKEN)" \
+    }
+#define JSON_FLAG { .name = "--json", .takes_value = false, .help = "print what the server answers" }
+#define DEPLOYMENT_FLAGS                                                                            \
+    { .name = "--version", .takes_value = true, .help = "id of a version (new ones: the latest)" }, \
+        { .name = "--hardware", .takes_value = true, .help = "SKU (new ones: cpu-small)" },         \
+        { .name = "--min-instances", .takes_value = true, .help = "number (new ones: 0)" },         \
+    {                                                                                               \
+        .name = "--max-instances", .takes_value = true, .help = "number (new ones: 1)"              \
     }
 #define ADMIN_FLAGS                                                                                \
     {                                                                                              \
@@ -100,3 +113,31 @@ int token_create_command(const struct command *c, const char *const *args);
 int token_list_command(const struct command *c, const char *const *args);
 int token_revoke_command(const struct command *c, const char *const *args);
 int push_command(const struct command *c, const char *const *args);
+
+int collection_create_command(const struct command *c, const char *const *args);
+int collection_add_command(const struct command *c, const char *const *args);
+int collection_remove_command(const struct command *c, const char *const *args);
+int collection_delete_command(const struct command *c, const char *const *args);
+int collection_list_command(const struct command *c, const char *const *args);
+
+/* What `berth login` keeps; empty texts when there is nothing. */
+struct login {
+    char url[512];
+    char token[200];
+};
+void login_read(struct login *out);
+
+int login_command(const struct command *c, const char *const *args);
+int run_command(const struct command *c, const char *const *args);
+int logs_command(const struct command *c, const char *const *args);
+int predictions_list_command(const struct command *c, const char *const *args);
+int predictions_show_command(const struct command *c, const char *const *args);
+int predictions_cancel_command(const struct command *c, const char *const *args);
+int models_list_command(const struct command *c, const char *const *args);
+int models_show_command(const struct command *c, const char *const *args);
+int deployments_list_command(const struct command *c, const char *const *args);
+int deployments_show_command(const struct command *c, const char *const *args);
+int deployments_create_command(const struct command *c, const char *const *args);
+int deployments_update_command(const struct command *c, const char *const *args);
+int deployments_rollback_command(const struct command *c, const char *const *args);
+int deployments_delete_command(const struct command *c, const char *const *args);

@@ -37,34 +37,49 @@ static bool put(char *out, size_t size, const char *what, const char *before, st
     return false;
 }
 
-bool remote_public(const struct given *g, struct remote *out)
+/* Without a slash and "/v1" at the end. */
+static struct str plain_url(struct str u)
 {
-    const char *url = first_of(given_flag(g, "--url"), getenv("BERTH_URL"),
-                               getenv("REPLICATE_BASE_URL"), "http://127.0.0.1:8080");
-    const char *token = first_of(given_flag(g, "--token"), getenv("BERTH_TOKEN"),
-                                 getenv("REPLICATE_API_TOKEN"), NULL);
-    struct str u = str_of(url);
-
-    *out = (struct remote){ 0 };
-    if (!str_starts(u, "http://") && !str_starts(u, "https://")) {
-        fprintf(stderr,
-                "berth: the server's address \"%s\" must begin with http:// or https:// (--url).\n",
-                url);
-        return false;
-    }
     while (u.n && u.p[u.n - 1] == '/')
         u.n--;
     if (str_ends(u, "/v1"))
         u.n -= 3;
-    if (!token) {
-        fprintf(stderr,
-                "berth: no token was given. Use --token, or set BERTH_TOKEN. A token is made with "
-                "`berth token create ACCOUNT` on the server's machine.\n");
+    return u;
+}
+
+bool remote_address(const struct given *g, struct remote *out)
+{
+    struct login kept;
+    const char *url;
+
+    login_read(&kept);
+    url = first_of(given_flag(g, "--url"), getenv("BERTH_URL"), getenv("REPLICATE_BASE_URL"),
+                   *kept.url ? kept.url : "http://127.0.0.1:8080");
+    *out = (struct remote){ 0 };
+    if (!str_starts(str_of(url), "http://") && !str_starts(str_of(url), "https://")) {
+        fprintf(stderr, "berth: the server's address \"%s\" must begin with http:// or https:// (--url).\n", url);
         return false;
     }
-    return put(out->url, sizeof(out->url), "the server's address", "", u, "") &&
-           put(out->authorization, sizeof(out->authorization), "the token",
-               "Authorization: Bearer ", str_of(token), "");
+    return put(out->url, sizeof(out->url), "the server's address", "", plain_url(str_of(url)), "");
+}
+
+/* A kept token goes only to the server that it was kept for. */
+bool remote_public(const struct given *g, struct remote *out)
+{
+    struct login kept;
+    const char *token;
+
+    if (!remote_address(g, out))
+        return false;
+    login_read(&kept);
+    token = first_of(given_flag(g, "--token"), getenv("BERTH_TOKEN"), getenv("REPLICATE_API_TOKEN"),
+                     *kept.token && strcmp(kept.url, out->url) == 0 ? kept.token : NULL);
+    if (!token) {
+        fprintf(stderr, "berth: no token was given. Use `berth login`, --token, or set BERTH_TOKEN. A token is made "
+                        "with `berth token create ACCOUNT` on the server's machine.\n");
+        return false;
+    }
+    return put(out->authorization, sizeof(out->authorization), "the token", "Authorization: Bearer ", str_of(token), "");
 }
 
 bool remote_admin(const struct given *g, struct remote *out)
@@ -152,7 +167,7 @@ static void run_exchange(struct exchange *x, const struct remote *r, const char 
     loop_free(x->loop);
 }
 
-static void print_problem(const struct answer *a)
+void remote_explain(const struct answer *a)
 {
     struct str detail = json_to_str(json_get(a->json, "detail"));
 
@@ -162,7 +177,7 @@ static void print_problem(const struct answer *a)
         fprintf(stderr, "berth: the server answered %d.\n", a->status);
 }
 
-bool remote_call(const struct remote *r, const char *method, const char *path, struct str body,
+bool remote_try(const struct remote *r, const char *method, const char *path, struct str body,
                  const char *content_type, struct answer *out)
 {
     struct exchange x = { 0 };
@@ -181,11 +196,18 @@ bool remote_call(const struct remote *r, const char *method, const char *path, s
     if (out->body.n == 0 ||
         json_parse(&out->arena, buf_str(&out->body), NULL, &out->json, &err) != STATUS_OK)
         out->json = NULL;
-    if (out->status >= 400) {
-        print_problem(out);
-        return false;
-    }
     return true;
+}
+
+bool remote_call(const struct remote *r, const char *method, const char *path, struct str body,
+                 const char *content_type, struct answer *out)
+{
+    if (!remote_try(r, method, path, body, content_type, out))
+        return false;
+    if (out->status < 400)
+        return true;
+    remote_explain(out);
+    return false;
 }
 
 void remote_follow(const struct remote *r, const char *path, size_t *shown)

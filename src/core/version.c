@@ -65,6 +65,8 @@ static enum status read_all(struct arena *a, const struct json *root, struct ver
     if (!st)
         st = read_text(a, root, "env", &c->env, err);
     if (!st)
+        st = read_text(a, root, "weights", &c->weights, err);
+    if (!st)
         st = read_bool(root, "needs_gpu", &c->needs_gpu, err);
     if (!st)
         st = read_bool(root, "iterator", &c->iterator, err);
@@ -118,6 +120,8 @@ void version_config_write(const struct version_config *c, struct buf *out)
     json_member_int(&w, "concurrency", c->concurrency);
     json_member_bool(&w, "needs_gpu", c->needs_gpu);
     json_member_string(&w, "env", c->env);
+    if (c->weights)
+        json_member_string(&w, "weights", c->weights);
     json_key(&w, "environment");
     json_begin_array(&w);
     for (const char *const *e = c->environment; e && *e; e++)

@@ -179,14 +179,15 @@ static struct lane *lane_of_release(struct pool *p, int64_t number)
 
 /* Where a stored prediction or instance belongs; NULL when that is gone. */
 static struct lane *find_lane(struct fleet *f, const char *owner, const char *model,
-                              const char *version)
+                              const char *version, bool trains)
 {
     struct store_version_get op = { 0 };
     struct lane *l = NULL;
     struct error err;
+    enum status s = load_version(f, owner, model, version, &op, &err);
 
-    if (load_version(f, owner, model, version, &op, &err) != STATUS_OK ||
-        pool_of_model(f, &op.row, &l, &err) != STATUS_OK)
+    op.row.trains = trains;
+    if (s != STATUS_OK || pool_of_model(f, &op.row, &l, &err) != STATUS_OK)
         log_warning("a stored version cannot be used", LOG_S("version", version), LOG_ERR(&err));
     store_op_deinit(&op.op);
     return l;
@@ -198,18 +199,23 @@ static struct lane *lane_of_prediction(struct fleet *f, const struct prediction_
 
     if (row->release > 0)
         return p ? lane_of_release(p, row->release) : NULL;
-    return find_lane(f, row->model_owner, row->model_name, row->version);
+    return find_lane(f, row->model_owner, row->model_name, row->version, row->destination != NULL);
 }
 
 /* A model's pool that nothing waits for is not there yet. */
 static void make_model_pool(struct fleet *f, const struct instance_row *row)
 {
-    struct store_version_find op = { .id = row->version_id, .model_id = row->version_model_id };
+    struct store_version_find op = { .model_id = row->version_model_id };
+    struct str id = str_of(row->version_id);
+    bool trains = str_ends(id, TRAIN_SUFFIX);
     struct lane *l;
     struct error err;
+    enum status s;
 
-    if (store_run(f->store, &op.op, &STORE_VERSION_FIND) == STATUS_OK &&
-        strcmp(op.row.model_id, row->pool_id) == 0 &&
+    op.id = store_keep(&op.op, str_make(id.p, id.n - (trains ? strlen(TRAIN_SUFFIX) : 0)));
+    s = store_run(f->store, &op.op, &STORE_VERSION_FIND);
+    op.row.trains = trains;
+    if (s == STATUS_OK && strcmp(op.row.model_id, row->pool_id) == 0 &&
         pool_of_model(f, &op.row, &l, &err) != STATUS_OK)
         log_warning("a stored version cannot be used", LOG_S("version", row->version_id),
                     LOG_ERR(&err));
@@ -226,9 +232,13 @@ static struct lane *lane_of_instance(struct fleet *f, const struct instance_row 
     p = map_get(&f->pools, str_of(row->pool_id));
     if (!p)
         return NULL;
-    list_each (&p->lanes, l, struct lane, node)
-        if (strcmp(l->version->id, row->version_id) == 0 && strcmp(l->sku_name, row->hardware) == 0)
+    list_each (&p->lanes, l, struct lane, node) {
+        bool trains = str_ends(str_of(row->version_id), TRAIN_SUFFIX);
+
+        if (strncmp(l->version->id, row->version_id, strlen(l->version->id)) == 0 &&
+            l->version->trains == trains && strcmp(l->sku_name, row->hardware) == 0)
             return l;
+    }
     return NULL;
 }
 
@@ -369,6 +379,8 @@ enum status fleet_load(struct fleet *f, struct error *err)
         s = load_deployments(f, err);
     if (s == STATUS_OK)
         s = load_predictions(f, err);
+    if (s == STATUS_OK)
+        s = trainings_load(f, err);
     if (s == STATUS_OK)
         driver_sweep(f->driver);
     return s;

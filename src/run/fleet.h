@@ -24,6 +24,7 @@
 struct version {
     char *id, *model_id, *owner_id, *owner, *model;
     bool is_public;
+    bool trains; /* as a training runs it: its schema is of the training's input */
     char *path; /* relative to the data folder */
     struct str schema_text;
     struct input_schema *schema;
@@ -43,6 +44,8 @@ enum instance_state {
     INSTANCE_STOPPING, /* driver_stop() was called */
     INSTANCE_STATE_COUNT
 };
+/* Ends the version id in the record of an instance that trains. */
+#define TRAIN_SUFFIX "/train"
 const char *instance_state_name(enum instance_state s);
 
 struct instance {
@@ -250,6 +253,7 @@ struct prediction_spec {
         *pool; /* a deployment's, with lane and release from pool_choose(); else NULL release */
     struct lane *lane;
     struct release *release;
+    const char *destination, *destination_id; /* of a training */
 };
 
 struct prediction_request {
@@ -270,6 +274,21 @@ void watcher_remove(struct watcher *w);
 /* The present row, with output and logs as they are now (texts valid until the next turn of the
  * loop). */
 void prediction_view(struct prediction *p, struct arena *a, struct prediction_row *out);
+
+/* Its place in its queue, from 1; 0 when it does not wait, or too many stand before it to be counted. */
+int prediction_queue_position(const struct prediction *p);
+/* When it may start (wall ms), from how long the version's last runs took and the instances there are; 0: nothing is
+ * known. */
+int64_t prediction_queue_start(const struct prediction *p, int position, int64_t now);
+
+/* The lane of a version's trainings, in its model's pool: instances in train mode, each for one
+ * training. */
+enum status pool_of_training(struct fleet *f, const struct version_row *row, struct lane **out,
+                             struct error *err) NODISCARD;
+/* One succeeded: its version is made. */
+void training_finish(struct fleet *f, const char *id);
+/* At start: those that an earlier server did not come to finish. */
+enum status trainings_load(struct fleet *f, struct error *err) NODISCARD;
 
 /* --- instances' way in (the internal listener) --- */
 

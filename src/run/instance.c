@@ -56,7 +56,8 @@ static void record_created(struct instance *in, const char *gpus)
         .id = store_keep(&op->op, str_of(in->id)),
         .pool_id = store_keep(&op->op, str_of(p->id)),
         .pool_is_model = p->is_model,
-        .version_id = store_keep(&op->op, str_of(in->lane->version->id)),
+        .version_id = arena_printf(&op->op.arena, "%s%s", in->lane->version->id,
+                                   in->lane->version->trains ? TRAIN_SUFFIX : ""),
         .version_model_id = store_keep(&op->op, str_of(in->lane->version->model_id)),
         .hardware = store_keep(&op->op, str_of(in->lane->sku_name)),
         .driver = "process",
@@ -170,6 +171,7 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
     struct version *v = l->version;
     char url[256], folder[512], env[512], gpus[256];
     struct buf indexes CLEANUP(buf_deinit) = BUF_INIT(sizeof(gpus) - 1);
+    struct buf weights CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
     struct launch_spec spec;
     struct instance *in;
     struct hold hold;
@@ -192,12 +194,17 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
     snprintf(url, sizeof(url), "%s/_i/%s", f->internal_base, in->capability);
     snprintf(folder, sizeof(folder), "%s/%s", f->data, v->path);
     snprintf(env, sizeof(env), "%s/%s", f->data, v->config.env ? v->config.env : "");
+    if (v->config.weights && strchr(v->config.weights, ':'))
+        buf_adds(&weights, v->config.weights);
+    else if (v->config.weights)
+        buf_addf(&weights, "%s/%s", f->data, v->config.weights);
     spec = (struct launch_spec){
         .id = in->id,
         .version_path = folder,
         .env_path = v->config.env ? env : NULL,
         .config = &v->config,
-        .mode = "predict",
+        .mode = v->trains ? "train" : "predict",
+        .weights = weights.n ? weights.p : NULL,
         .internal_url = url,
         .webhook_token = in->webhook_token,
         .upload = wants_uploads(v),
@@ -250,6 +257,7 @@ static void on_address(struct launch *l, const char *url, const char *unix_socke
         .webhook_token = in->webhook_token,
         .slots = (int)MAX(v->config.concurrency, 1),
         .streams = v->output.supports_stream,
+        .train = v->trains,
     };
     if (in->state == INSTANCE_STOPPING || in->peer_is_open)
         return;
@@ -382,6 +390,10 @@ void instance_run_ended(struct instance *in)
     in->in_flight--;
     in->lane->early_ends = 0;
     in->idle_since = loop_wall_ms(in->fleet->loop);
+    if (in->lane->version->trains && in->state == INSTANCE_READY) { /* one training each */
+        in->state = INSTANCE_DRAINING;
+        in->why_stop = "its training is over";
+    }
     if (in->state == INSTANCE_DRAINING && list_empty(&in->runs))
         instance_kill(in, in->why_stop, STOP_GRACE_MS);
     pool_wake(in->lane->pool);

@@ -119,6 +119,9 @@ void prediction_view(struct prediction *p, struct arena *a, struct prediction_ro
     *out = p->row;
     if (prediction_is_terminal(p->row.status))
         return;
+    out->queue_position = prediction_queue_position(p);
+    out->estimated_start_at =
+        prediction_queue_start(p, (int)out->queue_position, loop_wall_ms(p->fleet->loop));
     if (p->has_run && p->run.n_pieces > 0) {
         bool is_array = p->lane->version->output.is_array;
 
@@ -205,6 +208,9 @@ static void fill_row(struct prediction *p, const struct prediction_spec *spec)
         .webhook_events = spec->webhook_events,
         .has_webhook_filter = spec->has_webhook_filter,
         .base_url = arena_copy(&p->arena, str_of(spec->base_url)),
+        .destination = spec->destination ? arena_copy(&p->arena, str_of(spec->destination)) : NULL,
+        .destination_id =
+            spec->destination_id ? arena_copy(&p->arena, str_of(spec->destination_id)) : NULL,
     };
 }
 
@@ -263,6 +269,7 @@ struct prediction *prediction_restore(struct fleet *f, struct lane *l,
     p->row.source = arena_copy(&p->arena, str_of(row->source));
     p->row.webhook = row->webhook ? arena_copy(&p->arena, str_of(row->webhook)) : NULL;
     p->row.base_url = arena_copy(&p->arena, str_of(row->base_url));
+    p->row.destination = row->destination ? arena_copy(&p->arena, str_of(row->destination)) : NULL;
     p->row.stream_secret =
         row->stream_secret ? arena_copy(&p->arena, str_of(row->stream_secret)) : NULL;
     p->row.instance_id = NULL;

@@ -48,6 +48,8 @@ static void on_end_stored(struct store_op *op)
     p->row.completed_at = e->op.completed_at;
     p->fleet->n_ended++;
     map_remove(&p->fleet->predictions, str_of(p->id));
+    if (p->row.destination && p->row.status == PREDICTION_SUCCEEDED)
+        training_finish(p->fleet, p->id);
     log_info("prediction ended", LOG_S("prediction", p->id),
              LOG_S("status", prediction_status_text(p->row.status)),
              LOG_I("ms", p->row.completed_at - p->row.created_at));

@@ -6,9 +6,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static char *version_key(struct arena *a, const char *model_id, const char *id)
+static char *version_key(struct arena *a, const char *model_id, const char *id, bool trains)
 {
-    return arena_printf(a, "%s/%s", model_id, id);
+    return arena_printf(a, "%s/%s%s", model_id, id, trains ? "/train" : "");
 }
 
 static void version_free(struct version *v)
@@ -30,12 +30,16 @@ static enum status version_parse(struct version *v, const struct version_row *ro
     enum status s;
 
     v->schema_text = str_of(arena_copy(&v->arena, row->schema));
-    s = input_schema_new(v->schema_text, "Input", &v->schema, err);
+    s = input_schema_new(v->schema_text, v->trains ? "TrainingInput" : "Input", &v->schema, err);
     if (s != STATUS_OK)
         return s;
-    v->output = output_facts(v->schema_text);
-    return version_config_parse(&v->arena, str_of(arena_copy(&v->arena, row->config)), &v->config,
-                                err);
+    if (!v->trains) /* a training's output is one object or file */
+        v->output = output_facts(v->schema_text);
+    s = version_config_parse(&v->arena, str_of(arena_copy(&v->arena, row->config)), &v->config,
+                             err);
+    if (v->trains)
+        v->config.concurrency = 1;
+    return s;
 }
 
 enum status version_use(struct fleet *f, const struct version_row *row, struct version **out,
@@ -45,7 +49,7 @@ enum status version_use(struct fleet *f, const struct version_row *row, struct v
     struct version *v;
     enum status s;
 
-    snprintf(key, sizeof(key), "%s/%s", row->model_id, row->id);
+    snprintf(key, sizeof(key), "%s/%s%s", row->model_id, row->id, row->trains ? "/train" : "");
     v = map_get(&f->versions, str_of(key));
     if (v) {
         *out = version_ref(v);
@@ -59,6 +63,7 @@ enum status version_use(struct fleet *f, const struct version_row *row, struct v
     v->model = xstrdup(row->model);
     v->path = xstrdup(row->path);
     v->is_public = row->model_is_public;
+    v->trains = row->trains;
     v->refs = 1;
     s = version_parse(v, row, err);
     if (s != STATUS_OK) {
@@ -86,7 +91,7 @@ void version_unref(struct fleet *f, struct version *v)
     assert(v->refs > 0);
     if (--v->refs > 0)
         return;
-    map_remove(&f->versions, str_of(version_key(&a, v->model_id, v->id)));
+    map_remove(&f->versions, str_of(version_key(&a, v->model_id, v->id, v->trains)));
     version_free(v);
 }
 

@@ -43,6 +43,24 @@ struct store_instance_open {
 };
 extern const struct store_op_type STORE_INSTANCE_OPEN;
 
+/* The last that ended, newest first, without capability, handle and setup_log. */
+struct store_instance_ended {
+    struct store_op op;
+    const char *pool_id;
+    int limit;
+    struct instance_row *rows;
+    size_t n;
+};
+extern const struct store_op_type STORE_INSTANCE_ENDED;
+
+/* NOT_FOUND when the pool had none such. */
+struct store_instance_get {
+    struct store_op op;
+    const char *id, *pool_id;
+    struct instance_row row;
+};
+extern const struct store_op_type STORE_INSTANCE_GET;
+
 /* Small facts of the server itself: "internal_port", "key". NULL value deletes. */
 struct store_setting_put {
     struct store_op op;

@@ -4,6 +4,8 @@
 
 #include "store/store.h"
 
+struct prediction_row;
+
 struct model_row {
     const char *id;
     const char *owner_id, *owner; /* the account's id and username */
@@ -17,6 +19,7 @@ struct model_row {
     const char *latest_version; /* NULL: none */
     int64_t latest_version_created_at;
     const char *default_example; /* prediction id or NULL */
+    const struct prediction_row *example; /* that prediction, in what get and list give; NULL: none */
 };
 
 /* A version: what can be run. The same content gives the same id, so several models may have it. */
@@ -31,6 +34,7 @@ struct version_row {
     struct str schema;       /* OpenAPI document (JSON) */
     struct str config; /* what the driver and protocol need to know (JSON), see core/version.h */
     const char *path;  /* folder of the version, relative to the data folder */
+    bool trains;       /* not stored: the version as a training runs it */
     int64_t created_at;
 };
 

@@ -35,6 +35,12 @@ struct prediction_row {
     const char *stream_secret; /* capability of urls.stream; NULL: cannot stream */
     bool data_removed;
     bool cancel_requested;
+    /* Of a training; all NULL for a prediction. */
+    const char *destination, *destination_id; /* the model that gets the version; its id only to create */
+    const char *trained_version;              /* "owner/name:id", once it is there */
+    const char *training_failure;             /* why it could not be made */
+    /* Not stored: of a live one that waits; 0 otherwise. */
+    int64_t queue_position, estimated_start_at;
 };
 
 /* Marks the deployment as used. NOT_FOUND when the deployment or the version is gone meanwhile. */

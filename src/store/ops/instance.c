@@ -116,6 +116,56 @@ const struct store_op_type STORE_INSTANCE_OPEN = {
     .exec = instance_open,
 };
 
+static enum status instance_ended(struct db *db, struct store_op *base)
+{
+    struct store_instance_ended *op = container_of(base, struct store_instance_ended, op);
+    const struct db_value args[SQL_INSTANCE_ENDED_PARAMS] = {
+        [SQL_INSTANCE_ENDED_POOL_ID] = DB_V_TEXT(op->pool_id),
+        [SQL_INSTANCE_ENDED_LIMIT] = DB_V_INT(op->limit),
+    };
+    CLEANUP(reader_close) struct reader r = READER_INIT;
+    enum status s = reader_open(&r, db, &sql_instance_ended, args, &base->arena, &base->error);
+
+    op->n = 0;
+    if (s != STATUS_OK)
+        return s;
+    while (reader_next(&r)) {
+        op->rows = reader_grow(&r, op->rows, op->n);
+        read_instance(&r, &op->rows[op->n++]);
+    }
+    return r.status;
+}
+
+const struct store_op_type STORE_INSTANCE_ENDED = {
+    .name = "instance_ended",
+    .exec = instance_ended,
+};
+
+static enum status instance_get(struct db *db, struct store_op *base)
+{
+    struct store_instance_get *op = container_of(base, struct store_instance_get, op);
+    const struct db_value args[SQL_INSTANCE_GET_PARAMS] = {
+        [SQL_INSTANCE_GET_ID] = DB_V_TEXT(op->id),
+    };
+    CLEANUP(reader_close) struct reader r = READER_INIT;
+    enum status s = reader_open(&r, db, &sql_instance_get, args, &base->arena, &base->error);
+
+    if (s != STATUS_OK)
+        return s;
+    if (reader_next(&r)) {
+        read_instance(&r, &op->row);
+        if (strcmp(op->row.pool_id, op->pool_id) == 0)
+            return STATUS_OK;
+    }
+    return r.status != STATUS_OK ? r.status
+                                 : FAIL(&base->error, STATUS_NOT_FOUND, "no such instance");
+}
+
+const struct store_op_type STORE_INSTANCE_GET = {
+    .name = "instance_get",
+    .exec = instance_get,
+};
+
 static enum status setting_put(struct db *db, struct store_op *base)
 {
     struct store_setting_put *op = container_of(base, struct store_setting_put, op);

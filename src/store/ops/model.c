@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/model.h"
 
+#include "store/collection.h"
 #include "store/ops/page.h"
 #include "store/ops/rows.h"
-
-#include <ctype.h>
 
 bool is_owner(const char *viewer_id, const char *owner_id)
 {
@@ -22,7 +21,7 @@ enum status check_owner(const char *viewer_id, const char *owner_id, bool is_pub
 }
 
 /* {model_columns} */
-static void read_model(struct reader *r, struct model_row *out, struct version_row *out_latest)
+void read_model(struct reader *r, struct model_row *out, struct version_row *out_latest)
 {
     *out = (struct model_row){ .id = read_text(r) };
     out->owner_id = read_text(r);
@@ -104,7 +103,9 @@ static enum status model_get(struct db *db, struct store_op *base)
 {
     struct store_model_get *op = container_of(base, struct store_model_get, op);
 
-    return find_model(db, base, op->owner, op->name, op->viewer_id, &op->row, &op->latest);
+    enum status s = find_model(db, base, op->owner, op->name, op->viewer_id, &op->row, &op->latest);
+
+    return s == STATUS_OK ? find_example(db, base, &op->row) : s;
 }
 
 const struct store_op_type STORE_MODEL_GET = {
@@ -112,46 +113,18 @@ const struct store_op_type STORE_MODEL_GET = {
     .exec = model_get,
 };
 
-/* Letter case of ASCII is ignored. */
-static bool contains(struct str s, struct str word)
-{
-    for (size_t i = 0; i + word.n <= s.n; i++) {
-        if (str_ieq(str_make(s.p + i, word.n), word))
-            return true;
-    }
-    return false;
-}
-
-static bool next_word(struct str *rest, struct str *out)
-{
-    while (rest->n > 0 && isspace((unsigned char)rest->p[0]))
-        *rest = str_make(rest->p + 1, rest->n - 1);
-    for (out->p = rest->p, out->n = 0; out->n < rest->n; out->n++) {
-        if (isspace((unsigned char)rest->p[out->n]))
-            break;
-    }
-    *rest = str_make(rest->p + out->n, rest->n - out->n);
-    return out->n > 0;
-}
-
 /* owner, name, description and readme stand at 2, 3, 5 and 6 of {model_columns}. */
 static bool matches_search(struct page_walk *w, struct reader *r)
 {
     static const int searched[] = { 2, 3, 5, 6 };
     const struct store_model_list *op = w->user;
-    struct str rest = str_of(op->search), word;
+    struct str texts[ARRAY_SIZE(searched)];
 
-    while (next_word(&rest, &word)) {
-        bool found = false;
-
-        for (size_t i = 0; i < ARRAY_SIZE(searched) && !found; i++) {
-            r->at = searched[i];
-            found = contains(peek_bytes(r), word);
-        }
-        if (!found)
-            return false;
+    for (size_t i = 0; i < ARRAY_SIZE(searched); i++) {
+        r->at = searched[i];
+        texts[i] = peek_bytes(r);
     }
-    return true;
+    return search_matches(str_of(op->search), texts, ARRAY_SIZE(texts));
 }
 
 static struct page_key read_model_row(struct page_walk *w, struct reader *r, size_t at,
@@ -224,6 +197,8 @@ static enum status model_list(struct db *db, struct store_op *base)
     op->rows += first;
     op->latest += first;
     op->cursors += first;
+    for (size_t i = 0; s == STATUS_OK && i < op->n; i++)
+        s = find_example(db, base, &op->rows[i]);
     return s;
 }
 
@@ -287,7 +262,8 @@ static enum status model_update(struct db *db, struct store_op *base)
     apply_fields(op->set, &op->in, &op->row);
     op->latest.model_is_public = op->row.is_public;
     op->latest.model_hardware = op->row.hardware;
-    return write_model(db, &op->row, &base->error);
+    s = write_model(db, &op->row, &base->error);
+    return s == STATUS_OK ? find_example(db, base, &op->row) : s;
 }
 
 const struct store_op_type STORE_MODEL_UPDATE = {

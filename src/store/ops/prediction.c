@@ -14,7 +14,7 @@ _Static_assert(PREDICTION_STARTING == 0 && PREDICTION_PROCESSING == 1 &&
                "a prediction's status is stored as its number");
 
 /* {prediction_columns} */
-static void read_prediction(struct reader *r, struct prediction_row *out)
+void read_prediction(struct reader *r, struct prediction_row *out)
 {
     *out = (struct prediction_row){ .id = read_text(r) };
     out->account_id = read_text(r);
@@ -44,9 +44,12 @@ static void read_prediction(struct reader *r, struct prediction_row *out)
     out->stream_secret = read_text(r);
     out->data_removed = read_bool(r);
     out->cancel_requested = read_bool(r);
+    out->destination = read_text(r);
+    out->trained_version = read_text(r);
+    out->training_failure = read_text(r);
 }
 
-static void read_data(struct reader *r, struct prediction_row *out)
+void read_prediction_data(struct reader *r, struct prediction_row *out)
 {
     out->input = read_bytes(r);
     out->output = read_bytes(r);
@@ -100,6 +103,12 @@ static enum status prediction_create(struct db *db, struct store_op *base)
         [SQL_DEPLOYMENT_USE_ID] = DB_V_TEXT(p->deployment_id),
         [SQL_DEPLOYMENT_USE_NOW] = DB_V_INT(p->created_at),
     };
+    const struct db_value training[SQL_TRAINING_CREATE_PARAMS] = {
+        [SQL_TRAINING_CREATE_ID] = DB_V_TEXT(p->id),
+        [SQL_TRAINING_CREATE_ACCOUNT_ID] = DB_V_TEXT(p->account_id),
+        [SQL_TRAINING_CREATE_MODEL_ID] = DB_V_TEXT(p->destination_id),
+        [SQL_TRAINING_CREATE_DESTINATION] = DB_V_TEXT(p->destination),
+    };
     struct error *err = &base->error;
     int64_t changed = 1;
     enum status s = STATUS_OK;
@@ -114,6 +123,8 @@ static enum status prediction_create(struct db *db, struct store_op *base)
         return FAIL(err, s, "a prediction %s exists already", p->id);
     if (s == STATUS_OK && changed == 0)
         return FAIL(err, STATUS_NOT_FOUND, "the version does not exist any more");
+    if (s == STATUS_OK && p->destination)
+        s = db_exec(db, &sql_training_create, training, NULL, err);
     return s;
 }
 
@@ -136,7 +147,7 @@ static enum status prediction_get(struct db *db, struct store_op *base)
         return s;
     if (reader_next(&r)) {
         read_prediction(&r, &op->row);
-        read_data(&r, &op->row);
+        read_prediction_data(&r, &op->row);
         op->row.sealed_input = read_bytes(&r);
         if (is_owner(op->account_id, op->row.account_id))
             return STATUS_OK;
@@ -157,7 +168,7 @@ static struct page_key read_prediction_row(struct page_walk *w, struct reader *r
     struct prediction_row *p = &op->rows[at];
 
     read_prediction(r, p);
-    read_data(r, p);
+    read_prediction_data(r, p);
     *out_bytes = p->input.n + p->output.n + p->logs.n;
     return (struct page_key){ .id = p->id, .at = p->created_at };
 }

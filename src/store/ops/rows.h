@@ -6,9 +6,15 @@
 #include "store/deployment.h"
 #include "store/model.h"
 #include "store/ops/reader.h"
+#include "store/prediction.h"
 
 void read_account(struct reader *r, struct account *out);
 void read_version(struct reader *r, struct version_row *out); /* {version_columns} */
+void read_model(struct reader *r, struct model_row *out, struct version_row *out_latest); /* {model_columns} */
+void read_prediction(struct reader *r, struct prediction_row *out); /* {prediction_columns} */
+void read_prediction_data(struct reader *r, struct prediction_row *out); /* input, output, logs */
+/* Reads m->example, where it has one. */
+enum status find_example(struct db *db, struct store_op *op, struct model_row *m) NODISCARD;
 void read_release(struct reader *r, struct release_row *out); /* {release_columns} */
 
 /* Whether `viewer` (NULL: everybody's) may change what `owner_id` owns: OK, FORBIDDEN where it may
@@ -17,6 +23,9 @@ enum status check_owner(const char *viewer_id, const char *owner_id, bool is_pub
                         struct error *err);
 bool is_owner(const char *viewer_id, const char *owner_id); /* viewer NULL: yes */
 
+/* Inserts it and makes it the model's latest, unless the model has it. */
+enum status add_version(struct db *db, const struct version_row *in, bool *out_existed,
+                        struct error *err) NODISCARD;
 /* The version `id` of a model by name, as the viewer may see it; an empty id asks for the latest.
  * NOT_FOUND. */
 enum status find_version(struct db *db, struct store_op *op, struct str owner, struct str name,

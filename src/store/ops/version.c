@@ -89,22 +89,29 @@ static enum status version_insert(struct db *db, const struct version_row *v, in
     return db_exec(db, &sql_version_create, args, out_changed, err);
 }
 
+enum status add_version(struct db *db, const struct version_row *in, bool *out_existed,
+                        struct error *err)
+{
+    const struct db_value model[1] = { DB_V_TEXT(in->model_id) };
+    int64_t changed = 0;
+    bool found = false;
+    enum status s = db_exists(db, &sql_version_model_exists, model, &found, err);
+
+    if (s == STATUS_OK && !found)
+        return FAIL(err, STATUS_NOT_FOUND, "the model does not exist any more");
+    if (s == STATUS_OK)
+        s = version_insert(db, in, &changed, err);
+    if (s != STATUS_OK)
+        return s;
+    *out_existed = changed == 0;
+    return changed == 0 ? STATUS_OK : db_exec(db, &sql_model_set_latest, model, NULL, err);
+}
+
 static enum status version_create(struct db *db, struct store_op *base)
 {
     struct store_version_create *op = container_of(base, struct store_version_create, op);
-    const struct db_value model[1] = { DB_V_TEXT(op->in.model_id) };
-    int64_t changed = 0;
-    bool found = false;
-    enum status s = db_exists(db, &sql_version_model_exists, model, &found, &base->error);
 
-    if (s == STATUS_OK && !found)
-        return FAIL(&base->error, STATUS_NOT_FOUND, "the model does not exist any more");
-    if (s == STATUS_OK)
-        s = version_insert(db, &op->in, &changed, &base->error);
-    if (s != STATUS_OK)
-        return s;
-    op->existed = changed == 0;
-    return op->existed ? STATUS_OK : db_exec(db, &sql_model_set_latest, model, NULL, &base->error);
+    return add_version(db, &op->in, &op->existed, &base->error);
 }
 
 const struct store_op_type STORE_VERSION_CREATE = {
@@ -217,7 +224,11 @@ static enum status check_deletable(struct db *db, struct store_op *op, const cha
     const struct db_value open[SQL_VERSION_HAS_OPEN_PARAMS] = {
         [SQL_VERSION_HAS_OPEN_SEQ] = DB_V_TEXT(v->seq),
     };
-    bool by_others = false, has_open = false;
+    const struct db_value base[SQL_VERSION_IS_BASE_PARAMS] = {
+        [SQL_VERSION_IS_BASE_PATH] = DB_V_TEXT(v->path),
+        [SQL_VERSION_IS_BASE_ID] = DB_V_TEXT(v->id),
+    };
+    bool by_others = false, has_open = false, is_base = false;
     enum status s = check_owner(viewer_id, v->owner_id, v->model_is_public, &op->error);
 
     if (s != STATUS_OK)
@@ -230,8 +241,13 @@ static enum status check_deletable(struct db *db, struct store_op *op, const cha
         s = db_exists(db, &sql_version_run_by_others, others, &by_others, &op->error);
     if (s == STATUS_OK)
         s = db_exists(db, &sql_version_has_open, open, &has_open, &op->error);
+    if (s == STATUS_OK)
+        s = db_exists(db, &sql_version_is_base, base, &is_base, &op->error);
     if (s != STATUS_OK)
         return s;
+    if (is_base)
+        return FAIL(&op->error, STATUS_UNPROCESSABLE,
+                    "this version shares its files with a trained one; it cannot be deleted");
     if (by_others)
         return FAIL(&op->error, STATUS_UNPROCESSABLE,
                     "other accounts have run this version; it cannot be deleted");

@@ -33,6 +33,16 @@ SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, drive
        release, created_at, ready_at, ended_at, end_reason, handle, setup_log
   FROM instance WHERE ended_at = 0 ORDER BY id;
 
+-- instance_ended(pool_id, limit)
+SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, NULL, gpus,
+       release, created_at, ready_at, ended_at, end_reason, NULL, NULL
+  FROM instance WHERE pool_id = :pool_id AND ended_at > 0 ORDER BY id DESC LIMIT :limit;
+
+-- instance_get(id)
+SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, capability, gpus,
+       release, created_at, ready_at, ended_at, end_reason, handle, setup_log
+  FROM instance WHERE id = :id;
+
 -- setting_put(name, value)
 INSERT INTO setting (name, value) VALUES (:name, :value)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value;

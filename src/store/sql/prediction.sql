@@ -4,7 +4,8 @@
 p.id, p.account_id, d.id, p.deployment, p.release, v.model_id, o.username, m.name, v.id, p.status,
 p.source, p.error, p.metrics, p.predict_time, p.created_at, p.started_at, p.completed_at,
 p.deadline, p.attempt, p.instance_id, p.started_long, p.webhook, p.webhook_events,
-p.has_webhook_filter, p.base_url, p.stream_secret, p.data_removed, p.cancel_requested;
+p.has_webhook_filter, p.base_url, p.stream_secret, p.data_removed, p.cancel_requested,
+t.destination, t.version, t.failure;
 
 -- {prediction_joins}
 -- Left joins, though all but the deployment are always there: they keep the prediction first, and so its
@@ -12,7 +13,8 @@ p.has_webhook_filter, p.base_url, p.stream_secret, p.data_removed, p.cancel_requ
 LEFT JOIN version v ON v.seq = p.version_seq
 LEFT JOIN model m ON m.id = v.model_id
 LEFT JOIN account o ON o.id = m.owner_id
-LEFT JOIN deployment d ON d.id = p.deployment_id;
+LEFT JOIN deployment d ON d.id = p.deployment_id
+LEFT JOIN training t ON t.id = p.id;
 
 -- prediction_create(id, account_id, model_id, version, deployment_id, deployment, release, status,
 --                   attempt, instance_id, started_long, cancel_requested, source, created_at,
@@ -45,7 +47,7 @@ SELECT created_at FROM prediction WHERE id = :id;
 SELECT {prediction_columns}, p.input, p.output, p.logs
   FROM prediction p {prediction_joins}
  WHERE p.account_id = :account_id AND (p.created_at, p.id) < (:at, :id)
-   AND p.created_at >= :bound
+   AND p.created_at >= :bound AND t.id IS NULL
  ORDER BY p.created_at DESC, p.id DESC LIMIT :limit;
 
 -- prediction_newer(id, limit, at, account_id, bound)
@@ -53,21 +55,21 @@ SELECT {prediction_columns}, p.input, p.output, p.logs
 SELECT {prediction_columns}, p.input, p.output, p.logs
   FROM prediction p {prediction_joins}
  WHERE p.account_id = :account_id AND (p.created_at, p.id) > (:at, :id)
-   AND p.created_at < :bound
+   AND p.created_at < :bound AND t.id IS NULL
  ORDER BY p.created_at, p.id LIMIT :limit;
 
 -- prediction_web_older(id, limit, at, account_id, bound)
 SELECT {prediction_columns}, p.input, p.output, p.logs
   FROM prediction p {prediction_joins}
  WHERE p.source = 'web' AND p.account_id = :account_id AND (p.created_at, p.id) < (:at, :id)
-   AND p.created_at >= :bound
+   AND p.created_at >= :bound AND t.id IS NULL
  ORDER BY p.created_at DESC, p.id DESC LIMIT :limit;
 
 -- prediction_web_newer(id, limit, at, account_id, bound)
 SELECT {prediction_columns}, p.input, p.output, p.logs
   FROM prediction p {prediction_joins}
  WHERE p.source = 'web' AND p.account_id = :account_id AND (p.created_at, p.id) > (:at, :id)
-   AND p.created_at < :bound
+   AND p.created_at < :bound AND t.id IS NULL
  ORDER BY p.created_at, p.id LIMIT :limit;
 
 -- prediction_open()

@@ -77,6 +77,9 @@ LIMIT 1;
 -- version_has_open(seq)
 SELECT 1 FROM prediction WHERE status < 2 AND version_seq = :seq LIMIT 1;
 
+-- version_is_base(path, id)
+SELECT 1 FROM version WHERE path = :path AND id <> :id LIMIT 1;
+
 -- version_delete(seq)
 DELETE FROM version WHERE seq = :seq;
 

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Examples of a model: predictions that its owner picked. */
+#include "api/api.h"
+#include "store/collection.h"
+
+enum { MAX_PAGE_BODY = 256 << 20 };
+
+static void on_listed(struct http_request *r, struct store_op *op)
+{
+    struct store_example_list *list = container_of(op, struct store_example_list, op);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    page_begin(r, &w, &list->info, list->n ? list->rows[0].id : NULL,
+               list->n ? list->rows[list->n - 1].id : NULL);
+    for (size_t i = 0; i < list->n; i++)
+        show_prediction(&w, &list->rows[i], false);
+    page_end(&w);
+    api_answer(r, 200, &body);
+}
+
+void model_examples(struct http_request *r)
+{
+    struct store_example_list *op = api_op_new(sizeof(*op));
+
+    if (!page_read(r, &op->op, PAGE_SMALL, &op->page)) {
+        api_op_drop(&op->op);
+        return;
+    }
+    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
+    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
+    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_start(r, &op->op, &STORE_EXAMPLE_LIST, on_listed);
+}
+
+static void on_changed(struct http_request *r, struct store_op *op)
+{
+    if (op->status == STATUS_UNPROCESSABLE)
+        http_problem(r, 422, NULL, "%s", op->error.text);
+    else if (op->status != STATUS_OK)
+        api_refuse(r, &op->error);
+    else
+        http_respond_empty(r, 204);
+}
+
+static void change(struct http_request *r, bool removes)
+{
+    struct store_example_put *op = api_op_new(sizeof(*op));
+
+    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
+    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
+    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    op->prediction_id = store_keep(&op->op, http_param(r, "id"));
+    op->remove = removes;
+    api_op_start(r, &op->op, &STORE_EXAMPLE_PUT, on_changed);
+}
+
+void example_add(struct http_request *r)
+{
+    change(r, false);
+}
+
+void example_remove(struct http_request *r)
+{
+    change(r, true);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Releases of a deployment, and the way back to one of them. */
+#include "api/api.h"
+
+enum { MAX_PAGE_BODY = 16 << 20 };
+
+static void on_releases(struct http_request *r, struct store_op *op)
+{
+    struct store_release_list *list = container_of(op, struct store_release_list, op);
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_key(&w, "results");
+    json_begin_array(&w);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct release_row *row = &list->rows[i];
+
+        json_begin_object(&w);
+        json_key(&w, "release");
+        show_release_row(&w, row);
+        json_member_string(&w, "state",
+                           row->failed_at  ? "failed"
+                           : row->ready_at ? "ready"
+                                           : "new");
+        show_time(&w, "ready_at", row->ready_at);
+        show_time(&w, "failed_at", row->failed_at);
+        json_member_string(&w, "failure", row->failure);
+        json_end_object(&w);
+    }
+    json_end_array(&w);
+    json_end_object(&w);
+    api_answer(r, 200, &body);
+}
+
+void deployment_releases(struct http_request *r)
+{
+    struct pool *p = own_pool(r);
+    struct store_release_list *op;
+
+    if (!p)
+        return;
+    op = api_op_new(sizeof(*op));
+    op->deployment_id = store_keep(&op->op, str_of(p->id));
+    api_op_start(r, &op->op, &STORE_RELEASE_LIST, on_releases);
+}
+
+/* --- rollback --- */
+
+/* The list that was read, until the release in it has become a change. */
+struct rolling {
+    struct store_release_list list;
+    int64_t number; /* 0: the one before the current one */
+};
+
+static const struct release_row *find_release(const struct rolling *x)
+{
+    int64_t wanted = x->number;
+
+    if (wanted == 0 && x->list.n > 0)
+        wanted = x->list.rows[0].number - 1;
+    for (size_t i = 0; i < x->list.n; i++)
+        if (x->list.rows[i].number == wanted)
+            return &x->list.rows[i];
+    return NULL;
+}
+
+static void on_found(struct http_request *r, struct store_op *op)
+{
+    struct rolling *x = container_of(op, struct rolling, list.op);
+    struct store_deployment_update *change;
+    const struct release_row *to;
+    struct problems p;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    to = find_release(x);
+    if (!to) {
+        problems_init(&p, r);
+        if (x->number)
+            problems_add(&p, "release", "There is no release %lld.", (long long)x->number);
+        else
+            problems_add(&p, NULL, "There is no release before the current one.");
+        problems_send(&p);
+        return;
+    }
+    change = api_op_new(sizeof(*change));
+    change->version = store_keep(&change->op, str_of(to->version));
+    change->hardware = store_keep(&change->op, str_of(to->hardware));
+    change->min_instances = to->min_instances;
+    change->max_instances = to->max_instances;
+    deployment_change(r, change);
+}
+
+/* A new release with what an older one had. The body may be absent. */
+void deployment_rollback(struct http_request *r)
+{
+    static const char *const keys[] = { "release", NULL };
+    struct pool *pool = own_pool(r);
+    struct rolling *x;
+    struct problems p;
+    struct error err;
+    int64_t number = 0;
+
+    if (!pool)
+        return;
+    if (str_trim(r->body).n > 0) {
+        if (json_parse(r->arena, r->body, NULL, &r->json, &err) != STATUS_OK) {
+            http_problem(r, 400, "Bad Request", "The body is not valid JSON: %s", err.text);
+            return;
+        }
+        if (!body_is_object(r))
+            return;
+        problems_init(&p, r);
+        body_only(r, &p, keys);
+        number = body_int(r, &p, "release", false, 1, INT64_MAX);
+        if (problems_send(&p))
+            return;
+    }
+    x = api_op_new(sizeof(*x));
+    x->number = MAX(number, 0);
+    x->list.deployment_id = store_keep(&x->list.op, str_of(pool->id));
+    api_op_start(r, &x->list.op, &STORE_RELEASE_LIST, on_found);
+}

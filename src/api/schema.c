@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The schemas of the OpenAPI document: each text is JSON as it stands. */
+#include "api/openapi.h"
+
+#include "base/compiler.h"
+
+#define J OPENAPI_JSON
+
+/* clang-format off */
+const struct openapi_schema OPENAPI_SCHEMAS[] = {
+    { "Problem", J({"type": "object", "description": "RFC 9457", "required": ["detail"], "properties": {
+        "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
+        "detail": {"type": "string"}, "retry_after": {"type": "integer"},
+        "errors": {"type": "array", "items": {"type": "object", "required": ["detail"], "properties": {
+            "pointer": {"type": "string"}, "detail": {"type": "string"}}}},
+        "invalid_fields": {"type": "array", "items": {"type": "object", "required": ["type", "field", "description"],
+            "properties": {"type": {"type": "string"}, "field": {"type": "string"},
+                           "description": {"type": "string"}}}}}}) },
+    { "Account", J({"type": "object", "required": ["type", "username", "name", "github_url"], "properties": {
+        "type": {"enum": ["user", "organization"]}, "username": {"type": "string"}, "name": {"type": "string"},
+        "avatar_url": {"type": ["string", "null"], "format": "uri"},
+        "github_url": {"type": ["string", "null"], "format": "uri"}}}) },
+    { "Hardware", J({"type": "object", "required": ["name", "sku"], "properties": {
+        "name": {"type": "string"}, "sku": {"type": "string"}}}) },
+    { "Collection", J({"type": "object", "required": ["name", "slug", "description"], "properties": {
+        "name": {"type": "string"}, "slug": {"type": "string"}, "description": {"type": "string"}}}) },
+    { "CollectionWithModels", J({"type": "object",
+        "required": ["name", "slug", "description", "full_description", "models"], "properties": {
+        "name": {"type": "string"}, "slug": {"type": "string"}, "description": {"type": "string"},
+        "full_description": {"type": ["string", "null"], "description": "Markdown"},
+        "models": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}}) },
+    { "SearchResult", J({"type": "object", "required": ["query", "models", "collections", "pages"], "properties": {
+        "query": {"type": "string"},
+        "models": {"type": "array", "items": {"type": "object", "required": ["model", "metadata"], "properties": {
+            "model": {"$ref": "#/components/schemas/Model"},
+            "metadata": {"type": "object", "required": ["generated_description", "tags", "score"], "properties": {
+                "generated_description": {"type": ["string", "null"]},
+                "tags": {"type": "array", "items": {"type": "string"}}, "score": {"type": ["number", "null"]}}}}}},
+        "collections": {"type": "array", "items": {"type": "object", "required": ["name", "slug", "description"],
+            "properties": {"name": {"type": "string"}, "slug": {"type": "string"},
+            "description": {"type": "string"},
+            "models": {"type": ["array", "null"], "items": {"type": "string"}}}}},
+        "pages": {"type": "array", "items": {"type": "object", "required": ["name", "href"], "properties": {
+            "name": {"type": "string"}, "href": {"type": "string"}}}}}}) },
+    { "Model", J({"type": "object", "required": ["url", "owner", "name", "description", "visibility", "github_url",
+        "paper_url", "license_url", "run_count", "cover_image_url", "default_example", "latest_version",
+        "is_official", "created_at"], "properties": {
+        "url": {"type": "string", "format": "uri"}, "owner": {"type": "string"}, "name": {"type": "string"},
+        "description": {"type": ["string", "null"]}, "visibility": {"enum": ["public", "private"]},
+        "github_url": {"type": ["string", "null"]}, "paper_url": {"type": ["string", "null"]},
+        "license_url": {"type": ["string", "null"]}, "cover_image_url": {"type": ["string", "null"]},
+        "run_count": {"type": "integer", "minimum": 0},
+        "default_example": {"oneOf": [{"$ref": "#/components/schemas/Prediction"}, {"type": "null"}]},
+        "latest_version": {"oneOf": [{"$ref": "#/components/schemas/Version"}, {"type": "null"}]},
+        "is_official": {"type": "boolean"}, "created_at": {"type": "string", "format": "date-time"}}}) },
+    { "ModelCreate", J({"type": "object", "required": ["owner", "name", "visibility", "hardware"],
+        "additionalProperties": false, "properties": {
+        "owner": {"type": "string", "description": "The account of the token"},
+        "name": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"},
+        "visibility": {"enum": ["public", "private"]}, "hardware": {"type": "string", "description": "A SKU"},
+        "description": {"type": ["string", "null"]}, "github_url": {"type": ["string", "null"], "format": "uri"},
+        "paper_url": {"type": ["string", "null"], "format": "uri"},
+        "license_url": {"type": ["string", "null"], "format": "uri"},
+        "cover_image_url": {"type": ["string", "null"], "format": "uri"}}}) },
+    { "ModelUpdate", J({"type": "object", "additionalProperties": false, "properties": {
+        "description": {"type": ["string", "null"]}, "readme": {"type": ["string", "null"]},
+        "github_url": {"type": ["string", "null"], "format": "uri"},
+        "paper_url": {"type": ["string", "null"], "format": "uri"},
+        "weights_url": {"type": ["string", "null"], "format": "uri"},
+        "license_url": {"type": ["string", "null"], "format": "uri"},
+        "cover_image_url": {"type": ["string", "null"], "format": "uri"},
+        "hardware": {"type": "string"}, "visibility": {"enum": ["public", "private"]}}}) },
+    { "Version", J({"type": "object", "required": ["id", "created_at", "cog_version", "openapi_schema"],
+        "properties": {"id": {"type": "string"}, "created_at": {"type": "string", "format": "date-time"},
+        "cog_version": {"type": "string"}, "openapi_schema": {"type": "object"}}}) },
+    { "Build", J({"type": "object", "required": ["id", "model", "status", "step", "error", "version", "created_at",
+        "started_at", "completed_at", "urls"], "properties": {
+        "id": {"type": "string"}, "model": {"type": "string"}, "status": {"type": "string"},
+        "step": {"type": ["string", "null"]}, "error": {"type": ["string", "null"]},
+        "version": {"type": ["string", "null"]}, "created_at": {"type": ["string", "null"], "format": "date-time"},
+        "started_at": {"type": ["string", "null"], "format": "date-time"},
+        "completed_at": {"type": ["string", "null"], "format": "date-time"},
+        "urls": {"type": "object", "properties": {"get": {"type": "string"}, "log": {"type": "string"}}}}}) },
+    { "Release", J({"type": "object", "required": ["number", "model", "version", "created_at", "created_by",
+        "configuration"], "properties": {
+        "number": {"type": "integer", "minimum": 1}, "model": {"type": "string"}, "version": {"type": "string"},
+        "created_at": {"type": "string", "format": "date-time"},
+        "created_by": {"$ref": "#/components/schemas/Account"},
+        "configuration": {"type": "object", "required": ["hardware", "min_instances", "max_instances"],
+            "properties": {"hardware": {"type": "string"}, "min_instances": {"type": "integer", "minimum": 0},
+                           "max_instances": {"type": "integer", "minimum": 0}}}}}) },
+    { "Deployment", J({"type": "object", "required": ["owner", "name", "current_release"], "properties": {
+        "owner": {"type": "string"}, "name": {"type": "string"},
+        "current_release": {"$ref": "#/components/schemas/Release"}}}) },
+    { "DeploymentCreate", J({"type": "object", "required": ["name", "model", "version", "hardware", "min_instances",
+        "max_instances"], "additionalProperties": false, "properties": {
+        "name": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"},
+        "model": {"type": "string", "pattern": "^[^/:]+/[^/:]+$"},
+        "version": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "hardware": {"type": "string"},
+        "min_instances": {"type": "integer", "minimum": 0}, "max_instances": {"type": "integer", "minimum": 0}}}) },
+    { "DeploymentUpdate", J({"type": "object", "additionalProperties": false, "properties": {
+        "version": {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
+        "hardware": {"type": ["string", "null"]},
+        "min_instances": {"type": ["integer", "null"], "minimum": 0},
+        "max_instances": {"type": ["integer", "null"], "minimum": 0},
+        "model": {"type": ["string", "null"], "description": "As it is: a deployment keeps its model"}}}) },
+    { "DeploymentRollback", J({"type": "object", "additionalProperties": false, "properties": {
+        "release": {"type": ["integer", "null"], "minimum": 1,
+                    "description": "Number of a release; without it, the one before the current one"}}}) },
+    { "Instances", J({"type": "object", "required": ["results", "waiting_predictions", "waits_for"], "properties": {
+        "results": {"type": "array", "items": {"type": "object", "required": ["id", "state", "version", "hardware"],
+            "properties": {"id": {"type": "string"}, "state": {"type": "string"}, "version": {"type": "string"},
+            "hardware": {"type": "string"}, "predictions": {"type": "integer"},
+            "created_at": {"type": ["string", "null"]}, "ready_at": {"type": ["string", "null"]},
+            "setup_log": {"type": "string"}}}},
+        "ended": {"type": "array", "description": "The last that ended", "items": {"type": "object"}},
+        "waiting_predictions": {"type": "integer"}, "waits_for": {"type": ["string", "null"]}}}) },
+    { "Releases", J({"type": "object", "required": ["results"], "properties": {
+        "results": {"type": "array", "items": {"type": "object", "required": ["release", "state"], "properties": {
+            "release": {"$ref": "#/components/schemas/Release"}, "state": {"enum": ["new", "ready", "failed"]},
+            "ready_at": {"type": ["string", "null"]}, "failed_at": {"type": ["string", "null"]},
+            "failure": {"type": ["string", "null"]}}}}}}) },
+    { "Prediction", J({"type": "object", "required": ["id", "model", "version", "input", "logs", "output",
+        "data_removed", "error", "source", "status", "created_at", "urls"], "properties": {
+        "id": {"type": "string"}, "model": {"type": "string"}, "version": {"type": "string"},
+        "deployment": {"type": "string"}, "input": {"type": ["object", "null"]},
+        "logs": {"type": ["string", "null"]}, "output": {}, "data_removed": {"type": "boolean"},
+        "error": {"type": ["string", "null"]}, "source": {"enum": ["api", "web"]},
+        "status": {"enum": ["starting", "processing", "succeeded", "failed", "canceled", "aborted"]},
+        "created_at": {"type": "string", "format": "date-time"},
+        "started_at": {"type": ["string", "null"], "format": "date-time"},
+        "completed_at": {"type": ["string", "null"], "format": "date-time"},
+        "deadline": {"type": "string", "format": "date-time"}, "metrics": {"type": "object"},
+        "queue": {"type": "object", "description": "While it waits", "properties": {
+            "position": {"type": "integer", "minimum": 1},
+            "estimated_start_at": {"type": ["string", "null"], "format": "date-time"}}},
+        "urls": {"type": "object", "required": ["get", "cancel", "web"], "properties": {
+            "get": {"type": "string", "format": "uri"}, "cancel": {"type": "string", "format": "uri"},
+            "web": {"type": "string", "format": "uri"}, "stream": {"type": "string", "format": "uri"}}},
+        "webhook": {"type": "string"},
+        "webhook_events_filter": {"type": "array", "items": {
+            "enum": ["start", "output", "logs", "completed"]}}}}) },
+    { "PredictionCreate", J({"type": "object", "required": ["version", "input"], "additionalProperties": false,
+        "properties": {"version": {"type": "string",
+            "description": "64 hexadecimal digits, owner/name:version, or owner/name for its latest"},
+        "input": {"type": "object"}, "webhook": {"type": ["string", "null"], "format": "uri"},
+        "webhook_completed": {"deprecated": true}, "stream": {"deprecated": true},
+        "webhook_events_filter": {"type": ["array", "null"], "items": {
+            "enum": ["start", "output", "logs", "completed"]}}}}) },
+    { "PredictionCreateHere", J({"type": "object", "required": ["input"], "additionalProperties": false,
+        "properties": {"input": {"type": "object"}, "webhook": {"type": ["string", "null"], "format": "uri"},
+        "webhook_completed": {"deprecated": true}, "stream": {"deprecated": true},
+        "webhook_events_filter": {"type": ["array", "null"], "items": {
+            "enum": ["start", "output", "logs", "completed"]}}}}) },
+    { "TrainingCreate", J({"type": "object", "required": ["destination", "input"], "additionalProperties": false,
+        "properties": {"destination": {"type": "string", "pattern": "^[^/:]+/[^/:]+$"},
+        "input": {"type": "object"}, "version": {"type": "string"},
+        "webhook": {"type": ["string", "null"], "format": "uri"},
+        "webhook_completed": {"deprecated": true}, "stream": {"deprecated": true},
+        "webhook_events_filter": {"type": ["array", "null"], "items": {
+            "enum": ["start", "output", "logs", "completed"]}}}}) },
+    { "File", J({"type": "object", "required": ["id", "name", "content_type", "size", "etag", "checksums", "metadata",
+        "created_at", "expires_at", "urls"], "properties": {
+        "id": {"type": "string"}, "name": {"type": "string"}, "content_type": {"type": "string"},
+        "size": {"type": "integer"}, "etag": {"type": "string"}, "checksums": {"type": "object"},
+        "metadata": {"type": "object"}, "created_at": {"type": "string", "format": "date-time"},
+        "expires_at": {"type": ["string", "null"], "format": "date-time"},
+        "urls": {"type": "object", "required": ["get"], "properties": {"get": {"type": "string"}}}}}) },
+    { "WebhookSecret", J({"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}}}) },
+    { "Capacity", J({"type": "object", "required": ["machine", "pools", "not_enforced"], "properties": {
+        "machine": {"type": "object"}, "pools": {"type": "array", "items": {"type": "object"}},
+        "not_enforced": {"type": "array", "items": {"type": "string"}}}}) },
+    { "Document", J({"type": "object", "required": ["openapi", "info", "paths"]}) },
+    { "ChatCompletionCreate", J({"type": "object", "required": ["model", "messages"], "properties": {
+        "model": {"type": "string", "description": "A deployment as owner/name"},
+        "messages": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["role"], "properties": {
+            "role": {"type": "string"}, "content": {}}}},
+        "stream": {"type": ["boolean", "null"]}, "max_tokens": {"type": ["integer", "null"], "minimum": 1},
+        "temperature": {"type": ["number", "null"]}, "top_p": {"type": ["number", "null"]}}}) },
+    { "CompletionCreate", J({"type": "object", "required": ["model", "prompt"], "properties": {
+        "model": {"type": "string", "description": "A deployment as owner/name"},
+        "prompt": {"type": ["string", "array"]},
+        "stream": {"type": ["boolean", "null"]}, "max_tokens": {"type": ["integer", "null"], "minimum": 1},
+        "temperature": {"type": ["number", "null"]}, "top_p": {"type": ["number", "null"]}}}) },
+    { "ChatCompletion", J({"type": "object", "required": ["id", "object", "created", "model", "choices"],
+        "properties": {"id": {"type": "string"}, "object": {"const": "chat.completion"},
+        "created": {"type": "integer"}, "model": {"type": "string"},
+        "choices": {"type": "array", "items": {"type": "object"}}, "usage": {"type": ["object", "null"]}}}) },
+    { "Completion", J({"type": "object", "required": ["id", "object", "created", "model", "choices"],
+        "properties": {"id": {"type": "string"}, "object": {"const": "text_completion"},
+        "created": {"type": "integer"}, "model": {"type": "string"},
+        "choices": {"type": "array", "items": {"type": "object"}}, "usage": {"type": ["object", "null"]}}}) },
+    { "OpenAIError", J({"type": "object", "required": ["error"], "properties": {"error": {"type": "object",
+        "required": ["message", "type", "param", "code"], "properties": {"message": {"type": "string"},
+        "type": {"type": "string"}, "param": {"type": ["string", "null"]},
+        "code": {"type": ["string", "null"]}}}}}) },
+    { "OpenAIModels", J({"type": "object", "required": ["object", "data"], "properties": {
+        "object": {"const": "list"}, "data": {"type": "array", "items": {
+            "$ref": "#/components/schemas/OpenAIModel"}}}}) },
+    { "OpenAIModel", J({"type": "object", "required": ["id", "object", "created", "owned_by"], "properties": {
+        "id": {"type": "string"}, "object": {"const": "model"}, "created": {"type": "integer"},
+        "owned_by": {"type": "string"}}}) },
+};
+/* clang-format on */
+const size_t OPENAPI_N_SCHEMAS = ARRAY_SIZE(OPENAPI_SCHEMAS);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Follows a prediction until it ends: what it does goes to standard error, what it gives to
+ * standard output. */
+#include "cli/follow.h"
+
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+static void catch_interrupt(void)
+{
+    struct sigaction act = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
+
+    sigemptyset(&act.sa_mask);
+    sigaction(SIGINT, &act, NULL);
+}
+
+static void pause_ms(int ms)
+{
+    struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000L };
+
+    nanosleep(&t, NULL);
+}
+
+bool is_ended(struct str status)
+{
+    return str_is(status, "succeeded") || str_is(status, "failed") || str_is(status, "canceled") ||
+           str_is(status, "aborted");
+}
+
+static void clear_line(struct following *f)
+{
+    if (f->has_spinner)
+        fputs("\r\033[K", stderr);
+    f->has_spinner = false;
+}
+
+static void show_status(struct following *f, struct str status, const struct json *p)
+{
+    static const char wheel[] = "|/-\\";
+    int64_t position = 0;
+    bool waits = json_to_i64(json_path(p, "queue.position"), &position) && position > 0;
+
+    if (f->is_terminal && !is_ended(status)) {
+        clear_line(f);
+        fprintf(stderr, "%c %.*s", wheel[f->turn++ % 4], STR_ARG(status));
+        if (waits)
+            fprintf(stderr, " (number %lld in the queue)", (long long)position);
+        f->has_spinner = true;
+        return;
+    }
+    if (str_is(status, f->last_status))
+        return;
+    snprintf(f->last_status, sizeof(f->last_status), "%.*s", STR_ARG(status));
+    clear_line(f);
+    fprintf(stderr, "%.*s", STR_ARG(status));
+    if (waits)
+        fprintf(stderr, " (number %lld in the queue)", (long long)position);
+    fputc('\n', stderr);
+}
+
+static void show_logs(struct following *f, struct str logs)
+{
+    if (logs.n <= f->logs_shown)
+        return;
+    clear_line(f);
+    fwrite(logs.p + f->logs_shown, 1, logs.n - f->logs_shown, f->logs_to);
+    fflush(f->logs_to);
+    f->logs_shown = logs.n;
+}
+
+static void print_value(const struct json *v)
+{
+    struct str text = json_to_str(v);
+
+    if (!text.p)
+        text = v->span;
+    fwrite(text.p, 1, text.n, stdout);
+}
+
+/* A list is shown as it grows; anything else once, at the end. */
+static void show_output(struct following *f, const struct json *output, bool ended)
+{
+    size_t at = 0;
+
+    if (json_is(output, JSON_ARRAY)) {
+        json_each (output, v) {
+            if (at++ < f->outputs_shown)
+                continue;
+            clear_line(f);
+            print_value(v);
+            if (!f->concatenates)
+                fputc('\n', stdout);
+            f->outputs_shown++;
+        }
+        if (ended && f->concatenates && f->outputs_shown)
+            fputc('\n', stdout);
+    } else if (ended && output && !json_is(output, JSON_NULL)) {
+        clear_line(f);
+        print_value(output);
+        fputc('\n', stdout);
+    }
+    fflush(stdout);
+}
+
+static void ask_to_end(struct following *f)
+{
+    struct answer a CLEANUP(answer_deinit) = { 0 };
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
+
+    interrupted = 0;
+    clear_line(f);
+    fprintf(stderr, "Canceling; a second Ctrl-C leaves at once.\n");
+    buf_addf(&path, "/v1/predictions/%s/cancel", f->id);
+    (void)remote_call(f->remote, "POST", path.p, STR(""), "application/json", &a);
+}
+
+bool follow(struct following *f, struct answer *out)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
+    int wait_ms = 50;
+
+    f->is_terminal = isatty(STDERR_FILENO);
+    buf_addf(&path, "/v1/predictions/%s", f->id);
+    if (f->cancels)
+        catch_interrupt();
+    for (;;) {
+        struct answer a = { 0 };
+        struct str status;
+        bool ended;
+
+        if (interrupted)
+            ask_to_end(f);
+        if (!remote_call(f->remote, "GET", path.p, STR_NULL, NULL, &a)) {
+            answer_deinit(&a);
+            return false;
+        }
+        status = json_to_str(json_get(a.json, "status"));
+        ended = is_ended(status);
+        if (f->logs_to)
+            show_logs(f, json_to_str(json_get(a.json, "logs")));
+        if (f->shows_output)
+            show_output(f, json_get(a.json, "output"), ended);
+        if (f->shows_status)
+            show_status(f, status, a.json);
+        if (ended) {
+            clear_line(f);
+            *out = a;
+            return true;
+        }
+        answer_deinit(&a);
+        pause_ms(wait_ms);
+        wait_ms = MIN(wait_ms + wait_ms / 4, 500);
+    }
+}

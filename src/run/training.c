@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Trainings: predictions in train mode, on an instance of their own; what one wrote becomes the
+ * weights of a new version of the destination, which runs the same code. */
+#include "store/training.h"
+
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "run/fleet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_WEIGHTS = 1 << 30, HEX_SIZE = 2 * SHA256_SIZE + 1 };
+
+enum status pool_of_training(struct fleet *f, const struct version_row *row, struct lane **out,
+                             struct error *err)
+{
+    struct version_row derived = *row;
+
+    derived.trains = true;
+    return pool_of_model(f, &derived, out, err);
+}
+
+/* From a training that succeeded to its version: read, keep the weights, register. */
+struct finishing {
+    struct fleet *fleet;
+    struct store_training_get get;
+    struct store_training_end end;
+    struct work work;
+    struct arena arena;
+    struct str weights;       /* as the training gave them: a URL or a data URI */
+    char kept[HEX_SIZE + 16]; /* "weights/<sha256>" */
+    char hash[HEX_SIZE];
+    enum status status;
+    struct error error;
+};
+
+static void hex_of(const unsigned char hash[SHA256_SIZE], char out[HEX_SIZE])
+{
+    struct buf text CLEANUP(buf_deinit) = BUF_INIT(HEX_SIZE);
+
+    hex_add(&text, hash, SHA256_SIZE);
+    snprintf(out, HEX_SIZE, "%.*s", STR_ARG(buf_str(&text)));
+}
+
+static enum status write_weights(struct finishing *x, const struct buf *bytes)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(8192);
+    struct buf temporary CLEANUP(buf_deinit) = BUF_INIT(8192);
+    size_t done = 0;
+    int fd;
+
+    buf_addf(&path, "%s/weights", x->fleet->data);
+    if (mkdir(path.p, 0755) != 0 && errno != EEXIST)
+        return FAIL(&x->error, STATUS_BROKEN, "cannot make %s: %s", path.p, strerror(errno));
+    buf_clear(&path);
+    buf_addf(&path, "%s/%s", x->fleet->data, x->kept);
+    buf_addf(&temporary, "%s.new", path.p);
+    fd = open(temporary.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0444);
+    while (fd >= 0 && done < bytes->n) {
+        ssize_t n = write(fd, bytes->p + done, bytes->n - done);
+
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    if (fd < 0 || done < bytes->n || fsync(fd) != 0 || rename(temporary.p, path.p) != 0) {
+        FAIL(&x->error, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN, "cannot write %s: %s",
+             path.p, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        (void)unlink(temporary.p);
+        return x->error.status;
+    }
+    close(fd);
+    return STATUS_OK;
+}
+
+static void keep_weights(struct work *w)
+{
+    struct finishing *x = container_of(w, struct finishing, work);
+    struct buf bytes CLEANUP(buf_deinit) = BUF_INIT(MAX_WEIGHTS);
+    unsigned char hash[SHA256_SIZE];
+    const char *comma = memchr(x->weights.p, ',', x->weights.n);
+    size_t head;
+
+    if (!str_starts(x->weights, "data:")) {
+        sha256(x->weights, hash);
+        hex_of(hash, x->hash);
+        return;
+    }
+    head = comma ? (size_t)(comma - x->weights.p) : 0;
+    if (!comma || !str_ends(str_make(x->weights.p, head), ";base64") ||
+        !base64_decode(str_make(comma + 1, x->weights.n - head - 1), &bytes)) {
+        x->status = FAIL(&x->error, STATUS_INVALID, "the weights are no data URI that can be read");
+        return;
+    }
+    sha256(buf_str(&bytes), hash);
+    hex_of(hash, x->hash);
+    snprintf(x->kept, sizeof(x->kept), "weights/%s", x->hash);
+    x->status = write_weights(x, &bytes);
+}
+
+static void on_ended(struct store_op *op)
+{
+    struct finishing *x = container_of(op, struct finishing, end.op);
+
+    if (op->status == STATUS_OK)
+        log_info("training ended", LOG_S("training", x->get.id),
+                 LOG_S("version", x->end.version ? x->end.version : ""),
+                 LOG_S("failure", x->end.failure ? x->end.failure : ""));
+    else
+        log_error("a training's version could not be stored", LOG_S("training", x->get.id),
+                  LOG_ERR(&op->error));
+    arena_deinit(&x->arena);
+    store_op_deinit(&x->get.op);
+    store_op_deinit(op);
+    free(x);
+}
+
+static void fill_version(struct finishing *x)
+{
+    const struct version_row *base = &x->get.base;
+    struct buf text CLEANUP(buf_deinit) = BUF_INIT(16 << 20);
+    struct version_config config;
+    unsigned char hash[SHA256_SIZE];
+    char id[HEX_SIZE], seq[ID_SIZE];
+
+    x->status = version_config_parse(&x->arena, base->config, &config, &x->error);
+    if (x->status != STATUS_OK)
+        return;
+    config.weights = *x->kept ? x->kept : arena_copy(&x->arena, x->weights);
+    version_config_write(&config, &text);
+    x->end.in = *base;
+    x->end.in.config = str_make(arena_copy(&x->arena, buf_str(&text)), text.n);
+    x->end.in.model_id = x->get.model_id;
+    x->end.in.created_at = loop_wall_ms(x->fleet->loop);
+    buf_clear(&text);
+    buf_addf(&text, "%s\n%s", base->id, x->hash);
+    sha256(buf_str(&text), hash);
+    hex_of(hash, id);
+    id_make(&x->fleet->ids, x->end.in.created_at, seq);
+    x->end.in.id = arena_copy(&x->arena, str_of(id));
+    x->end.in.seq = arena_copy(&x->arena, str_of(seq));
+    x->end.version = arena_printf(&x->arena, "%s:%s", x->get.row.destination, id);
+}
+
+static void on_kept(struct work *w)
+{
+    struct finishing *x = container_of(w, struct finishing, work);
+
+    if (x->status == STATUS_OK)
+        fill_version(x);
+    x->end.id = x->get.id;
+    if (x->status != STATUS_OK)
+        x->end.failure = x->error.text;
+    store_start(x->fleet->store, &x->end.op, &STORE_TRAINING_END, on_ended);
+}
+
+static void on_read(struct store_op *op)
+{
+    struct finishing *x = container_of(op, struct finishing, get.op);
+    struct json *output = NULL;
+    struct error err;
+
+    if (op->status != STATUS_OK) {
+        log_error("a training could not be read", LOG_S("training", x->get.id),
+                  LOG_ERR(&op->error));
+        store_op_deinit(op);
+        free(x);
+        return;
+    }
+    if (json_parse(&x->arena, x->get.row.output, NULL, &output, &err) == STATUS_OK)
+        x->weights =
+            json_to_str(json_is(output, JSON_STRING) ? output : json_get(output, "weights"));
+    if (!x->weights.p || x->weights.n == 0) {
+        x->status = FAIL(
+            &x->error, STATUS_INVALID,
+            "The training gave no weights: its output must be a file, or have a member `weights`.");
+        on_kept(&x->work);
+        return;
+    }
+    work_start(x->fleet->loop, &x->work, keep_weights, on_kept);
+}
+
+void training_finish(struct fleet *f, const char *id)
+{
+    struct finishing *x = xnew(struct finishing);
+
+    x->fleet = f;
+    x->get.id = store_keep(&x->get.op, str_of(id));
+    store_start(f->store, &x->get.op, &STORE_TRAINING_GET, on_read);
+}
+
+enum status trainings_load(struct fleet *f, struct error *err)
+{
+    struct store_training_unfinished op = { 0 };
+    enum status s = store_run(f->store, &op.op, &STORE_TRAINING_UNFINISHED);
+
+    if (s != STATUS_OK)
+        *err = op.op.error;
+    for (size_t i = 0; s == STATUS_OK && i < op.n; i++)
+        training_finish(f, op.ids[i]);
+    store_op_deinit(&op.op);
+    return s;
+}
