@@ -225,7 +225,8 @@ void admin_collection_put(struct http_request *r)
         .id = store_keep(&op->op, str_of(id)),
         .slug = store_keep(&op->op, http_param(r, "slug")),
         .name = store_keep(&op->op, str_of(body_text(r, &p, "name", false, MAX_LABEL))),
-        .description = store_keep(&op->op, str_of(body_text(r, &p, "description", false, MAX_DESCRIPTION))),
+        .description =
+            store_keep(&op->op, str_of(body_text(r, &p, "description", false, MAX_DESCRIPTION))),
         .full_description =
             store_keep(&op->op, str_of(body_text(r, &p, "full_description", false, MAX_README))),
         .created_at = op->now,

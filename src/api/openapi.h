@@ -32,7 +32,7 @@ struct openapi_operation {
     enum openapi_shape shape;
     const char *answer; /* name of a schema */
     const char *type;   /* OPENAPI_OTHER */
-    const char *also; /* a further media type of the answer, beside JSON; NULL: none */
+    const char *also;   /* a further media type of the answer, beside JSON; NULL: none */
     bool body_is_optional;
 };
 extern const struct openapi_operation OPENAPI_OPERATIONS[];

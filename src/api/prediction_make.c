@@ -278,11 +278,11 @@ static struct input_problem *check_body(struct http_request *r, bool takes_versi
                                               "Invalid type. Expected: object, given: %s",
                                               type_given(input)));
     json_each (r->json, v) {
-        bool known = str_is(v->key, "input") || str_is(v->key, "webhook") ||
-                     str_is(v->key, "webhook_events_filter") ||
-                     (takes_version && str_is(v->key, "version")) ||
-                     (spec->destination &&
-                      (str_is(v->key, "destination") || str_is(v->key, "version")));
+        bool known =
+            str_is(v->key, "input") || str_is(v->key, "webhook") ||
+            str_is(v->key, "webhook_events_filter") ||
+            (takes_version && str_is(v->key, "version")) ||
+            (spec->destination && (str_is(v->key, "destination") || str_is(v->key, "version")));
 
         if (known || is_tolerated(v->key))
             continue;

@@ -46,7 +46,9 @@ static const struct flag run_flags[] = {
       .takes_value = true,
       .help = "KEY=VALUE: an input; KEY=@FILE sends a file. As often as there are inputs" },
     { .name = "--input", .takes_value = true, .help = "the same" },
-    { .name = "--deployment", .takes_value = false, .help = "the name is a deployment's, not a model's" },
+    { .name = "--deployment",
+      .takes_value = false,
+      .help = "the name is a deployment's, not a model's" },
     { .name = "--detach", .takes_value = false, .help = "do not wait; print the prediction's id" },
     JSON_FLAG,
     PUBLIC_FLAGS,
@@ -68,7 +70,9 @@ static const struct flag deployment_create_flags[] = {
     { .name = NULL },
 };
 
-static const struct flag deployment_flags[] = { DEPLOYMENT_FLAGS, JSON_FLAG, PUBLIC_FLAGS, { .name = NULL } };
+static const struct flag deployment_flags[] = {
+    DEPLOYMENT_FLAGS, JSON_FLAG, PUBLIC_FLAGS, { .name = NULL }
+};
 
 static const struct flag push_flags[] = {
     { .name = "--public", .takes_value = false, .help = "make the model public, if it is new" },
@@ -135,12 +139,14 @@ static const struct command commands[] = {
       .usage = "",
       .run = login_command,
       .flags = login_flags,
-      .help = "Check a token and keep it, with the server's address. It is read from the terminal or a pipe." },
+      .help = "Check a token and keep it, with the server's address. It is read from the terminal "
+              "or a pipe." },
     { .words = "run",
       .usage = "OWNER/NAME[:VERSION]",
       .run = run_command,
       .flags = run_flags,
-      .help = "Run a prediction and print its output. Logs and progress go to standard error; Ctrl-C cancels." },
+      .help = "Run a prediction and print its output. Logs and progress go to standard error; "
+              "Ctrl-C cancels." },
     { .words = "logs",
       .usage = "ID",
       .run = logs_command,

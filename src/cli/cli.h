@@ -82,13 +82,18 @@ void remote_follow(const struct remote *r, const char *path, size_t *shown);
     {                                                                                              \
         .name = "--token", .takes_value = true, .help = "token (BERTH_TOKEN, REPLICATE_API_TOKEN)" \
     }
-#define JSON_FLAG { .name = "--json", .takes_value = false, .help = "print what the server answers" }
-#define DEPLOYMENT_FLAGS                                                                            \
-    { .name = "--version", .takes_value = true, .help = "id of a version (new ones: the latest)" }, \
-        { .name = "--hardware", .takes_value = true, .help = "SKU (new ones: cpu-small)" },         \
-        { .name = "--min-instances", .takes_value = true, .help = "number (new ones: 0)" },         \
-    {                                                                                               \
-        .name = "--max-instances", .takes_value = true, .help = "number (new ones: 1)"              \
+#define JSON_FLAG                                                                                  \
+    {                                                                                              \
+        .name = "--json", .takes_value = false, .help = "print what the server answers"            \
+    }
+#define DEPLOYMENT_FLAGS                                                                           \
+    { .name = "--version",                                                                         \
+      .takes_value = true,                                                                         \
+      .help = "id of a version (new ones: the latest)" },                                          \
+        { .name = "--hardware", .takes_value = true, .help = "SKU (new ones: cpu-small)" },        \
+        { .name = "--min-instances", .takes_value = true, .help = "number (new ones: 0)" },        \
+    {                                                                                              \
+        .name = "--max-instances", .takes_value = true, .help = "number (new ones: 1)"             \
     }
 #define ADMIN_FLAGS                                                                                \
     {                                                                                              \

@@ -57,7 +57,9 @@ bool remote_address(const struct given *g, struct remote *out)
                    *kept.url ? kept.url : "http://127.0.0.1:8080");
     *out = (struct remote){ 0 };
     if (!str_starts(str_of(url), "http://") && !str_starts(str_of(url), "https://")) {
-        fprintf(stderr, "berth: the server's address \"%s\" must begin with http:// or https:// (--url).\n", url);
+        fprintf(stderr,
+                "berth: the server's address \"%s\" must begin with http:// or https:// (--url).\n",
+                url);
         return false;
     }
     return put(out->url, sizeof(out->url), "the server's address", "", plain_url(str_of(url)), "");
@@ -75,11 +77,13 @@ bool remote_public(const struct given *g, struct remote *out)
     token = first_of(given_flag(g, "--token"), getenv("BERTH_TOKEN"), getenv("REPLICATE_API_TOKEN"),
                      *kept.token && strcmp(kept.url, out->url) == 0 ? kept.token : NULL);
     if (!token) {
-        fprintf(stderr, "berth: no token was given. Use `berth login`, --token, or set BERTH_TOKEN. A token is made "
+        fprintf(stderr, "berth: no token was given. Use `berth login`, --token, or set "
+                        "BERTH_TOKEN. A token is made "
                         "with `berth token create ACCOUNT` on the server's machine.\n");
         return false;
     }
-    return put(out->authorization, sizeof(out->authorization), "the token", "Authorization: Bearer ", str_of(token), "");
+    return put(out->authorization, sizeof(out->authorization), "the token",
+               "Authorization: Bearer ", str_of(token), "");
 }
 
 bool remote_admin(const struct given *g, struct remote *out)
@@ -178,7 +182,7 @@ void remote_explain(const struct answer *a)
 }
 
 bool remote_try(const struct remote *r, const char *method, const char *path, struct str body,
-                 const char *content_type, struct answer *out)
+                const char *content_type, struct answer *out)
 {
     struct exchange x = { 0 };
     struct error err;

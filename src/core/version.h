@@ -12,7 +12,7 @@ struct version_config {
     int64_t concurrency;     /* slots of one instance, >= 1 */
     bool needs_gpu;
     const char *weights; /* COG_WEIGHTS: an address, or a file relative to the data folder; NULL */
-    const char *env; /* folder of the Python environment, relative to the data folder */
+    const char *env;     /* folder of the Python environment, relative to the data folder */
     const char *const *environment; /* "NAME=value" from cog.yaml; ends with NULL */
     bool iterator;                  /* output comes piece by piece */
     bool output_files_listed; /* output is a list or iterator of files: uploads would lose their

@@ -25,7 +25,7 @@ struct version {
     char *id, *model_id, *owner_id, *owner, *model;
     bool is_public;
     bool trains; /* as a training runs it: its schema is of the training's input */
-    char *path; /* relative to the data folder */
+    char *path;  /* relative to the data folder */
     struct str schema_text;
     struct input_schema *schema;
     struct output_facts output;
@@ -275,10 +275,11 @@ void watcher_remove(struct watcher *w);
  * loop). */
 void prediction_view(struct prediction *p, struct arena *a, struct prediction_row *out);
 
-/* Its place in its queue, from 1; 0 when it does not wait, or too many stand before it to be counted. */
+/* Its place in its queue, from 1; 0 when it does not wait, or too many stand before it to be
+ * counted. */
 int prediction_queue_position(const struct prediction *p);
-/* When it may start (wall ms), from how long the version's last runs took and the instances there are; 0: nothing is
- * known. */
+/* When it may start (wall ms), from how long the version's last runs took and the instances there
+ * are; 0: nothing is known. */
 int64_t prediction_queue_start(const struct prediction *p, int position, int64_t now);
 
 /* The lane of a version's trainings, in its model's pool: instances in train mode, each for one

@@ -19,7 +19,8 @@ struct model_row {
     const char *latest_version; /* NULL: none */
     int64_t latest_version_created_at;
     const char *default_example; /* prediction id or NULL */
-    const struct prediction_row *example; /* that prediction, in what get and list give; NULL: none */
+    const struct prediction_row
+        *example; /* that prediction, in what get and list give; NULL: none */
 };
 
 /* A version: what can be run. The same content gives the same id, so several models may have it. */

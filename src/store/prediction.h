@@ -36,9 +36,10 @@ struct prediction_row {
     bool data_removed;
     bool cancel_requested;
     /* Of a training; all NULL for a prediction. */
-    const char *destination, *destination_id; /* the model that gets the version; its id only to create */
-    const char *trained_version;              /* "owner/name:id", once it is there */
-    const char *training_failure;             /* why it could not be made */
+    const char *destination,
+        *destination_id;          /* the model that gets the version; its id only to create */
+    const char *trained_version;  /* "owner/name:id", once it is there */
+    const char *training_failure; /* why it could not be made */
     /* Not stored: of a live one that waits; 0 otherwise. */
     int64_t queue_position, estimated_start_at;
 };

@@ -10,8 +10,9 @@
 
 void read_account(struct reader *r, struct account *out);
 void read_version(struct reader *r, struct version_row *out); /* {version_columns} */
-void read_model(struct reader *r, struct model_row *out, struct version_row *out_latest); /* {model_columns} */
-void read_prediction(struct reader *r, struct prediction_row *out); /* {prediction_columns} */
+void read_model(struct reader *r, struct model_row *out,
+                struct version_row *out_latest);                         /* {model_columns} */
+void read_prediction(struct reader *r, struct prediction_row *out);      /* {prediction_columns} */
 void read_prediction_data(struct reader *r, struct prediction_row *out); /* input, output, logs */
 /* Reads m->example, where it has one. */
 enum status find_example(struct db *db, struct store_op *op, struct model_row *m) NODISCARD;
@@ -24,7 +25,11 @@ enum status check_owner(const char *viewer_id, const char *owner_id, bool is_pub
 bool is_owner(const char *viewer_id, const char *owner_id); /* viewer NULL: yes */
 
 /* Inserts it and makes it the model's latest, unless the model has it. */
-enum status version_add(struct db *db, const struct version_row *in, bool *out_existed,
+<<<<<<< HEAD
+enum status put_version(struct db *db, const struct version_row *in, bool *out_existed,
+=======
+enum status put_version(struct db *db, const struct version_row *in, bool *out_existed,
+>>>>>>> 9aef08897d6999bd1d4b5c7c09bc4ff06e790e47
                         struct error *err) NODISCARD;
 /* The version `id` of a model by name, as the viewer may see it; an empty id asks for the latest.
  * NOT_FOUND. */

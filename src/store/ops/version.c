@@ -89,7 +89,7 @@ static enum status version_insert(struct db *db, const struct version_row *v, in
     return db_exec(db, &sql_version_create, args, out_changed, err);
 }
 
-enum status version_add(struct db *db, const struct version_row *in, bool *out_existed,
+enum status put_version(struct db *db, const struct version_row *in, bool *out_existed,
                         struct error *err)
 {
     const struct db_value model[1] = { DB_V_TEXT(in->model_id) };
@@ -111,7 +111,7 @@ static enum status version_create(struct db *db, struct store_op *base)
 {
     struct store_version_create *op = container_of(base, struct store_version_create, op);
 
-    return version_add(db, &op->in, &op->existed, &base->error);
+    return put_version(db, &op->in, &op->existed, &base->error);
 }
 
 const struct store_op_type STORE_VERSION_CREATE = {

@@ -9,7 +9,7 @@ UPDATE training SET version = :version, failure = :failure
  WHERE id = :id AND version IS NULL AND failure IS NULL;
 
 -- training_unfinished()
-SELECT t.id FROM training t JOIN prediction p ON p.id = t.id
+SELECT t.id FROM training t CROSS JOIN prediction p ON p.id = t.id
  WHERE t.version IS NULL AND t.failure IS NULL AND p.status = 2;
 
 -- training_destination(id)

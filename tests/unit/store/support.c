@@ -125,7 +125,9 @@ void add_model(struct fixture *f, int n, int owner, const char *name, bool is_pu
 void add_version(struct fixture *f, int seq, int model, int hash)
 {
     OP(store_version_create, create);
+    char path[128];
 
+    (void)snprintf(path, sizeof(path), "versions/%s", a_hash(hash));
     create.in = (struct version_row){ .seq = an_id('v', seq),
                                       .id = a_hash(hash),
                                       .model_id = an_id('m', model),
@@ -133,7 +135,7 @@ void add_version(struct fixture *f, int seq, int model, int hash)
                                       .kind = "folder",
                                       .schema = STR("{\"openapi\":\"3.0.2\"}"),
                                       .config = STR("{}"),
-                                      .path = "versions/x",
+                                      .path = path,
                                       .created_at = seq * 1000 };
     assert_run(f, create, STORE_VERSION_CREATE, STATUS_OK);
     assert_false(create.existed);
