@@ -25,11 +25,7 @@ enum status check_owner(const char *viewer_id, const char *owner_id, bool is_pub
 bool is_owner(const char *viewer_id, const char *owner_id); /* viewer NULL: yes */
 
 /* Inserts it and makes it the model's latest, unless the model has it. */
-<<<<<<< HEAD
 enum status put_version(struct db *db, const struct version_row *in, bool *out_existed,
-=======
-enum status put_version(struct db *db, const struct version_row *in, bool *out_existed,
->>>>>>> 9aef08897d6999bd1d4b5c7c09bc4ff06e790e47
                         struct error *err) NODISCARD;
 /* The version `id` of a model by name, as the viewer may see it; an empty id asks for the latest.
  * NOT_FOUND. */

@@ -64,11 +64,7 @@ static enum status training_end(struct db *db, struct store_op *base)
     if (s == STATUS_OK && changed == 0)
         return FAIL(&base->error, STATUS_CONFLICT, "the training has its end already");
     if (s == STATUS_OK && !op->failure)
-<<<<<<< HEAD
         s = put_version(db, &op->in, &existed, &base->error);
-=======
-        s = put_version(db, &op->in, &existed, &base->error);
->>>>>>> 9aef08897d6999bd1d4b5c7c09bc4ff06e790e47
     return s;
 }
 
