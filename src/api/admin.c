@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "core/webhook.h"
 
 #include <stdlib.h>
 
@@ -61,17 +62,6 @@ static void on_account(struct http_request *r, struct store_op *op)
     api_answer(r, 201, &body);
 }
 
-static const char *new_webhook_secret(struct http_request *r)
-{
-    struct buf text CLEANUP(buf_deinit) = BUF_INIT(128);
-    unsigned char key[24]; /* 24 bytes are 32 characters of base64 without padding */
-
-    rand_bytes(loop_rand(r->loop), key, sizeof(key));
-    buf_adds(&text, "whsec_");
-    base64_add(&text, key, sizeof(key));
-    return arena_copy(r->arena, buf_str(&text));
-}
-
 void admin_account_create(struct http_request *r)
 {
     static const char *const keys[] = {
@@ -82,7 +72,7 @@ void admin_account_create(struct http_request *r)
     const char *type;
     struct problems p;
     struct error err;
-    char id[ID_SIZE];
+    char id[ID_SIZE], secret[WEBHOOK_SECRET_SIZE];
 
     if (!body_is_object(r))
         return;
@@ -110,7 +100,8 @@ void admin_account_create(struct http_request *r)
         .avatar_url = store_keep(&op->op, str_of(in.avatar_url)),
         .created_at = loop_wall_ms(r->loop),
     };
-    op->webhook_secret = store_keep(&op->op, str_of(new_webhook_secret(r)));
+    webhook_secret_make(loop_rand(r->loop), secret);
+    op->webhook_secret = store_keep(&op->op, str_of(secret));
     api_op_start_effect(r, &op->op, &STORE_ACCOUNT_CREATE, account_effect, on_account);
 }
 

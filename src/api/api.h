@@ -36,12 +36,16 @@ struct api {
     struct map by_name;  /* username -> struct api_account */
     struct map tokens;   /* 32 bytes of hash -> struct api_token */
     struct list waits;   /* requests that wait for a prediction */
+    struct list streams; /* readers of output, as server-sent events */
+    struct map replays;  /* prediction id -> struct replay: outputs readers are behind with */
 };
 
 enum status api_init(struct api *a, struct loop *l, struct store *s, struct fleet *f,
                      struct builds *b, const struct options *o, struct error *err) NODISCARD;
 /* Answers every request that still waits, with what there is. */
 void api_answer_waits(struct api *a);
+/* Ends every stream where it stands; its reader comes back with the id of the last event it had. */
+void api_end_streams(struct api *a);
 void api_deinit(struct api *a);
 
 /* The tables: the public API, the internal listener for instances, and the administrator's socket.
@@ -185,6 +189,8 @@ void show_deployment(struct json_writer *w, const struct deployment_row *d);
 /* `as_starting`: the answer of a wait that ran out, which clients take for "not finished" by this
  * word alone. */
 void show_prediction(struct json_writer *w, const struct prediction_row *p, bool as_starting);
+/* The same as one text, for webhooks. */
+void api_render_prediction(struct buf *out, const struct prediction_row *row);
 
 /* The answer with one prediction. */
 void answer_prediction(struct http_request *r, int status, const struct prediction_row *row,
@@ -224,6 +230,12 @@ void answer_prediction(struct http_request *r, int status, const struct predicti
     X(prediction_make_deployment) \
     X(prediction_show) \
     X(prediction_stop) \
+    X(prediction_remove) \
+    X(stream_show) \
+    X(webhook_key_show) \
+    X(webhook_key_rotate) \
+    X(webhook_list) \
+    X(webhook_resend) \
     X(capacity_show) \
     X(health_show) \
     X(internal_webhook) \

@@ -200,6 +200,8 @@ enum status api_init(struct api *a, struct loop *l, struct store *st, struct fle
         .options = o,
     };
     list_init(&a->waits);
+    list_init(&a->streams);
+    map_init(&a->replays);
     map_init(&a->accounts);
     map_init(&a->by_name);
     map_init(&a->tokens);
@@ -223,6 +225,7 @@ void api_deinit(struct api *a)
         free(value);
     for (size_t at = 0; map_next(&a->accounts, &at, NULL, &value);)
         account_free(value);
+    map_deinit(&a->replays);
     map_deinit(&a->tokens);
     map_deinit(&a->by_name);
     map_deinit(&a->accounts);

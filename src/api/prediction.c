@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Predictions: shown, listed and canceled. How they are made is in prediction_make.c. */
+/* Predictions: shown, listed, canceled and erased. How they are made is in prediction_make.c. */
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/retention.h"
 
 #include <stdlib.h>
 
@@ -193,4 +194,24 @@ void prediction_stop(struct http_request *r)
     r->on_gone = on_stopping_gone;
     prediction_watch(p, &s->watcher);
     prediction_cancel(p);
+}
+
+/* --- erasing --- */
+
+static void on_erased(struct http_request *r, struct store_op *op)
+{
+    if (op->status == STATUS_OK)
+        http_respond_empty(r, 204);
+    else
+        api_refuse(r, &op->error);
+}
+
+/* What the retention would do later. The record stays, as it does then. */
+void prediction_remove(struct http_request *r)
+{
+    struct store_prediction_erase *op = api_op_new(sizeof(*op));
+
+    op->id = store_keep(&op->op, http_param(r, "id"));
+    op->account_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_start(r, &op->op, &STORE_PREDICTION_ERASE, on_erased);
 }

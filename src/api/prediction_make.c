@@ -2,11 +2,13 @@
 /* Making a prediction, on three routes: by a deployment, by a version, by a model. */
 #include "api/api.h"
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/mem.h"
+#include "core/webhook.h"
 
 #include <stdlib.h>
 
-enum { MIN_DEADLINE_MS = 5000, MAX_WAIT_S = 60 };
+enum { MIN_DEADLINE_MS = 5000, MAX_WAIT_S = 60, MAX_KEY = 255 };
 
 /* One request to create a prediction. It outlives its client: what was accepted is carried out. */
 struct making {
@@ -107,16 +109,49 @@ static void on_half_closed(struct http_request *r)
     making_free(m);
 }
 
+/* A repeat whose prediction has ended: as it is now. */
+static void on_made_before(struct http_request *r, struct store_op *op)
+{
+    struct store_prediction_get *get = container_of(op, struct store_prediction_get, op);
+    char text[512];
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    snprintf(text, sizeof(text), "%s/v1/predictions/%s", get->row.base_url, get->row.id);
+    http_set_header(r, "Location", text);
+    answer_prediction(r, 201, &get->row, false);
+}
+
+static void answer_existing(struct http_request *r, const char *id)
+{
+    struct store_prediction_get *op = api_op_new(sizeof(*op));
+
+    r->on_half_closed = NULL;
+    op->id = store_keep(&op->op, str_of(id));
+    op->account_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_start(r, &op->op, &STORE_PREDICTION_GET, on_made_before);
+}
+
 static void on_created(struct prediction_request *c, struct prediction *p, const struct error *err)
 {
     struct making *m = container_of(c, struct making, create);
     struct http_request *r = m->request;
 
+    if (r && c->existing[0])
+        p = prediction_find(api_of(r)->fleet, str_of(c->existing));
+    if (r && c->existing[0] && !p) {
+        answer_existing(r, c->existing);
+        making_free(m);
+        return;
+    }
+
     if (!r) {
         making_free(m);
         return;
     }
-    if (err) {
+    if (err && !p) {
         r->on_gone = NULL;
         api_refuse(r, err);
         making_free(m);
@@ -173,6 +208,26 @@ static struct input_problem *read_deadline(struct http_request *r, int64_t *out_
     return NULL;
 }
 
+/* The same key, path and body are the same request. */
+static struct input_problem *read_key(struct http_request *r, struct prediction_spec *spec)
+{
+    struct str given = http_header(r, "idempotency-key");
+    struct sha256_ctx *hash;
+
+    if (!given.p)
+        return NULL;
+    if (given.n == 0 || given.n > MAX_KEY)
+        return api_input_problem(r, "format", "Idempotency-Key", "Must have 1 to %d characters",
+                                 MAX_KEY);
+    hash = sha256_new();
+    sha256_add(hash, r->path.p, r->path.n);
+    sha256_add(hash, "", 1);
+    sha256_add(hash, r->body.p, r->body.n);
+    sha256_end(hash, spec->hash);
+    spec->key = arena_copy(r->arena, given);
+    return NULL;
+}
+
 static const char *type_given(const struct json *v)
 {
     return json_type_name(v);
@@ -181,6 +236,7 @@ static const char *type_given(const struct json *v)
 static struct input_problem *check_webhook(struct http_request *r, struct prediction_spec *spec)
 {
     struct json *v = json_get(r->json, "webhook");
+    char origin[WEBHOOK_ORIGIN_SIZE];
     struct str url;
 
     if (!v || json_is(v, JSON_NULL))
@@ -194,9 +250,9 @@ static struct input_problem *check_webhook(struct http_request *r, struct predic
     if (url.n > MAX_URL)
         return api_input_problem(r, "string_lte", "webhook",
                                  "webhook has %zu bytes; it must have at most %d", url.n, MAX_URL);
-    if (!str_starts(url, "https://") && !str_starts(url, "http://"))
+    if (!webhook_origin(url, origin))
         return api_input_problem(r, "format", "webhook", "Does not match format 'uri'");
-    if (str_starts(url, "http://") && !api_of(r)->options->webhook_private_targets)
+    if (str_starts(str_of(origin), "http://") && !api_of(r)->options->webhook_private_targets)
         return api_input_problem(
             r, "format", "webhook",
             "Must be an https:// address (the option webhook_private_targets allows "
@@ -295,6 +351,7 @@ static struct input_problem *check_body(struct http_request *r, bool takes_versi
     link_problem(&tail, check_webhook(r, spec));
     link_problem(&tail, check_filter(r, spec));
     link_problem(&tail, read_deadline(r, &spec->deadline));
+    link_problem(&tail, read_key(r, spec));
     return first;
 }
 

@@ -78,6 +78,8 @@ const struct http_route API_ROUTES[] = {
           "Create a prediction"),
     ROUTE("GET", "/v1/predictions/{id}", prediction_show, HTTP_BODY_NONE, "predictions.get",
           "Get a prediction"),
+    ROUTE("DELETE", "/v1/predictions/{id}", prediction_remove, HTTP_BODY_NONE, "predictions.delete",
+          "Erase the input, output and logs of an ended prediction"),
     ROUTE("POST", "/v1/predictions/{id}/cancel", prediction_stop, HTTP_BODY_NONE,
           "predictions.cancel", "Cancel a prediction"),
 
@@ -89,6 +91,21 @@ const struct http_route API_ROUTES[] = {
           "Get a training"),
     ROUTE("POST", "/v1/trainings/{id}/cancel", prediction_stop, HTTP_BODY_NONE, "trainings.cancel",
           "Cancel a training"),
+
+    ROUTE("GET", "/v1/predictions/{id}/webhooks", webhook_list, HTTP_BODY_NONE,
+          "predictions.webhooks.list",
+          "List the messages to a prediction's webhook, with each attempt"),
+    ROUTE("POST", "/v1/predictions/{id}/webhooks/{n}/resend", webhook_resend, HTTP_BODY_NONE,
+          "predictions.webhooks.resend", "Send the message of a prediction's end again"),
+    ROUTE("GET", "/v1/webhooks/default/secret", webhook_key_show, HTTP_BODY_NONE,
+          "webhooks.default.secret.get", "Get the signing secret for the default webhook"),
+    ROUTE("POST", "/v1/webhooks/default/secret", webhook_key_rotate, HTTP_BODY_NONE,
+          "webhooks.default.secret.rotate",
+          "Make a new signing secret; for a day the one before it signs too"),
+
+    ROUTE("GET", "/v1/streams/{secret}", stream_show, HTTP_OPEN | HTTP_BODY_NONE, "streams.get",
+          "Follow a prediction's output as server-sent events; the address is its own key"),
+
     ROUTE("GET", "/v1/capacity", capacity_show, HTTP_BODY_NONE, "capacity.get",
           "What the machine has, and who holds it"),
     ROUTE("GET", "/v1/collections", collection_list, HTTP_BODY_NONE, "collections.list",

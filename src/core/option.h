@@ -73,6 +73,8 @@ enum option_type {
       "bytes of a prediction's request body")                                                      \
     X("Predictions", delete_after, DURATION, 0, 31536000000, "15m",                                \
       "a deployment can be deleted when unused for so long")                                       \
+    X("Predictions", retention, DURATION, 0, 315360000000, "1h",                                   \
+      "how long input, output and logs of an ended prediction are kept; 0 keeps them")             \
     X("Limits", rate_limit_predictions, INT, 0, 100000000, "600",                                  \
       "predictions an account may create in a minute; 0 is off")                                   \
     X("Limits", rate_limit_requests, INT, 0, 100000000, "3000",                                    \
@@ -98,6 +100,12 @@ enum option_type {
       "refuse a model whose Python version is not on this machine, instead of taking the nearest") \
     X("Builds", requirements_any_source, BOOL, 0, 1, "false",                                      \
       "allow index options, paths and version-control links in a model's requirements")            \
+    X("Webhooks", webhook_retry_for, DURATION, 0, 2592000000, "24h",                               \
+      "how long the delivery of a prediction's end is tried")                                      \
+    X("Webhooks", webhook_timeout, DURATION, 100, 600000, "10s",                                   \
+      "how long a receiver may take to answer")                                                    \
+    X("Webhooks", webhook_concurrency, INT, 1, 1000, "8",                                          \
+      "deliveries to one receiver at the same time, of ends and of progress each")                 \
     X("Trust", webhook_private_targets, BOOL, 0, 1, "false",                                       \
       "allow http:// and private addresses as webhook targets")                                    \
     X("Trust", input_private_targets, BOOL, 0, 1, "false",                                         \

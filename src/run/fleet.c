@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/deliver.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardwar
     map_init(&f->pools);
     map_init(&f->by_name);
     map_init(&f->predictions);
+    map_init(&f->streams);
     map_init(&f->instances);
     map_init(&f->capabilities);
     map_init(&f->versions);
@@ -55,6 +57,7 @@ void fleet_deinit(struct fleet *f)
     map_deinit(&f->pools);
     map_deinit(&f->by_name);
     map_deinit(&f->predictions);
+    map_deinit(&f->streams);
     map_deinit(&f->instances);
     map_deinit(&f->capabilities);
     map_deinit(&f->versions);
@@ -325,6 +328,8 @@ static void fail_stray(struct fleet *f, const struct prediction_row *row)
         .completed_at = loop_wall_ms(f->loop),
     };
 
+    if (f->deliveries)
+        deliveries_fill(f->deliveries, row, &op);
     if (store_run(f->store, &op.op, &STORE_PREDICTION_END) != STATUS_OK)
         log_error("a prediction without a version could not be ended", LOG_S("prediction", row->id),
                   LOG_ERR(&op.op.error));

@@ -173,12 +173,14 @@ struct fleet {
     const char *data;
     const char *internal_base;
     const unsigned char *key;
-    struct driver *driver; /* for folders */
+    struct deliveries *deliveries; /* of webhooks; NULL: none are sent */
+    struct driver *driver;         /* for folders */
     struct protocol *protocol;
     struct id_gen ids;
     struct map pools;        /* id -> struct pool */
     struct map by_name;      /* "owner/name" of deployments -> struct pool */
     struct map predictions;  /* id -> struct prediction, live ones */
+    struct map streams;      /* secret -> struct prediction, live ones that can be streamed */
     struct map instances;    /* id -> struct instance */
     struct map capabilities; /* secret -> struct instance */
     struct map versions;     /* "model_id/version id" -> struct version */
@@ -248,7 +250,9 @@ struct prediction_spec {
     unsigned webhook_events;
     bool has_webhook_filter;
     const char *base_url;
-    int64_t deadline; /* wall ms; 0: none */
+    int64_t deadline;       /* wall ms; 0: none */
+    const char *key;        /* Idempotency-Key; NULL: none */
+    unsigned char hash[32]; /* of the request, with a key */
     struct pool
         *pool; /* a deployment's, with lane and release from pool_choose(); else NULL release */
     struct lane *lane;
@@ -261,11 +265,14 @@ struct prediction_request {
      * it), or err. */
     void (*created)(struct prediction_request *r, struct prediction *p, const struct error *err);
     struct prediction *p;
+    /* With CONFLICT: an equal request with the same key made this one before; "": none. */
+    char existing[ID_SIZE];
 };
 
 void prediction_create(struct fleet *f, struct prediction_request *r,
                        const struct prediction_spec *spec);
-struct prediction *prediction_find(struct fleet *f, struct str id); /* live ones only */
+struct prediction *prediction_find(struct fleet *f, struct str id);          /* live ones only */
+struct prediction *prediction_of_stream(struct fleet *f, struct str secret); /* likewise */
 /* Queued: ends at once. Running: asked to end, killed after the grace. Harmless for one that is
  * ending. */
 void prediction_cancel(struct prediction *p);

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/deliver.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -71,13 +72,25 @@ void prediction_forget(struct prediction *p)
     if (p->instance)
         p->instance->in_flight--;
     p->instance = NULL;
-    map_remove(&p->fleet->predictions, str_of(p->id));
+    prediction_unlist(p);
     prediction_unref(p);
 }
 
 struct prediction *prediction_find(struct fleet *f, struct str id)
 {
     return map_get(&f->predictions, id);
+}
+
+struct prediction *prediction_of_stream(struct fleet *f, struct str secret)
+{
+    return map_get(&f->streams, secret);
+}
+
+void prediction_unlist(struct prediction *p)
+{
+    map_remove(&p->fleet->predictions, str_of(p->id));
+    if (p->row.stream_secret)
+        map_remove(&p->fleet->streams, str_of(p->row.stream_secret));
 }
 
 /* --- watchers --- */
@@ -140,10 +153,17 @@ void prediction_view(struct prediction *p, struct arena *a, struct prediction_ro
 
 /* --- creation --- */
 
-static void deadline_start(struct prediction *p)
+static void begin_to_live(struct prediction *p)
 {
+    struct fleet *f = p->fleet;
+
+    map_put(&f->predictions, str_of(p->id), p);
+    if (p->row.stream_secret)
+        map_put(&f->streams, str_of(p->row.stream_secret), p);
     if (p->row.deadline)
-        timer_start(&p->deadline, MAX(p->row.deadline - loop_wall_ms(p->fleet->loop), 0));
+        timer_start(&p->deadline, MAX(p->row.deadline - loop_wall_ms(f->loop), 0));
+    if (f->deliveries)
+        deliveries_follow(f->deliveries, p);
 }
 
 struct creation {
@@ -160,6 +180,8 @@ static void on_created(struct store_op *op)
     struct error err = op->error;
     bool failed = op->status != STATUS_OK;
 
+    if (failed && c->op.existing)
+        snprintf(r->existing, sizeof(r->existing), "%s", c->op.existing);
     store_op_deinit(op);
     free(c);
     if (failed) {
@@ -169,8 +191,7 @@ static void on_created(struct store_op *op)
     }
     p->fleet->n_created++;
     p->lane->pool->last_used_at = p->row.created_at;
-    map_put(&p->fleet->predictions, str_of(p->id), p);
-    deadline_start(p);
+    begin_to_live(p);
     p->refs++;
     r->created(r, p, NULL);
     if (!p->is_ending)
@@ -186,6 +207,11 @@ static void fill_row(struct prediction *p, const struct prediction_spec *spec)
 {
     struct version *v = p->lane->version;
     struct pool *pool = spec->pool;
+    bool can_stream = v->output.is_iterator && !spec->destination;
+    char secret[STREAM_SECRET_LEN + 1];
+
+    if (can_stream)
+        id_secret(loop_rand(p->fleet->loop), STREAM_SECRET_LEN, secret);
 
     p->row = (struct prediction_row){
         .id = p->id,
@@ -211,6 +237,7 @@ static void fill_row(struct prediction *p, const struct prediction_spec *spec)
         .destination = spec->destination ? arena_copy(&p->arena, str_of(spec->destination)) : NULL,
         .destination_id =
             spec->destination_id ? arena_copy(&p->arena, str_of(spec->destination_id)) : NULL,
+        .stream_secret = can_stream ? arena_copy(&p->arena, str_of(secret)) : NULL,
     };
 }
 
@@ -247,6 +274,9 @@ void prediction_create(struct fleet *f, struct prediction_request *r,
     c->p = p;
     c->request = r;
     c->op.in = p->row;
+    c->op.key = store_keep(&c->op.op, str_of(spec->key));
+    memcpy(c->op.hash, spec->hash, sizeof(c->op.hash));
+    c->op.key_after = p->row.created_at - KEY_MS;
     store_start(f->store, &c->op.op, &STORE_PREDICTION_CREATE, on_created);
 }
 
@@ -274,7 +304,6 @@ struct prediction *prediction_restore(struct fleet *f, struct lane *l,
         row->stream_secret ? arena_copy(&p->arena, str_of(row->stream_secret)) : NULL;
     p->row.instance_id = NULL;
     p->row.input = p->row.output = p->row.logs = p->row.metrics = STR_NULL;
-    map_put(&f->predictions, str_of(p->id), p);
-    deadline_start(p);
+    begin_to_live(p);
     return p;
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/deliver.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static void on_end_stored(struct store_op *op)
     p->row.predict_time = e->op.predict_time;
     p->row.completed_at = e->op.completed_at;
     p->fleet->n_ended++;
-    map_remove(&p->fleet->predictions, str_of(p->id));
+    prediction_unlist(p);
     if (p->row.destination && p->row.status == PREDICTION_SUCCEEDED)
         training_finish(p->fleet, p->id);
     log_info("prediction ended", LOG_S("prediction", p->id),
@@ -59,6 +60,8 @@ static void on_end_stored(struct store_op *op)
         watcher_remove(w);
         w->changed(w, p, STR_NULL, STR_NULL);
     }
+    if (e->op.webhook_target)
+        deliveries_wake(p->fleet->deliveries, e->op.webhook_target);
     p->row.output = p->row.logs = p->row.metrics = STR_NULL;
     p->row.error = NULL;
     store_op_deinit(op);
@@ -92,6 +95,8 @@ static void end_with(struct prediction *p, const struct run_result *res)
     e->op.predict_time = res->predict_time;
     if (e->op.predict_time < 0)
         e->op.predict_time = p->row.started_at ? (double)(now - p->row.started_at) / 1000 : 0;
+    if (p->fleet->deliveries)
+        deliveries_fill(p->fleet->deliveries, &p->row, &e->op);
     timer_stop(&p->deadline);
     if (p->instance && p->instance->has_launch && p->row.attempt > 0)
         driver_clean(&p->instance->launch, p->id);

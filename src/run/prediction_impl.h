@@ -10,11 +10,15 @@ enum {
     FLUSH_MS = 1000,        /* progress goes to the store at most so often */
     SHORT_RUN_MS = 2000,    /* runs that are this quick may be started the short way */
     STORE_RETRY_MS = 1000,
-    REFUSED_RETRY_MS = 100, /* an instance did not take it: not again in the same moment */
+    REFUSED_RETRY_MS = 100,    /* an instance did not take it: not again in the same moment */
+    STREAM_SECRET_LEN = 52,    /* 256 bits */
+    KEY_MS = 24 * 3600 * 1000, /* how long a request can be repeated under its key */
     SILENT_END_MS = 3000, /* how long the driver has to tell what became of a run that broke off */
 };
 
 void prediction_drop_text(char **p);
+/* It is not found among the live ones any more. */
+void prediction_unlist(struct prediction *p);
 /* Tells all watchers. */
 void prediction_tell(struct prediction *p, struct str piece, struct str log_piece);
 /* Off its instance, whose slot is free then. */

@@ -8,6 +8,8 @@
 #include "driver/process/process.h"
 #include "http/client.h"
 #include "protocol/cog/cog.h"
+#include "run/deliver.h"
+#include "run/sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +39,8 @@ struct serve {
     struct id_gen ids;
     struct fleet fleet;
     struct builds *builds;
+    struct deliveries *deliveries;
+    struct sweep *sweep;
     struct api api;
     struct http_server *internal,
         *public; /* internal last to go: instances tell their ends there */
@@ -286,6 +290,7 @@ static void on_fleet_stopped(void *arg)
 
     s->fleet_has_stopped = true;
     api_answer_waits(&s->api);
+    api_end_streams(&s->api);
     http_server_drain(s->public, 1000, on_drained, s);
 }
 
@@ -336,6 +341,10 @@ static enum status build_parts(struct serve *s, struct error *err)
         .internal_base = s->internal_base,
         .key = s->key,
     };
+    struct deliveries_config deliveries = {
+        .options = &s->options,
+        .render = api_render_prediction,
+    };
     enum status st = open_store(s, err);
 
     if (st == STATUS_OK)
@@ -348,14 +357,18 @@ static enum status build_parts(struct serve *s, struct error *err)
     if (st != STATUS_OK)
         return st;
     fleet_init(&s->fleet, s->loop, s->store, &s->hardware, s->driver, s->protocol, &fleet);
+    s->deliveries = s->fleet.deliveries = deliveries_new(&s->fleet, s->client, &deliveries);
     s->builds = builds_new(s->loop, s->store, &builds);
     st = builds_load(s->builds, err);
     if (st == STATUS_OK)
         st = api_init(&s->api, s->loop, s->store, &s->fleet, s->builds, &s->options, err);
     if (st == STATUS_OK)
         st = fleet_load(&s->fleet, err);
+    if (st == STATUS_OK)
+        st = deliveries_load(s->deliveries, err);
     if (st != STATUS_OK)
         return st;
+    s->sweep = sweep_new(s->loop, s->store, &s->options);
     watch_signals(s); /* before anybody is told that we listen */
     return listen_public(s, err);
 }
@@ -376,13 +389,17 @@ static void take_down(struct serve *s)
     builds_free(s->builds);
     http_server_free(s->public);
     http_server_free(s->internal);
+    sweep_stop(s->sweep);
+    deliveries_stop(s->deliveries);
     store_close(s->store); /* what is pending ends here, with its effects on all that follows */
+    sweep_free(s->sweep);
     api_deinit(&s->api);
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     fleet_deinit(&s->fleet);
     driver_free(s->driver);
     http_client_free(s->client); /* its calls end without a word, before what they belong to goes */
+    deliveries_free(s->deliveries);
     protocol_free(s->protocol);
     uv_run(loop_uv(s->loop), UV_RUN_NOWAIT);
     loop_free(s->loop);

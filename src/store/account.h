@@ -36,8 +36,19 @@ struct store_account_secret {
     struct store_op op;
     const char *account_id;
     const char *webhook_secret; /* out; NULL: none */
+    const char *old;            /* out: the one before it; NULL: none */
+    int64_t old_until;          /* out: it signs too, until then */
 };
 extern const struct store_op_type STORE_ACCOUNT_SECRET;
+
+/* A new key; the present one goes on signing beside it for a while. NOT_FOUND. */
+struct store_account_rotate {
+    struct store_op op;
+    const char *account_id;
+    const char *fresh;
+    int64_t old_until;
+};
+extern const struct store_op_type STORE_ACCOUNT_ROTATE;
 
 struct store_token_create {
     struct store_op op;

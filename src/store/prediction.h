@@ -48,6 +48,13 @@ struct prediction_row {
 struct store_prediction_create {
     struct store_op op;
     struct prediction_row in;
+    /* A request with a key may be repeated: CONFLICT, and `existing`, when the same one (by its
+     * hash) has made a prediction after `key_after`; UNPROCESSABLE when it was another one. NULL:
+     * no key. */
+    const char *key;
+    unsigned char hash[32];
+    int64_t key_after;
+    const char *existing; /* out */
 };
 extern const struct store_op_type STORE_PREDICTION_CREATE;
 
@@ -58,6 +65,14 @@ struct store_prediction_get {
     struct prediction_row row;
 };
 extern const struct store_op_type STORE_PREDICTION_GET;
+
+/* By the secret of its stream. NOT_FOUND. */
+struct store_prediction_of_stream {
+    struct store_op op;
+    const char *secret;
+    struct prediction_row row;
+};
+extern const struct store_op_type STORE_PREDICTION_OF_STREAM;
 
 struct store_prediction_list {
     struct store_op op;
@@ -116,6 +131,9 @@ struct store_prediction_end {
     const char *error;
     double predict_time;
     int64_t completed_at;
+    /* The message to its webhook, which waits from now on; NULL: none. */
+    const char *webhook_id, *webhook_target;
+    int64_t webhook_until;
 };
 extern const struct store_op_type STORE_PREDICTION_END;
 

@@ -75,6 +75,8 @@ static enum status account_secret(struct db *db, struct store_op *base)
         return s;
     if (reader_next(&r)) {
         op->webhook_secret = read_text(&r);
+        op->old = read_text(&r);
+        op->old_until = read_int(&r);
         return STATUS_OK;
     }
     return r.status != STATUS_OK ? r.status
@@ -84,6 +86,28 @@ static enum status account_secret(struct db *db, struct store_op *base)
 const struct store_op_type STORE_ACCOUNT_SECRET = {
     .name = "account_secret",
     .exec = account_secret,
+};
+
+static enum status account_rotate(struct db *db, struct store_op *base)
+{
+    struct store_account_rotate *op = container_of(base, struct store_account_rotate, op);
+    const struct db_value args[SQL_ACCOUNT_ROTATE_PARAMS] = {
+        [SQL_ACCOUNT_ROTATE_ID] = DB_V_TEXT(op->account_id),
+        [SQL_ACCOUNT_ROTATE_FRESH] = DB_V_TEXT(op->fresh),
+        [SQL_ACCOUNT_ROTATE_OLD_UNTIL] = DB_V_INT(op->old_until),
+    };
+    int64_t changed = 0;
+    enum status s = db_exec(db, &sql_account_rotate, args, &changed, &base->error);
+
+    if (s == STATUS_OK && changed == 0)
+        return FAIL(&base->error, STATUS_NOT_FOUND, "no such account");
+    return s;
+}
+
+const struct store_op_type STORE_ACCOUNT_ROTATE = {
+    .name = "account_rotate",
+    .is_write = true,
+    .exec = account_rotate,
 };
 
 static void read_token(struct reader *r, struct token_row *out)

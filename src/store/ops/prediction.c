@@ -95,6 +95,43 @@ static enum status insert(struct db *db, const struct prediction_row *p, int64_t
     return db_exec(db, &sql_prediction_create, args, out_changed, err);
 }
 
+/* Whether the key was used, and for what. */
+static enum status find_key(struct db *db, struct store_prediction_create *op)
+{
+    const struct db_value args[SQL_IDEMPOTENCY_FIND_PARAMS] = {
+        [SQL_IDEMPOTENCY_FIND_ACCOUNT_ID] = DB_V_TEXT(op->in.account_id),
+        [SQL_IDEMPOTENCY_FIND_KEY] = DB_V_TEXT(op->key),
+        [SQL_IDEMPOTENCY_FIND_AFTER] = DB_V_INT(op->key_after),
+    };
+    CLEANUP(reader_close) struct reader r = READER_INIT;
+    struct error *err = &op->op.error;
+    enum status s = reader_open(&r, db, &sql_idempotency_find, args, &op->op.arena, err);
+
+    op->existing = NULL;
+    if (s != STATUS_OK)
+        return s;
+    if (!reader_next(&r))
+        return r.status;
+    if (!str_eq(peek_bytes(&r), str_make((const char *)op->hash, sizeof(op->hash))))
+        return FAIL(err, STATUS_UNPROCESSABLE,
+                    "This Idempotency-Key was used for another request in the last 24 hours.");
+    op->existing = read_text(&r);
+    return FAIL(err, STATUS_CONFLICT, "the request was carried out before");
+}
+
+static enum status put_key(struct db *db, struct store_prediction_create *op)
+{
+    const struct db_value args[SQL_IDEMPOTENCY_PUT_PARAMS] = {
+        [SQL_IDEMPOTENCY_PUT_ACCOUNT_ID] = DB_V_TEXT(op->in.account_id),
+        [SQL_IDEMPOTENCY_PUT_KEY] = DB_V_TEXT(op->key),
+        [SQL_IDEMPOTENCY_PUT_HASH] = DB_V_BLOB(str_make((const char *)op->hash, sizeof(op->hash))),
+        [SQL_IDEMPOTENCY_PUT_PREDICTION_ID] = DB_V_TEXT(op->in.id),
+        [SQL_IDEMPOTENCY_PUT_NOW] = DB_V_INT(op->in.created_at),
+    };
+
+    return db_exec(db, &sql_idempotency_put, args, NULL, &op->op.error);
+}
+
 static enum status prediction_create(struct db *db, struct store_op *base)
 {
     struct store_prediction_create *op = container_of(base, struct store_prediction_create, op);
@@ -111,8 +148,10 @@ static enum status prediction_create(struct db *db, struct store_op *base)
     };
     struct error *err = &base->error;
     int64_t changed = 1;
-    enum status s = STATUS_OK;
+    enum status s = op->key ? find_key(db, op) : STATUS_OK;
 
+    if (s != STATUS_OK)
+        return s;
     if (p->deployment_id)
         s = db_exec(db, &sql_deployment_use, use, &changed, err);
     if (s == STATUS_OK && changed == 0)
@@ -125,7 +164,7 @@ static enum status prediction_create(struct db *db, struct store_op *base)
         return FAIL(err, STATUS_NOT_FOUND, "the version does not exist any more");
     if (s == STATUS_OK && p->destination)
         s = db_exec(db, &sql_training_create, training, NULL, err);
-    return s;
+    return s == STATUS_OK && op->key ? put_key(db, op) : s;
 }
 
 const struct store_op_type STORE_PREDICTION_CREATE = {
@@ -159,6 +198,33 @@ static enum status prediction_get(struct db *db, struct store_op *base)
 const struct store_op_type STORE_PREDICTION_GET = {
     .name = "prediction_get",
     .exec = prediction_get,
+};
+
+static enum status prediction_of_stream(struct db *db, struct store_op *base)
+{
+    struct store_prediction_of_stream *op =
+        container_of(base, struct store_prediction_of_stream, op);
+    const struct db_value args[SQL_PREDICTION_OF_STREAM_PARAMS] = {
+        [SQL_PREDICTION_OF_STREAM_SECRET] = DB_V_TEXT(op->secret),
+    };
+    CLEANUP(reader_close) struct reader r = READER_INIT;
+    enum status s =
+        reader_open(&r, db, &sql_prediction_of_stream, args, &base->arena, &base->error);
+
+    if (s != STATUS_OK)
+        return s;
+    if (reader_next(&r)) {
+        read_prediction(&r, &op->row);
+        read_data(&r, &op->row);
+        return STATUS_OK;
+    }
+    return r.status != STATUS_OK ? r.status
+                                 : FAIL(&base->error, STATUS_NOT_FOUND, "no such stream");
+}
+
+const struct store_op_type STORE_PREDICTION_OF_STREAM = {
+    .name = "prediction_of_stream",
+    .exec = prediction_of_stream,
 };
 
 static struct page_key read_prediction_row(struct page_walk *w, struct reader *r, size_t at,

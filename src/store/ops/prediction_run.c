@@ -3,7 +3,7 @@
  * hold: that it is not terminal, and that the attempt is the present one. */
 #include "store/prediction.h"
 
-#include "store/ops/reader.h"
+#include "store/ops/rows.h"
 
 #include <assert.h>
 
@@ -98,10 +98,20 @@ static enum status prediction_end(struct db *db, struct store_op *base)
     const struct db_value count[SQL_MODEL_COUNT_RUN_PARAMS] = {
         [SQL_MODEL_COUNT_RUN_PREDICTION_ID] = DB_V_TEXT(op->id),
     };
+    const struct webhook_row message = {
+        .id = op->webhook_id,
+        .prediction_id = op->id,
+        .event = WEBHOOK_COMPLETED,
+        .created_at = op->completed_at,
+        .next_at = op->completed_at,
+        .until = op->webhook_until,
+    };
     enum status s = STATUS_OK;
 
     assert(prediction_is_terminal(op->status));
     s = update(db, base, &sql_prediction_end, args, op->id);
+    if (s == STATUS_OK && op->webhook_id)
+        s = add_webhook(db, &message, op->webhook_target, &base->error);
     return s != STATUS_OK ? s : db_exec(db, &sql_model_count_run, count, NULL, &base->error);
 }
 

@@ -7,6 +7,7 @@
 #include "store/model.h"
 #include "store/ops/reader.h"
 #include "store/prediction.h"
+#include "store/webhook.h"
 
 void read_account(struct reader *r, struct account *out);
 void read_version(struct reader *r, struct version_row *out); /* {version_columns} */
@@ -34,6 +35,9 @@ enum status find_version(struct db *db, struct store_op *op, struct str owner, s
 enum status find_model(struct db *db, struct store_op *op, struct str owner, struct str name,
                        const char *viewer_id, struct model_row *out,
                        struct version_row *out_latest) NODISCARD;
+/* A message to the prediction's webhook. NOT_FOUND when that prediction is gone. */
+enum status add_webhook(struct db *db, const struct webhook_row *row, const char *target,
+                        struct error *err) NODISCARD;
 /* The version of a model by its id. NOT_FOUND. */
 enum status find_version_of_model(struct db *db, struct store_op *op, const char *model_id,
                                   const char *id, struct version_row *out) NODISCARD;

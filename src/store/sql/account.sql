@@ -9,7 +9,12 @@ SELECT a.id, a.type, a.username, a.name, a.github_url, a.avatar_url, a.created_a
   FROM account a ORDER BY a.username;
 
 -- account_secret(id)
-SELECT webhook_secret FROM account WHERE id = :id;
+SELECT webhook_secret, webhook_secret_old, webhook_old_until FROM account WHERE id = :id;
+
+-- account_rotate(id, fresh, old_until)
+UPDATE account
+   SET webhook_secret_old = webhook_secret, webhook_old_until = :old_until, webhook_secret = :fresh
+ WHERE id = :id;
 
 -- token_create(id, account_id, hash, hint, label, created_at)
 INSERT INTO token (id, account_id, hash, hint, label, created_at)

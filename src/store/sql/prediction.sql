@@ -39,6 +39,11 @@ SELECT {prediction_columns}, p.input, p.output, p.logs, p.sealed_input
   FROM prediction p {prediction_joins}
  WHERE p.id = :id;
 
+-- prediction_of_stream(secret)
+SELECT {prediction_columns}, p.input, p.output, p.logs
+  FROM prediction p {prediction_joins}
+ WHERE p.stream_secret = :secret;
+
 -- prediction_created_at(id)
 SELECT created_at FROM prediction WHERE id = :id;
 

@@ -48,10 +48,12 @@ static void every_statement_prepares(void **state UNUSED)
 static bool is_bad_scan(const char *name, const char *line)
 {
     static const char *const scanned[] = {
-        "SCAN prediction", "SCAN p", "SCAN version", "SCAN v",
-        "SCAN instance",   "SCAN r", "SCAN release", "SCAN build"
+        "SCAN prediction", "SCAN p", "SCAN version",         "SCAN v",
+        "SCAN instance",   "SCAN r", "SCAN release",         "SCAN build",
+        "SCAN webhook",    "SCAN w", "SCAN webhook_attempt", "SCAN idempotency"
     };
-    static const char *const bounded[] = { "prediction_open", "instance_open", "build_open" };
+    static const char *const bounded[] = { "prediction_open", "instance_open", "build_open",
+                                           "webhook_pending" };
     bool scan = false;
 
     for (size_t i = 0; i < ARRAY_SIZE(scanned); i++) {

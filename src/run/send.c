@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One attempt to deliver one message: the prediction is read and rendered as it is now, signed,
+ * posted, and what became of it written down. */
+#include "run/deliver_impl.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/webhook.h"
+#include "store/account.h"
+
+#include <stdlib.h>
+
+enum {
+    RECORD_RETRY_MS = 1000,
+    RECORD_MOST = 100,      /* messages of one prediction's progress that are written down */
+    ANSWER_MOST = 64 << 10, /* nobody reads what a receiver says; more than this is cut off */
+};
+
+/* An operation of the store on behalf of an attempt. */
+struct read_op {
+    struct store_prediction_get get;
+    struct store_account_secret secret;
+    struct send *send;
+};
+
+static struct deliveries *deliveries_of(const struct send *s)
+{
+    return s->target->deliveries;
+}
+
+/* --- writing it down --- */
+
+static void on_recorded(struct store_op *op);
+
+static void on_retry(struct timer *t)
+{
+    struct send *s = container_of(t, struct send, retry);
+
+    if (!deliveries_of(s)->is_stopping)
+        store_start(deliveries_of(s)->store, &s->record->op, &STORE_WEBHOOK_ATTEMPT, on_recorded);
+}
+
+static void on_recorded(struct store_op *op)
+{
+    struct store_webhook_attempt *a = container_of(op, struct store_webhook_attempt, op);
+    struct send *s = op->user;
+
+    /* NOT_FOUND: its prediction was deleted meanwhile. */
+    if (op->status != STATUS_OK && op->status != STATUS_NOT_FOUND) {
+        log_error("the attempt of a webhook could not be recorded; it is tried again",
+                  LOG_S("prediction", a->prediction_id), LOG_ERR(&op->error));
+        timer_start(&s->retry, RECORD_RETRY_MS);
+        return;
+    }
+    send_over(s);
+}
+
+/* `error` NULL: the receiver has it. */
+static void record(struct send *s, int status, const char *error)
+{
+    struct deliveries *d = deliveries_of(s);
+    struct store_webhook_attempt *a;
+    int64_t now = loop_wall_ms(d->loop), wait = webhook_backoff_ms(s->number, loop_rand(d->loop));
+
+    if (s->hook && s->hook->n_told++ >= RECORD_MOST) {
+        send_over(s);
+        return;
+    }
+    a = xnew(struct store_webhook_attempt);
+    a->op.user = s;
+    a->is_new = s->event != WEBHOOK_COMPLETED;
+    a->id = s->id;
+    a->prediction_id = s->prediction_id;
+    a->target = s->target->origin;
+    a->event = s->event;
+    a->created_at = s->created_at;
+    a->next_at = now + wait;
+    a->state = !error                               ? WEBHOOK_DELIVERED
+               : a->is_new || now + wait > s->until ? WEBHOOK_FAILED
+                                                    : WEBHOOK_PENDING;
+    a->attempt = (struct webhook_attempt_row){
+        .number = s->number,
+        .at = s->started_at,
+        .took_ms = now - s->started_at,
+        .status = status,
+        .error = store_keep(&a->op, str_of(error)),
+    };
+    if (a->state == WEBHOOK_FAILED && !a->is_new)
+        log_warning("a webhook was given up", LOG_S("prediction", s->prediction_id),
+                    LOG_S("receiver", s->target->origin), LOG_I("attempts", s->number),
+                    LOG_S("error", error));
+    s->record = a;
+    store_start(d->store, &a->op, &STORE_WEBHOOK_ATTEMPT, on_recorded);
+}
+
+/* --- the call --- */
+
+static bool on_answer(struct http_call *c, struct str piece)
+{
+    struct send *s = container_of(c, struct send, call);
+
+    s->n_answer += piece.n;
+    if (s->n_answer > ANSWER_MOST)
+        http_call_cancel(c);
+    return true;
+}
+
+static void on_called(struct http_call *c, const struct error *err)
+{
+    struct send *s = container_of(c, struct send, call);
+    char text[600];
+
+    if (deliveries_of(s)->is_stopping)
+        return;
+    /* The answer's head counts; whether its body ever ends does not. */
+    if (c->status >= 200 && c->status < 300) {
+        record(s, c->status, NULL);
+        return;
+    }
+    if (c->status >= 300 && c->status < 400)
+        snprintf(text, sizeof(text), "The receiver redirected (%d); redirects are not followed.",
+                 c->status);
+    else if (c->status)
+        snprintf(text, sizeof(text), "The receiver answered %d.", c->status);
+    else
+        snprintf(text, sizeof(text), "%s", err ? err->text : "The receiver gave no answer.");
+    record(s, c->status, text);
+}
+
+static const struct http_call_events call_events = {
+    .data = on_answer,
+    .done = on_called,
+};
+
+static bool sign(struct send *s, const struct store_account_secret *keys, const char *id,
+                 int64_t at_s)
+{
+    int64_t now = loop_wall_ms(deliveries_of(s)->loop);
+
+    buf_init(&s->signature, 1024);
+    if (!webhook_sign(keys->webhook_secret, id, at_s, buf_str(&s->body), &s->signature))
+        return false;
+    if (keys->old && keys->old_until > now)
+        webhook_sign(keys->old, id, at_s, buf_str(&s->body), &s->signature);
+    return true;
+}
+
+static void start_call(struct send *s, const struct store_account_secret *keys)
+{
+    struct deliveries *d = deliveries_of(s);
+    int64_t at_s = loop_wall_ms(d->loop) / 1000;
+    char id[ID_SIZE + 8], id_line[64], time_line[64], sign_line[600];
+    const char *const headers[] = {
+        "Content-Type: application/json",
+        "User-Agent: Webhooks/1 (Berth/" BERTH_VERSION ")",
+        id_line,
+        time_line,
+        sign_line,
+        NULL,
+    };
+    struct http_call_spec spec = {
+        .method = "POST",
+        .url = s->url,
+        .headers = headers,
+        .body = buf_str(&s->body),
+        .connect_timeout_ms = MIN(d->options->webhook_timeout, (int64_t)5000),
+        .timeout_ms = d->options->webhook_timeout,
+        .flags = d->options->webhook_private_targets ? 0 : HTTP_CALL_PUBLIC_ONLY,
+    };
+
+    s->started_at = loop_wall_ms(d->loop);
+    snprintf(id, sizeof(id), "msg_%s", s->id);
+    if (s->body.failed || !sign(s, keys, id, at_s)) {
+        record(s, 0,
+               s->body.failed ? "The message is too large." : "The account has no webhook secret.");
+        return;
+    }
+    snprintf(id_line, sizeof(id_line), "webhook-id: %s", id);
+    snprintf(time_line, sizeof(time_line), "webhook-timestamp: %lld", (long long)at_s);
+    snprintf(sign_line, sizeof(sign_line), "webhook-signature: %.*s",
+             STR_ARG(buf_str(&s->signature)));
+    http_call_start(d->client, &s->call, &spec, &call_events);
+}
+
+/* --- what is sent --- */
+
+static void read_done(struct read_op *r)
+{
+    store_op_deinit(&r->get.op);
+    store_op_deinit(&r->secret.op);
+    free(r);
+}
+
+/* Without the store nothing can be said. The row is still due; of progress the next is soon. */
+static void give_up(struct send *s, const struct error *err)
+{
+    if (err->status != STATUS_NOT_FOUND)
+        log_error("a webhook's message could not be read", LOG_S("prediction", s->prediction_id),
+                  LOG_ERR(err));
+    s->started_at = loop_wall_ms(deliveries_of(s)->loop);
+    record(s, 0, "The prediction could not be read.");
+}
+
+static void on_secret(struct store_op *op)
+{
+    struct read_op *r = op->user;
+    struct send *s = r->send;
+
+    if (deliveries_of(s)->is_stopping) {
+        read_done(r);
+        return;
+    }
+    if (op->status == STATUS_OK)
+        start_call(s, &r->secret);
+    else
+        give_up(s, &op->error);
+    read_done(r);
+}
+
+/* The prediction as it is now; a live one's progress is newer in memory than in the store. */
+static bool render(struct send *s, struct prediction_row *row)
+{
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct str input = row->input;
+
+    if (s->hook) {
+        if (s->hook->has_ended)
+            return false;
+        prediction_view(s->hook->p, &a, row);
+        row->input = input;
+    }
+    deliveries_of(s)->render(&s->body, row);
+    return true;
+}
+
+static void on_read(struct store_op *op)
+{
+    struct read_op *r = op->user;
+    struct send *s = r->send;
+    struct prediction_row *row = &r->get.row;
+
+    if (deliveries_of(s)->is_stopping) {
+        read_done(r);
+        return;
+    }
+    if (op->status != STATUS_OK) {
+        give_up(s, &op->error);
+        read_done(r);
+        return;
+    }
+    if (!row->webhook || !render(s, row)) { /* it ended meanwhile: only that is told */
+        read_done(r);
+        send_over(s);
+        return;
+    }
+    s->url = xstrdup(row->webhook);
+    s->account_id = xstrdup(row->account_id);
+    r->secret.op.user = r;
+    r->secret.account_id = s->account_id;
+    store_start(deliveries_of(s)->store, &r->secret.op, &STORE_ACCOUNT_SECRET, on_secret);
+}
+
+/* --- life --- */
+
+static struct send *send_new(struct target *t, const char *id, const char *prediction_id,
+                             enum webhook_event event)
+{
+    struct send *s = xnew(struct send);
+
+    s->target = t;
+    s->event = event;
+    snprintf(s->id, sizeof(s->id), "%s", id);
+    snprintf(s->prediction_id, sizeof(s->prediction_id), "%s", prediction_id);
+    buf_init(&s->body, BUF_UNBOUNDED);
+    timer_init(t->deliveries->loop, &s->retry, on_retry);
+    list_push(&t->sends, &s->node);
+    return s;
+}
+
+static void send_begin(struct send *s)
+{
+    struct read_op *r = xnew(struct read_op);
+
+    r->send = s;
+    r->get.op.user = r;
+    r->get.id = s->prediction_id;
+    store_start(deliveries_of(s)->store, &r->get.op, &STORE_PREDICTION_GET, on_read);
+}
+
+void send_end(struct target *t, const struct webhook_row *row)
+{
+    struct send *s = send_new(t, row->id, row->prediction_id, WEBHOOK_COMPLETED);
+
+    s->number = row->attempts + 1;
+    s->created_at = row->created_at;
+    s->until = row->until;
+    send_begin(s);
+}
+
+void send_progress(struct hook *h)
+{
+    struct deliveries *d = h->target->deliveries;
+    char id[ID_SIZE];
+    struct send *s;
+
+    id_make(d->ids, loop_wall_ms(d->loop), id);
+    s = send_new(h->target, id, h->p->id, h->event);
+    s->hook = h;
+    s->number = 1;
+    s->created_at = loop_wall_ms(d->loop);
+    send_begin(s);
+}
+
+void send_free(struct send *s)
+{
+    list_remove(&s->node);
+    timer_stop(&s->retry);
+    http_call_deinit(&s->call);
+    buf_deinit(&s->body);
+    buf_deinit(&s->signature);
+    if (s->record)
+        store_op_deinit(&s->record->op);
+    free(s->record);
+    free(s->account_id);
+    free(s->url);
+    free(s);
+}
