@@ -215,7 +215,7 @@ static enum status prediction_of_stream(struct db *db, struct store_op *base)
         return s;
     if (reader_next(&r)) {
         read_prediction(&r, &op->row);
-        read_data(&r, &op->row);
+        read_prediction_data(&r, &op->row);
         return STATUS_OK;
     }
     return r.status != STATUS_OK ? r.status
