@@ -166,7 +166,7 @@ malformed:
 static void must(int ok)
 {
     if (ok != 1) {
-        fputs("berth: libcrypto cannot compute SHA-256\n", stderr);
+        fputs("berth: libcrypto cannot compute a hash\n", stderr);
         abort();
     }
 }
@@ -209,6 +209,39 @@ void sha256_end(struct sha256_ctx *c, unsigned char out[SHA256_SIZE])
 }
 
 void sha256_free(struct sha256_ctx *c)
+{
+    if (!c)
+        return;
+    EVP_MD_CTX_free(c->md);
+    free(c);
+}
+
+struct md5_ctx {
+    EVP_MD_CTX *md;
+};
+
+struct md5_ctx *md5_new(void)
+{
+    struct md5_ctx *c = xnew(struct md5_ctx);
+
+    c->md = EVP_MD_CTX_new();
+    must(c->md != NULL);
+    must(EVP_DigestInit_ex(c->md, EVP_md5(), NULL));
+    return c;
+}
+
+void md5_add(struct md5_ctx *c, const void *p, size_t n)
+{
+    must(EVP_DigestUpdate(c->md, p, n));
+}
+
+void md5_end(struct md5_ctx *c, unsigned char out[MD5_SIZE])
+{
+    must(EVP_DigestFinal_ex(c->md, out, NULL));
+    md5_free(c);
+}
+
+void md5_free(struct md5_ctx *c)
 {
     if (!c)
         return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hex, base64, percent-encoding, SHA-256: the encodings that protocols ask for. */
+/* Hex, base64, percent-encoding, SHA-256 and MD5: the encodings that protocols ask for. */
 #pragma once
 
 #include "base/buf.h"
@@ -21,5 +21,12 @@ struct sha256_ctx *sha256_new(void) NODISCARD;
 void sha256_add(struct sha256_ctx *c, const void *p, size_t n);
 void sha256_end(struct sha256_ctx *c, unsigned char out[SHA256_SIZE]); /* and frees c */
 void sha256_free(struct sha256_ctx *c);
+
+/* For checksums that others want to see, never for trust. */
+enum { MD5_SIZE = 16 };
+struct md5_ctx *md5_new(void) NODISCARD;
+void md5_add(struct md5_ctx *c, const void *p, size_t n);
+void md5_end(struct md5_ctx *c, unsigned char out[MD5_SIZE]); /* and frees c */
+void md5_free(struct md5_ctx *c);
 
 bool bytes_equal_constant_time(const void *a, const void *b, size_t n);

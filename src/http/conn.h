@@ -147,6 +147,8 @@ struct exchange {
     bool half_told; /* on_half_closed was due */
     bool keep_alive;
     bool in_chunks;
+    bool is_sized;      /* a streamed answer with Content-Length, */
+    uint64_t size_left; /* and so much of it still to come */
     bool wants_drained;
     int status;
     uint64_t bytes_out;

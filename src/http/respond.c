@@ -191,7 +191,7 @@ void respond_continue(struct http_conn *c)
     conn_write(c, &line, 1, SIZE_MAX);
 }
 
-void http_stream_begin(struct http_request *r, int status, const char *content_type)
+static void stream_begin(struct http_request *r, int status, const char *content_type)
 {
     struct buf CLEANUP(buf_deinit) head = BUF_INIT(BUF_UNBOUNDED);
     struct http_conn *c = r->conn;
@@ -201,15 +201,37 @@ void http_stream_begin(struct http_request *r, int status, const char *content_t
     assert(x->answer == ANSWER_NONE && !has_no_body(status));
     x->answer = ANSWER_STREAM;
     x->status = status;
-    x->in_chunks = !x->is_http10;
-    x->keep_alive = can_keep(c, x) && (x->in_chunks || r->is_head);
+    x->in_chunks = !x->is_http10 && !x->is_sized;
+    x->keep_alive = can_keep(c, x) && (x->in_chunks || x->is_sized || r->is_head);
     write_head(&head, c, status, content_type);
     if (x->in_chunks)
         buf_adds(&head, "Transfer-Encoding: chunked\r\n");
+    if (x->is_sized)
+        buf_addf(&head, "Content-Length: %llu\r\n", (unsigned long long)x->size_left);
     buf_adds(&head, "\r\n");
     part = buf_str(&head);
     conn_write(c, &part, 1, SIZE_MAX);
     conn_kick(c);
+}
+
+void http_stream_begin(struct http_request *r, int status, const char *content_type)
+{
+    stream_begin(r, status, content_type);
+}
+
+void http_stream_begin_sized(struct http_request *r, int status, const char *content_type, int64_t length)
+{
+    struct exchange *x = exchange_of(r);
+
+    x->is_sized = true;
+    x->size_left = (uint64_t)length;
+    stream_begin(r, status, content_type);
+}
+
+void http_stream_abort(struct http_request *r)
+{
+    r->conn->is_broken = true;
+    conn_kick(r->conn);
 }
 
 bool http_stream_write(struct http_request *r, struct str piece)
@@ -225,6 +247,9 @@ bool http_stream_write(struct http_request *r, struct str piece)
         return false;
     if (piece.n == 0)
         return true;
+    assert(!x->is_sized || piece.n <= x->size_left);
+    if (x->is_sized)
+        x->size_left -= piece.n;
     if (x->in_chunks) {
         parts[0] = str_make(size, (size_t)snprintf(size, sizeof(size), "%zx\r\n", piece.n));
         parts[2] = STR("\r\n");
@@ -249,6 +274,8 @@ void http_stream_end(struct http_request *r)
 
     assert(x->answer == ANSWER_STREAM);
     x->answer = ANSWER_DONE;
+    if (x->is_sized && x->size_left > 0 && !r->is_head)
+        x->keep_alive = false;
     if (x->in_chunks && !r->is_head)
         conn_write(r->conn, &last, 1, SIZE_MAX);
     conn_kick(r->conn);

@@ -190,6 +190,22 @@ static void sha256_is_right(void **state)
     sha256_free(NULL);
 }
 
+/* From RFC 1321. */
+static void md5_is_right(void **state)
+{
+    unsigned char digest[MD5_SIZE];
+    struct md5_ctx *c = md5_new();
+
+    (void)state;
+    md5_add(c, "message ", 8);
+    md5_add(c, "digest", 6);
+    md5_end(c, digest);
+    hex_add(&out, digest, sizeof(digest));
+    assert_out("f96b697d7cb7938d525a2f31aaf161d0");
+    md5_free(md5_new());
+    md5_free(NULL);
+}
+
 /* RFC 4231, test cases 1, 2 and 6. */
 static void hmac_is_right(void **state)
 {
@@ -236,6 +252,7 @@ int main(void)
         TEST(malformed_escapes_are_refused),
         TEST(maxima_hold),
         TEST(sha256_is_right),
+        TEST(md5_is_right),
         TEST(hmac_is_right),
         TEST(bytes_are_compared),
     };
