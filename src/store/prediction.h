@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/prediction.h"
+#include "store/file.h"
 #include "store/store.h"
 
 struct prediction_row {
@@ -134,6 +135,8 @@ struct store_prediction_end {
     /* The message to its webhook, which waits from now on; NULL: none. */
     const char *webhook_id, *webhook_target;
     int64_t webhook_until;
+    const struct file_row *files; /* what its output refers to: recorded with it, or not at all */
+    size_t n_files;
 };
 extern const struct store_op_type STORE_PREDICTION_END;
 

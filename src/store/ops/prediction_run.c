@@ -112,6 +112,8 @@ static enum status prediction_end(struct db *db, struct store_op *base)
     s = update(db, base, &sql_prediction_end, args, op->id);
     if (s == STATUS_OK && op->webhook_id)
         s = add_webhook(db, &message, op->webhook_target, &base->error);
+    for (size_t i = 0; s == STATUS_OK && i < op->n_files; i++)
+        s = file_insert(db, &op->files[i], &base->error);
     return s != STATUS_OK ? s : db_exec(db, &sql_model_count_run, count, NULL, &base->error);
 }
 

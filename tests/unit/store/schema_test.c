@@ -50,7 +50,8 @@ static bool is_bad_scan(const char *name, const char *line)
     static const char *const scanned[] = {
         "SCAN prediction", "SCAN p", "SCAN version",         "SCAN v",
         "SCAN instance",   "SCAN r", "SCAN release",         "SCAN build",
-        "SCAN webhook",    "SCAN w", "SCAN webhook_attempt", "SCAN idempotency"
+        "SCAN webhook",    "SCAN w", "SCAN webhook_attempt", "SCAN idempotency",
+        "SCAN file",       "SCAN f"
     };
     static const char *const bounded[] = { "prediction_open", "instance_open", "build_open",
                                            "webhook_pending" };
