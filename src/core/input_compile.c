@@ -278,6 +278,17 @@ static void fill_object(struct compiler *c, struct schema_node *node)
     }
 }
 
+/* Of which values the schema says nothing at all: those of `{}`, and members or elements that it does not mention. */
+static bool is_loose(const struct schema_node *n)
+{
+    bool says_more = n->types || n->is_uri || n->choices || n->constant || n->has_properties || n->items ||
+                     n->additional || n->all_of.n || n->any_of.n || n->one_of.n;
+    bool open_object = (n->types & TYPE_OBJECT) && !n->additional && (!n->has_properties || n->has_additional);
+    bool open_array = (n->types & TYPE_ARRAY) && !n->items;
+
+    return !says_more || open_object || open_array;
+}
+
 static void fill(struct compiler *c, struct schema_node *node)
 {
     const struct json *s = node->source;
@@ -304,6 +315,8 @@ static void fill(struct compiler *c, struct schema_node *node)
     node->all_of = list_of(c, json_get(s, "allOf"));
     node->any_of = list_of(c, json_get(s, "anyOf"));
     node->one_of = list_of(c, json_get(s, "oneOf"));
+    node->facts |= node->is_uri ? HAS_URI : 0;
+    node->facts |= is_loose(node) ? HAS_LOOSE : 0;
 }
 
 static unsigned facts_of_list(const struct node_list *l)

@@ -4,7 +4,7 @@
  * input_compile.c makes the tree, input_check.c validates, input_problem.c, input_rules.c,
  * input_pattern.c and input_unique.c are its parts, input_text.c writes values the way Replicate's
  * messages do, input.c holds the public functions and the copy that instances get, input_mask.c the
- * copy that is stored, input_output.c the facts of the Output component. */
+ * copy that is stored, input_output.c the facts of the Output component, input_uri.c finds addresses. */
 #pragma once
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -31,6 +31,8 @@ enum {
     IS_SECRET = 1,
     HAS_SECRET = 2,  /* it, or something below it */
     HAS_INTEGER = 4, /* it, or something below it, asks for an integer */
+    HAS_URI = 8,     /* it, or something below it, is an address */
+    HAS_LOOSE = 16,  /* nothing is said of it, or of something below it */
 };
 
 struct schema_node;
