@@ -236,9 +236,18 @@ void answer_prediction(struct http_request *r, int status, const struct predicti
     X(webhook_key_rotate) \
     X(webhook_list) \
     X(webhook_resend) \
+    X(file_create) \
+    X(file_list) \
+    X(file_show) \
+    X(file_delete) \
+    X(file_download) \
+    X(file_secret) \
+    X(output_show) \
     X(capacity_show) \
     X(health_show) \
     X(internal_webhook) \
+    X(internal_input) \
+    X(internal_upload) \
     X(admin_account_create) \
     X(admin_account_list) \
     X(admin_token_create) \

@@ -106,6 +106,23 @@ const struct http_route API_ROUTES[] = {
     ROUTE("GET", "/v1/streams/{secret}", stream_show, HTTP_OPEN | HTTP_BODY_NONE, "streams.get",
           "Follow a prediction's output as server-sent events; the address is its own key"),
 
+    { .method = "POST",
+      .path = "/v1/files",
+      .handler = file_create,
+      .flags = HTTP_BODY_STREAM,
+      .max_body = SIZE_MAX, /* the handler's, which knows the option */
+      .name = "files.create",
+      .summary = "Create a file" },
+    ROUTE("GET", "/v1/files", file_list, HTTP_BODY_NONE, "files.list", "List files"),
+    ROUTE("GET", "/v1/files/{id}", file_show, HTTP_BODY_NONE, "files.get", "Get a file"),
+    ROUTE("DELETE", "/v1/files/{id}", file_delete, HTTP_BODY_NONE, "files.delete", "Delete a file"),
+    ROUTE("GET", "/v1/files/{id}/download", file_download, HTTP_OPEN | HTTP_BODY_NONE,
+          "files.download", "Download a file with a signature instead of a token"),
+    ROUTE("GET", "/v1/account/files_secret", file_secret, HTTP_BODY_NONE, "files.secret.get",
+          "Get the secret that signs downloads of the account's files"),
+    ROUTE("GET", "/v1/outputs/{secret}/{name}", output_show, HTTP_OPEN | HTTP_BODY_NONE,
+          "outputs.get", "Get an output file; its address is all that is needed"),
+
     ROUTE("GET", "/v1/capacity", capacity_show, HTTP_BODY_NONE, "capacity.get",
           "What the machine has, and who holds it"),
     ROUTE("GET", "/v1/collections", collection_list, HTTP_BODY_NONE, "collections.list",
@@ -132,6 +149,15 @@ const size_t API_N_ROUTES = ARRAY_SIZE(API_ROUTES);
 const struct http_route INTERNAL_ROUTES[] = {
     ROUTE("POST", "/_i/{capability}/webhook/{id}", internal_webhook, HTTP_OPEN | HTTP_BODY_TEXT,
           "internal.webhook", "The end of a prediction, told by its instance"),
+    ROUTE("GET", "/_i/{capability}/input/{key}/{name}", internal_input, HTTP_OPEN | HTTP_BODY_NONE,
+          "internal.input", "A file that an input refers to"),
+    { .method = "PUT",
+      .path = "/_i/{capability}/upload/{name}",
+      .handler = internal_upload,
+      .flags = HTTP_OPEN | HTTP_BODY_STREAM,
+      .max_body = SIZE_MAX,
+      .name = "internal.upload",
+      .summary = "A file that a prediction gives out" },
 };
 const size_t INTERNAL_N_ROUTES = ARRAY_SIZE(INTERNAL_ROUTES);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sweep: what has expired is listed, its bytes are removed, then its rows; a crash in between repeats it. */
+/* The sweep: what has expired is listed, its bytes are removed, then its rows; a crash in between
+ * repeats it. */
 #include "run/file.h"
 
 #include "base/log.h"
@@ -15,7 +16,8 @@ enum { SWEEP_AT_MOST = 200, SWEEP_SOON_MS = 20, SWEEP_EVERY_MS = 60000 };
 
 static void on_sweep(struct timer *t);
 
-enum status files_new(struct loop *l, const struct files_config *c, struct files **out, struct error *err)
+enum status files_new(struct loop *l, const struct files_config *c, struct files **out,
+                      struct error *err)
 {
     struct files *f = xnew(struct files);
     enum status s = blobs_open(l, c->data, &f->blobs, err);
@@ -40,21 +42,39 @@ enum status files_new(struct loop *l, const struct files_config *c, struct files
 void files_stop(struct files *f, void (*idle)(void *arg), void *arg)
 {
     f->is_stopping = true;
+    f->idle = idle;
+    f->idle_arg = arg;
     timer_stop(&f->sweep);
     input_files_stop(f);
-    blobs_stop(f->blobs, idle, arg);
+    if (f->n_held == 0)
+        blobs_stop(f->blobs, idle, arg);
+}
+
+void files_hold(struct files *f)
+{
+    f->n_held++;
+}
+
+void files_release(struct files *f)
+{
+    assert(f->n_held > 0);
+    if (--f->n_held == 0 && f->is_stopping)
+        blobs_stop(f->blobs, f->idle, f->idle_arg);
 }
 
 void files_free(struct files *f)
 {
     if (!f)
         return;
+    assert(f->n_held == 0 && list_empty(&f->inputs));
     timer_stop(&f->sweep);
     blobs_free(f->blobs);
     free(f);
 }
 
-/* --- the sweep ------------------------------------------------------------------------------------------------------- */
+/* --- the sweep
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 struct sweeping {
     struct files *files;
@@ -140,7 +160,9 @@ void files_wake(struct files *f)
         timer_start(&f->sweep, SWEEP_SOON_MS);
 }
 
-/* --- facts and addresses ------------------------------------------------------------------------------------------------ */
+/* --- facts and addresses
+ * ------------------------------------------------------------------------------------------------
+ */
 
 void file_row_fill(struct file_row *row, struct arena *a, const struct blob_facts *facts)
 {
@@ -154,7 +176,8 @@ void file_row_fill(struct file_row *row, struct arena *a, const struct blob_fact
     row->size = facts->size;
 }
 
-void files_account_secret(const struct files *f, const char *account_id, char out[FILES_SECRET_SIZE])
+void files_account_secret(const struct files *f, const char *account_id,
+                          char out[FILES_SECRET_SIZE])
 {
     char text[SIGNATURE_LEN + 1];
 

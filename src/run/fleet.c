@@ -25,6 +25,7 @@ void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardwar
         .data = c->data,
         .internal_base = c->internal_base,
         .key = c->key,
+        .files = c->files,
     };
     id_gen_init(&f->ids, loop_rand(l));
     map_init(&f->pools);

@@ -16,6 +16,7 @@
 #include "core/scale.h"
 #include "driver/driver.h"
 #include "protocol/protocol.h"
+#include "run/file.h"
 #include "store/deployment.h"
 #include "store/instance.h"
 #include "store/prediction.h"
@@ -28,6 +29,7 @@ struct version {
     char *path;  /* relative to the data folder */
     struct str schema_text;
     struct input_schema *schema;
+    struct input_schema *output_schema;
     struct output_facts output;
     struct version_config config;
     struct arena arena;
@@ -155,6 +157,11 @@ struct prediction {
     bool is_dirty;     /* progress came while some was being stored */
     struct buf output; /* what was stored or recovered last, while no run is attached */
     struct buf logs;
+    struct input_files *files; /* what its input refers to; NULL: not looked for yet, or nothing does */
+    bool files_ready;
+    void *preparing;      /* the store's answer that it waits for */
+    struct list uploads;  /* struct output_upload: files that its instance has sent */
+    struct str inlined;   /* while the end is told: the output with small files in it instead of their addresses */
     int refs;
 };
 
@@ -163,6 +170,7 @@ struct fleet_config {
     const char *data;          /* absolute */
     const char *internal_base; /* "http://127.0.0.1:PORT", for instances */
     const unsigned char *key;  /* of SEAL_KEY_SIZE bytes: seals what is secret in inputs */
+    struct files *files;       /* NULL: inputs and outputs stay as they are */
 };
 
 struct fleet {
@@ -174,7 +182,8 @@ struct fleet {
     const char *internal_base;
     const unsigned char *key;
     struct deliveries *deliveries; /* of webhooks; NULL: none are sent */
-    struct driver *driver;         /* for folders */
+    struct files *files;
+    struct driver *driver; /* for folders */
     struct protocol *protocol;
     struct id_gen ids;
     struct map pools;        /* id -> struct pool */
@@ -349,3 +358,14 @@ void prediction_forget(
     struct prediction *p); /* it goes on in the store only; no operation of its is open there */
 void pool_free(struct pool *p);
 void fleet_check_stopped(struct fleet *f);
+
+/* prepare.c */
+/* Whether the files of its input are at hand; begins to fetch them. pool_wake() follows. */
+bool prediction_prepare(struct prediction *p);
+void prediction_unprepare(struct prediction *p); /* it ended, or runs as another version */
+/* Puts the addresses for its instance into the input. */
+void prediction_place_files(struct prediction *p, struct buf *normal);
+void prediction_unseal(struct prediction *p, struct str sealed);
+/* What an instance uploads belongs to which of its predictions: NULL when that cannot be told. `id` is what it says
+ * itself (p == NULL: nothing). */
+struct prediction *instance_uploader(struct fleet *f, struct str capability, struct str id);

@@ -160,9 +160,10 @@ static void instance_register(struct instance *in)
     in->has_launch = true;
 }
 
+/* Uploads lose their order, so that several files come within the output instead. */
 static bool wants_uploads(const struct version *v)
 {
-    return false && v->output.has_files && !v->output.files_listed;
+    return v->output.has_files && !v->output.files_listed && !v->output.is_array;
 }
 
 enum status instance_boot(struct lane *l, const char *why, struct error *err)
@@ -207,7 +208,7 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
         .weights = weights.n ? weights.p : NULL,
         .internal_url = url,
         .webhook_token = in->webhook_token,
-        .upload = wants_uploads(v),
+        .upload = f->files && wants_uploads(v),
         .sku = l->sku,
         .gpu_indexes = gpus,
         .setup_timeout_ms = f->options->setup_timeout,
@@ -566,6 +567,18 @@ static const struct launch_events launch_events = {
 static const struct peer_events peer_events = {
     .health = on_health,
 };
+
+struct prediction *instance_uploader(struct fleet *f, struct str capability, struct str id)
+{
+    struct instance *in = map_get(&f->capabilities, capability);
+    struct prediction *x = id.n ? prediction_find(f, id) : NULL;
+
+    if (!in)
+        return NULL;
+    if (!id.n && list_length(&in->runs) == 1) /* Cog before 0.23.1 does not say which */
+        x = container_of(list_first(&in->runs), struct prediction, run_node);
+    return x && x->instance == in && !x->is_ending ? x : NULL;
+}
 
 enum status instance_webhook(struct fleet *f, struct str capability, struct str prediction_id,
                              struct str body, struct error *err)

@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+enum { LOOK_AHEAD = 16 }; /* predictions whose files are fetched at a time */
+
 void lane_push(struct lane *l, struct prediction *p, bool at_head)
 {
     assert(!p->is_queued && !p->instance);
@@ -28,14 +30,6 @@ void lane_take(struct prediction *p)
     p->lane->n_queue--;
 }
 
-static struct prediction *lane_pop(struct lane *l)
-{
-    struct prediction *p = container_of(list_first(&l->queue), struct prediction, node);
-
-    lane_take(p);
-    return p;
-}
-
 /* The ready instance with the fewest predictions, if it has a free slot. */
 static struct instance *free_instance(struct lane *l)
 {
@@ -49,14 +43,25 @@ static struct instance *free_instance(struct lane *l)
     return best;
 }
 
+/* In their order, but for those whose files are still on their way: these are passed over. A few that will have to
+ * wait for an instance are prepared meanwhile. */
 void lane_dispatch(struct lane *l)
 {
-    struct instance *in;
+    struct instance *in = free_instance(l);
+    struct prediction *p;
+    int n_ahead = 0;
 
     if (l->pool->fleet->is_stopping)
         return;
-    while (!list_empty(&l->queue) && (in = free_instance(l)) != NULL)
-        prediction_begin(lane_pop(l), in);
+    list_each (&l->queue, p, struct prediction, node) {
+        if (prediction_prepare(p) && in) {
+            lane_take(p);
+            prediction_begin(p, in);
+            in = free_instance(l);
+        } else if (++n_ahead >= LOOK_AHEAD) {
+            break;
+        }
+    }
 }
 
 /* What waits runs elsewhere; an input that the other version does not take ends with the reason. */
@@ -88,6 +93,8 @@ static void rebind(struct prediction *p, struct release *r, struct lane *to)
 
     lane_take(p);
     p->is_rebound = p->is_rebound || p->lane->version != to->version;
+    if (p->lane->version != to->version)
+        prediction_unprepare(p);
     p->lane->refs--;
     p->lane = to;
     to->refs++;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/deliver.h"
+#include "run/output_file.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ static struct prediction *prediction_new(struct fleet *f, struct lane *l)
     list_init(&p->node);
     list_init(&p->run_node);
     list_init(&p->watchers);
+    list_init(&p->uploads);
     timer_init(f->loop, &p->timer, prediction_on_timer);
     timer_init(f->loop, &p->flush, prediction_on_flush);
     timer_init(f->loop, &p->deadline, prediction_on_deadline);
@@ -54,6 +56,8 @@ void prediction_unref(struct prediction *p)
     timer_stop(&p->deadline);
     p->lane->refs--;
     pool_wake(p->lane->pool);
+    prediction_unprepare(p);
+    output_uploads_free(&p->uploads);
     buf_deinit(&p->output);
     buf_deinit(&p->logs);
     prediction_drop_text(&p->input);

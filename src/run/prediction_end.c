@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/deliver.h"
+#include "run/output_file.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@ struct end_op {
     struct store_prediction_end op;
     struct prediction *p;
     struct timer retry;
+    struct str inlined;
+    bool had_files;
 };
 
 static void on_end_stored(struct store_op *op);
@@ -40,6 +43,11 @@ static void on_end_stored(struct store_op *op)
         timer_start(&e->retry, STORE_RETRY_MS);
         return;
     }
+    for (size_t i = 0; op->status != STATUS_OK && i < e->op.n_files; i++) /* nobody knows of them */
+        blobs_remove(p->fleet->files->blobs, &e->op.files[i].id, 1, NULL, NULL);
+    if (e->had_files)
+        files_wake(p->fleet->files); /* the copies of its inputs have served */
+    p->inlined = e->inlined;
     p->row.status = e->op.status;
     p->row.output = e->op.output;
     p->row.logs = e->op.logs;
@@ -62,7 +70,7 @@ static void on_end_stored(struct store_op *op)
     }
     if (e->op.webhook_target)
         deliveries_wake(p->fleet->deliveries, e->op.webhook_target);
-    p->row.output = p->row.logs = p->row.metrics = STR_NULL;
+    p->row.output = p->row.logs = p->row.metrics = p->inlined = STR_NULL;
     p->row.error = NULL;
     store_op_deinit(op);
     free(e);
@@ -72,6 +80,61 @@ static void on_end_stored(struct store_op *op)
 static struct str keep(struct end_op *e, struct str s)
 {
     return str_make(store_keep(&e->op.op, s), s.n);
+}
+
+static void on_output_stored(void *arg, const struct output_files_result *r, const struct error *err)
+{
+    struct end_op *e = arg;
+
+    e->op.output = r->output;
+    e->inlined = r->inlined;
+    e->op.files = r->rows;
+    e->op.n_files = r->n;
+    if (err) {
+        log_error("an output could not be stored", LOG_S("prediction", e->p->id), LOG_ERR(err));
+        e->op.status = PREDICTION_FAILED;
+        e->op.error = arena_printf(&e->op.op.arena, "The output could not be stored: %s", err->text);
+        e->op.output = STR_NULL;
+        e->op.n_files = 0;
+    }
+    store_start(e->p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
+}
+
+/* A model of an older Cog whose file could not be uploaded says that it succeeded, with nothing. */
+static void check_output(struct end_op *e, const struct version *v)
+{
+    struct json null = { .type = JSON_NULL };
+    bool is_null = e->op.output.n == 0 || str_is(e->op.output, "null");
+
+    if (e->op.status != PREDICTION_SUCCEEDED || !v->output.has_files || !is_null ||
+        input_accepts(v->output_schema, &null))
+        return;
+    e->op.status = PREDICTION_FAILED;
+    e->op.error = "The model gave no output file: its output is null, although its Output schema "
+                  "promises a file. Perhaps the file could not be uploaded.";
+}
+
+/* Files in the output are stored before anybody is told of it. */
+static void store_output(struct end_op *e)
+{
+    struct prediction *p = e->p;
+    struct fleet *f = p->fleet;
+    bool is_plain = str_starts(str_of(p->row.base_url), "http:");
+    struct output_files_spec spec = {
+        .account_id = p->row.account_id,
+        .prediction_id = p->id,
+        .base_url = p->row.base_url,
+        .schema = p->lane->version->output_schema,
+        .output = e->op.output,
+        .uploads = &p->uploads,
+        .inline_limit = is_plain ? f->options->output_data_uri_limit : 0,
+    };
+
+    check_output(e, p->lane->version);
+    if (f->files && output_files_needed(e->op.output, &p->uploads))
+        output_files_start(f->files, &e->op.op.arena, &spec, on_output_stored, e);
+    else
+        store_start(f->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
 }
 
 static void end_with(struct prediction *p, const struct run_result *res)
@@ -100,8 +163,10 @@ static void end_with(struct prediction *p, const struct run_result *res)
     timer_stop(&p->deadline);
     if (p->instance && p->instance->has_launch && p->row.attempt > 0)
         driver_clean(&p->instance->launch, p->id);
+    e->had_files = p->files != NULL;
+    prediction_unprepare(p);
     prediction_detach(p);
-    store_start(p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
+    store_output(e);
 }
 
 void prediction_final(struct prediction *p, const struct run_result *given)

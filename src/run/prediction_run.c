@@ -163,6 +163,7 @@ static void normalize(struct prediction *p)
         input_normalize(p->lane->version->schema, v, &out);
     else /* it was valid when it was accepted */
         log_error("a stored input cannot be read", LOG_S("prediction", p->id), LOG_ERR(&err));
+    prediction_place_files(p, &out);
     prediction_drop_text(&p->normal_input);
     p->normal_input = buf_take(&out);
 }
@@ -199,7 +200,7 @@ static void input_arrived(struct prediction *p, struct str input)
     attempt_start(p);
 }
 
-static void unseal(struct prediction *p, struct str sealed)
+void prediction_unseal(struct prediction *p, struct str sealed)
 {
     struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
 
@@ -236,7 +237,7 @@ static void on_loaded(struct store_op *op)
         } else if (p->fleet->is_stopping) {
             prediction_requeue(p, true);
         } else {
-            unseal(p, l->op.row.sealed_input);
+            prediction_unseal(p, l->op.row.sealed_input);
             input_arrived(p, l->op.row.input);
         }
     }

@@ -6,7 +6,9 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "blob/name.h"
 #include "run/fleet.h"
+#include "run/input_url.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +31,7 @@ enum status pool_of_training(struct fleet *f, const struct version_row *row, str
 struct finishing {
     struct fleet *fleet;
     struct store_training_get get;
+    struct store_file_get file; /* where the weights are an output file of ours */
     struct store_training_end end;
     struct work work;
     struct arena arena;
@@ -80,25 +83,31 @@ static enum status write_weights(struct finishing *x, const struct buf *bytes)
     return STATUS_OK;
 }
 
+static enum status read_weights(struct finishing *x, struct buf *bytes)
+{
+    struct data_uri u;
+
+    if (x->file.row.id)
+        return blob_get(x->fleet->files->blobs, x->file.row.id, bytes, &x->error);
+    if (!data_uri_split(x->weights, &u) || !data_uri_decode(&u, bytes))
+        return FAIL(&x->error, STATUS_INVALID, "the weights are no data URI that can be read");
+    return STATUS_OK;
+}
+
 static void keep_weights(struct work *w)
 {
     struct finishing *x = container_of(w, struct finishing, work);
     struct buf bytes CLEANUP(buf_deinit) = BUF_INIT(MAX_WEIGHTS);
     unsigned char hash[SHA256_SIZE];
-    const char *comma = memchr(x->weights.p, ',', x->weights.n);
-    size_t head;
 
-    if (!str_starts(x->weights, "data:")) {
+    if (!x->file.row.id && !str_starts(x->weights, "data:")) {
         sha256(x->weights, hash);
         hex_of(hash, x->hash);
         return;
     }
-    head = comma ? (size_t)(comma - x->weights.p) : 0;
-    if (!comma || !str_ends(str_make(x->weights.p, head), ";base64") ||
-        !base64_decode(str_make(comma + 1, x->weights.n - head - 1), &bytes)) {
-        x->status = FAIL(&x->error, STATUS_INVALID, "the weights are no data URI that can be read");
+    x->status = read_weights(x, &bytes);
+    if (x->status != STATUS_OK)
         return;
-    }
     sha256(buf_str(&bytes), hash);
     hex_of(hash, x->hash);
     snprintf(x->kept, sizeof(x->kept), "weights/%s", x->hash);
@@ -118,6 +127,7 @@ static void on_ended(struct store_op *op)
                   LOG_ERR(&op->error));
     arena_deinit(&x->arena);
     store_op_deinit(&x->get.op);
+    store_op_deinit(&x->file.op);
     store_op_deinit(op);
     free(x);
 }
@@ -161,10 +171,28 @@ static void on_kept(struct work *w)
     store_start(x->fleet->store, &x->end.op, &STORE_TRAINING_END, on_ended);
 }
 
+static void start_keeping(struct finishing *x)
+{
+    work_start(x->fleet->loop, &x->work, keep_weights, on_kept);
+}
+
+static void on_file(struct store_op *op)
+{
+    struct finishing *x = container_of(op, struct finishing, file.op);
+
+    if (op->status == STATUS_OK) {
+        start_keeping(x);
+        return;
+    }
+    x->status = FAIL(&x->error, op->status, "The weights could not be read: %s", op->error.text);
+    on_kept(&x->work);
+}
+
 static void on_read(struct store_op *op)
 {
     struct finishing *x = container_of(op, struct finishing, get.op);
     struct json *output = NULL;
+    struct input_url u;
     struct error err;
 
     if (op->status != STATUS_OK) {
@@ -184,7 +212,14 @@ static void on_read(struct store_op *op)
         on_kept(&x->work);
         return;
     }
-    work_start(x->fleet->loop, &x->work, keep_weights, on_kept);
+    u = input_url_read(x->weights, x->get.row.base_url);
+    if (u.kind != INPUT_URL_OUTPUT || !u.is_ours) {
+        start_keeping(x);
+        return;
+    }
+    x->file.secret = store_keep(&x->file.op, u.key);
+    x->file.now = loop_wall_ms(x->fleet->loop);
+    store_start(x->fleet->store, &x->file.op, &STORE_FILE_GET, on_file);
 }
 
 void training_finish(struct fleet *f, const char *id)

@@ -14,6 +14,7 @@ static char *version_key(struct arena *a, const char *model_id, const char *id, 
 static void version_free(struct version *v)
 {
     input_schema_free(v->schema);
+    input_schema_free(v->output_schema);
     free(v->id);
     free(v->model_id);
     free(v->owner_id);
@@ -31,6 +32,9 @@ static enum status version_parse(struct version *v, const struct version_row *ro
 
     v->schema_text = str_of(arena_copy(&v->arena, row->schema));
     s = input_schema_new(v->schema_text, v->trains ? "TrainingInput" : "Input", &v->schema, err);
+    if (s == STATUS_OK)
+        s = input_schema_new(v->schema_text, v->trains ? "TrainingOutput" : "Output",
+                             &v->output_schema, err);
     if (s != STATUS_OK)
         return s;
     if (!v->trains) /* a training's output is one object or file */

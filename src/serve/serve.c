@@ -37,6 +37,7 @@ struct serve {
     struct protocol *protocol;
     struct driver *driver;
     struct id_gen ids;
+    struct files *files;
     struct fleet fleet;
     struct builds *builds;
     struct deliveries *deliveries;
@@ -335,6 +336,9 @@ static enum status build_parts(struct serve *s, struct error *err)
         .ids = &s->ids,
         .helper = s->helper,
     };
+    struct files_config files = {
+        .options = &s->options, .data = s->data, .key = s->key,
+    };
     struct fleet_config fleet = {
         .options = &s->options,
         .data = s->data,
@@ -354,8 +358,13 @@ static enum status build_parts(struct serve *s, struct error *err)
     s->client = http_client_new(s->loop);
     s->protocol = cog_protocol_new(s->loop, s->client);
     st = listen_internal(s, err);
+    files.store = s->store;
+    files.client = s->client;
+    if (st == STATUS_OK)
+        st = files_new(s->loop, &files, &s->files, err);
     if (st != STATUS_OK)
         return st;
+    fleet.files = s->files;
     fleet_init(&s->fleet, s->loop, s->store, &s->hardware, s->driver, s->protocol, &fleet);
     s->deliveries = s->fleet.deliveries = deliveries_new(&s->fleet, s->client, &deliveries);
     s->builds = builds_new(s->loop, s->store, &builds);
@@ -375,7 +384,7 @@ static enum status build_parts(struct serve *s, struct error *err)
 
 /* --- the end --- */
 
-static void on_internal_drained(void *arg)
+static void stop_loop(void *arg)
 {
     loop_stop(((struct serve *)arg)->loop);
 }
@@ -383,9 +392,11 @@ static void on_internal_drained(void *arg)
 static void take_down(struct serve *s)
 {
     if (s->internal) {
-        http_server_drain(s->internal, 100, on_internal_drained, s);
+        http_server_drain(s->internal, 100, stop_loop, s);
         loop_run(s->loop);
     }
+    files_stop(s->files, stop_loop, s);
+    loop_run(s->loop);
     builds_free(s->builds);
     http_server_free(s->public);
     http_server_free(s->internal);
@@ -397,6 +408,7 @@ static void take_down(struct serve *s)
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     fleet_deinit(&s->fleet);
+    files_free(s->files);
     driver_free(s->driver);
     http_client_free(s->client); /* its calls end without a word, before what they belong to goes */
     deliveries_free(s->deliveries);

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files in, files out: one, several, or inside of something else. The tests choose the class in cog.yaml."""
+
+import hashlib
+import tempfile
+from pathlib import Path as LocalPath
+from typing import List, Optional
+
+from cog import BaseModel, BasePredictor, Input, Path
+
+
+def made(name, data):
+    """A file with that name, in a folder of its own."""
+    path = LocalPath(tempfile.mkdtemp()) / name
+    path.write_bytes(data)
+    return Path(path)
+
+
+class One(BasePredictor):
+    def predict(
+        self,
+        file: Optional[Path] = Input(description="What is given back", default=None),
+        name: str = Input(description="Name of the output", default="out.png"),
+        size: int = Input(description="Bytes, when no file is given", default=100),
+        nothing: bool = Input(description="Give nothing back", default=False),
+    ) -> Path:
+        if nothing:
+            return None
+        return made(name, file.read_bytes() if file else b"x" * size)
+
+
+class Look(BasePredictor):
+    def predict(
+        self,
+        file: Path = Input(description="A file"),
+        more: List[Path] = Input(description="Further files", default=[]),
+        text: str = Input(description="Not a file", default=""),
+    ) -> str:
+        seen = [f"{path.suffix} {path.stat().st_size} {hashlib.md5(path.read_bytes()).hexdigest()}" for path in [file, *more]]
+        return "\n".join([*seen, text])
+
+
+class Many(BasePredictor):
+    def predict(self, n: int = Input(description="How many", default=3)) -> List[Path]:
+        return [made(f"part{index}.txt", f"part {index}".encode()) for index in range(n)]
+
+
+class Report(BaseModel):
+    picture: Path
+    title: str
+
+
+class Mixed(BasePredictor):
+    def predict(self, title: str = Input(description="Its title", default="data:,kept")) -> Report:
+        return Report(picture=made("p.webp", b"picture"), title=title)
