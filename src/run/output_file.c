@@ -115,7 +115,7 @@ static bool inline_upload(struct storing *s, struct str url, struct str *out_wit
     struct output_upload *u;
 
     list_each (&s->uploads, u, struct output_upload, node) {
-        struct buf bytes CLEANUP(buf_deinit) = BUF_INIT((size_t)u->size);
+        struct buf bytes CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
         struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
         struct error err;
 
