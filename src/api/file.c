@@ -58,9 +58,7 @@ void file_send(struct http_request *r, const struct file_row *f, bool for_all_or
     blob_serve(files_of(r)->blobs, r, &a);
 }
 
-/* --- one file
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- one file --- */
 
 static struct store_file_get *get_new(struct http_request *r)
 {
@@ -162,9 +160,7 @@ void file_list(struct http_request *r)
     api_op_start(r, &op->op, &STORE_FILE_LIST, on_listed);
 }
 
-/* --- downloads
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- downloads --- */
 
 void file_secret(struct http_request *r)
 {

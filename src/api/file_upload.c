@@ -64,9 +64,7 @@ static void refuse(struct upload *u, const struct error *err)
     upload_free(u);
 }
 
-/* --- parts
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* --- parts --- */
 
 /* "key" of "metadata[key]" */
 static bool member_name(struct str name, struct str *out)
@@ -157,9 +155,7 @@ static const struct multipart_events part_events = { .begin = on_part,
                                                      .data = on_part_data,
                                                      .end = on_part_end };
 
-/* --- what was said of it
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- what was said of it --- */
 
 static bool read_metadata(struct upload *u, struct file_row *row, struct error *err)
 {
@@ -237,9 +233,7 @@ static bool describe(struct upload *u, struct file_row *row, struct error *err)
     return read_name(u, row, err) && read_type(u, row, err) && read_metadata(u, row, err);
 }
 
-/* --- the way of the bytes
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- the way of the bytes --- */
 
 static void on_recorded(struct store_op *op)
 {

@@ -13,9 +13,7 @@
 
 enum { SECRET_LEN = 52 };
 
-/* --- inputs
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- inputs --- */
 
 static void on_input(struct http_request *r, struct store_op *op)
 {
@@ -46,9 +44,7 @@ void internal_input(struct http_request *r)
     api_op_start(r, &op->op, &STORE_FILE_GET, on_input);
 }
 
-/* --- outputs
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- outputs --- */
 
 struct taking {
     struct http_request *request; /* NULL: the instance has gone */

@@ -31,9 +31,7 @@ enum status blobs_open(struct loop *l, const char *data, struct blobs **out,
 void blobs_stop(struct blobs *b, void (*idle)(void *arg), void *arg);
 void blobs_free(struct blobs *b); /* idle, and no writer or reader is open; NULL is fine */
 
-/* --- writing
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 struct blob_writer;
 /* err == NULL: it is done. */
@@ -58,8 +56,7 @@ enum status blob_put(struct blobs *b, const char *id, struct str bytes, struct b
                      struct error *err) NODISCARD;
 enum status blob_get(struct blobs *b, const char *id, struct buf *out, struct error *err) NODISCARD;
 
-/* --- reading and removing
- * -------------------------------------------------------------------------------------------- */
+/* --- reading and removing --- */
 
 struct blob_reader;
 

@@ -218,9 +218,7 @@ enum status blob_open(const struct blobs *b, const char *id, int *out_fd, struct
     return *out_fd < 0 ? blob_errno(err, errno, "read") : STATUS_OK;
 }
 
-/* --- removing
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- removing --- */
 
 struct removal {
     struct work work;

@@ -48,18 +48,20 @@ bool input_has_secrets(const struct input_schema *s);
 /* A string that is, or may be, the address of a file. */
 struct input_uri {
     const struct json *value;
-    struct str field; /* key of the member of the root that it stands in; p == NULL: the root is no object */
+    struct str field; /* key of the member of the root that it stands in; p == NULL: the root is no
+                         object */
     bool is_loose;    /* nothing says that it is an address, but that it begins with "data:" */
 };
 
-/* All strings whose schema has format uri and, where `loose`, data addresses of which the schema says nothing; in the
- * order of the source, in the arena. */
+/* All strings whose schema has format uri and, where `loose`, data addresses of which the schema
+ * says nothing; in the order of the source, in the arena. */
 size_t input_uris(const struct input_schema *s, struct arena *a, const struct json *v, bool loose,
                   struct input_uri **out);
 bool input_has_uris(const struct input_schema *s);
-/* Writes the span of `v` with some of its values replaced by JSON texts; with[i].p == NULL leaves uris[i] as it is. */
-void input_replace(const struct json *v, const struct input_uri *uris, const struct str *with, size_t n,
-                   struct buf *out);
+/* Writes the span of `v` with some of its values replaced by JSON texts; with[i].p == NULL leaves
+ * uris[i] as it is. */
+void input_replace(const struct json *v, const struct input_uri *uris, const struct str *with,
+                   size_t n, struct buf *out);
 bool input_accepts(const struct input_schema *s, const struct json *v);
 
 /* Facts of the Output component. */

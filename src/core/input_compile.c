@@ -278,12 +278,14 @@ static void fill_object(struct compiler *c, struct schema_node *node)
     }
 }
 
-/* Of which values the schema says nothing at all: those of `{}`, and members or elements that it does not mention. */
+/* Of which values the schema says nothing at all: those of `{}`, and members or elements that it
+ * does not mention. */
 static bool is_loose(const struct schema_node *n)
 {
-    bool says_more = n->types || n->is_uri || n->choices || n->constant || n->has_properties || n->items ||
-                     n->additional || n->all_of.n || n->any_of.n || n->one_of.n;
-    bool open_object = (n->types & TYPE_OBJECT) && !n->additional && (!n->has_properties || n->has_additional);
+    bool says_more = n->types || n->is_uri || n->choices || n->constant || n->has_properties ||
+                     n->items || n->additional || n->all_of.n || n->any_of.n || n->one_of.n;
+    bool open_object =
+        (n->types & TYPE_OBJECT) && !n->additional && (!n->has_properties || n->has_additional);
     bool open_array = (n->types & TYPE_ARRAY) && !n->items;
 
     return !says_more || open_object || open_array;

@@ -4,7 +4,8 @@
  * input_compile.c makes the tree, input_check.c validates, input_problem.c, input_rules.c,
  * input_pattern.c and input_unique.c are its parts, input_text.c writes values the way Replicate's
  * messages do, input.c holds the public functions and the copy that instances get, input_mask.c the
- * copy that is stored, input_output.c the facts of the Output component, input_uri.c finds addresses. */
+ * copy that is stored, input_output.c the facts of the Output component, input_uri.c finds
+ * addresses. */
 #pragma once
 
 #define PCRE2_CODE_UNIT_WIDTH 8

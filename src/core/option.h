@@ -71,7 +71,7 @@ enum option_type {
       "bytes of one prediction's logs; the middle is cut out")                                     \
     X("Predictions", max_input, SIZE, 1024, 1073741824, "16MiB",                                   \
       "bytes of a prediction's request body")                                                      \
-    X("Files", max_file, SIZE, 1024, 1099511627776, "100MB", "bytes of an uploaded file")             \
+    X("Files", max_file, SIZE, 1024, 1099511627776, "100MB", "bytes of an uploaded file")          \
     X("Files", file_expiry, DURATION, 1000, 31536000000, "24h",                                    \
       "how long an uploaded file is kept")                                                         \
     X("Files", max_input_file, SIZE, 1024, 1099511627776, "1GB",                                   \

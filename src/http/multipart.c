@@ -163,9 +163,7 @@ void multipart_deinit(struct multipart *m)
     buf_deinit(&m->delimiter);
 }
 
-/* --- the head of a part
- * --------------------------------------------------------------------------------------------------
- */
+/* --- the head of a part --- */
 
 struct head {
     struct buf name, filename, content_type;
@@ -238,9 +236,7 @@ static enum status take_head(struct multipart *m, char c, struct error *err)
     return begin_part(m, err);
 }
 
-/* --- bodies
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- bodies --- */
 
 static enum status give(struct multipart *m, struct str piece, struct error *err)
 {

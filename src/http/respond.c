@@ -219,7 +219,8 @@ void http_stream_begin(struct http_request *r, int status, const char *content_t
     stream_begin(r, status, content_type);
 }
 
-void http_stream_begin_sized(struct http_request *r, int status, const char *content_type, int64_t length)
+void http_stream_begin_sized(struct http_request *r, int status, const char *content_type,
+                             int64_t length)
 {
     struct exchange *x = exchange_of(r);
 

@@ -167,12 +167,13 @@ void http_problem_error(struct http_request *r, const struct error *err);
  * gone or fell behind max_write_buffer: on_gone will be called on a later turn. So it is after a
  * HEAD, unless the stream ends at once. */
 void http_stream_begin(struct http_request *r, int status, const char *content_type);
-/* The same with Content-Length: exactly so many bytes are written before the end, else the connection is closed. After
- * a HEAD nothing is written, and the stream ends at once. */
-void http_stream_begin_sized(struct http_request *r, int status, const char *content_type, int64_t length);
+/* The same with Content-Length: exactly so many bytes are written before the end, else the
+ * connection is closed. After a HEAD nothing is written, and the stream ends at once. */
+void http_stream_begin_sized(struct http_request *r, int status, const char *content_type,
+                             int64_t length);
 bool http_stream_write(struct http_request *r, struct str piece);
-/* What was begun cannot be completed: the connection breaks, so that the reader does not take it for whole. on_gone
- * comes on a later turn. */
+/* What was begun cannot be completed: the connection breaks, so that the reader does not take it
+ * for whole. on_gone comes on a later turn. */
 void http_stream_abort(struct http_request *r);
 size_t http_stream_pending(const struct http_request *r); /* bytes written but not taken yet */
 void http_stream_end(struct http_request *r);

@@ -72,9 +72,7 @@ void files_free(struct files *f)
     free(f);
 }
 
-/* --- the sweep
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- the sweep --- */
 
 struct sweeping {
     struct files *files;
@@ -160,9 +158,7 @@ void files_wake(struct files *f)
         timer_start(&f->sweep, SWEEP_SOON_MS);
 }
 
-/* --- facts and addresses
- * ------------------------------------------------------------------------------------------------
- */
+/* --- facts and addresses --- */
 
 void file_row_fill(struct file_row *row, struct arena *a, const struct blob_facts *facts)
 {

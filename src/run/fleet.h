@@ -157,11 +157,13 @@ struct prediction {
     bool is_dirty;     /* progress came while some was being stored */
     struct buf output; /* what was stored or recovered last, while no run is attached */
     struct buf logs;
-    struct input_files *files; /* what its input refers to; NULL: not looked for yet, or nothing does */
+    struct input_files
+        *files; /* what its input refers to; NULL: not looked for yet, or nothing does */
     bool files_ready;
-    void *preparing;      /* the store's answer that it waits for */
-    struct list uploads;  /* struct output_upload: files that its instance has sent */
-    struct str inlined;   /* while the end is told: the output with small files in it instead of their addresses */
+    void *preparing;     /* the store's answer that it waits for */
+    struct list uploads; /* struct output_upload: files that its instance has sent */
+    struct str inlined; /* while the end is told: the output with small files in it instead of their
+                           addresses */
     int refs;
 };
 
@@ -366,6 +368,6 @@ void prediction_unprepare(struct prediction *p); /* it ended, or runs as another
 /* Puts the addresses for its instance into the input. */
 void prediction_place_files(struct prediction *p, struct buf *normal);
 void prediction_unseal(struct prediction *p, struct str sealed);
-/* What an instance uploads belongs to which of its predictions: NULL when that cannot be told. `id` is what it says
- * itself (p == NULL: nothing). */
+/* What an instance uploads belongs to which of its predictions: NULL when that cannot be told. `id`
+ * is what it says itself (p == NULL: nothing). */
 struct prediction *instance_uploader(struct fleet *f, struct str capability, struct str id);

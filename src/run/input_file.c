@@ -2,14 +2,11 @@
 /* One job for each different address: look it up here, decode it, or fetch it; then record it. A
  * few jobs of one prediction go on at a time. Everything waits for the loop, nothing for each
  * other. */
-#include "run/input_file.h"
+#include "run/input_impl.h"
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "blob/name.h"
-#include "http/multipart.h"
 #include "run/input_url.h"
 
 #include <assert.h>
@@ -18,59 +15,13 @@
 enum {
     AT_ONCE = 4,
     MAX_FILES = 1000,
-    MAX_REDIRECTS = 5,
     DATA_KEPT = 64 * 1024, /* a data address up to this size is passed on as it is */
-    CONNECT_TIMEOUT_MS = 10000,
-    STALL_TIMEOUT_MS = 30000,
     KEEP_AT_MOST_MS = 8 * 24 * 3600 * 1000, /* should the prediction's end not let go of it */
-};
-
-struct job {
-    struct input_files *all;
-    struct str url; /* in the arena of all; a data address is freed when it was decoded */
-    char *data;
-    const char *field; /* for messages */
-    char id[ID_SIZE];
-    const char *name; /* in the arena of all */
-    const char *content_type;
-    bool is_running, is_ready;
-    /* What is under way. */
-    struct http_call call;
-    const char *next_url; /* a redirect leads there */
-    int n_redirects;
-    bool call_is_open, is_bad, waits_for_writer;
-    struct blob_writer *writer;
-    struct work work;
-    struct blob_facts facts;
-    enum status status;
-    struct error error;
-    struct store_file_get get;
-    struct store_file_create create;
-};
-
-struct input_files {
-    struct list node; /* files->inputs */
-    struct files *files;
-    struct arena arena;
-    const char *account_id, *prediction_id, *base_url;
-    struct map by_url;   /* text -> struct job */
-    struct job **places; /* by place in the input; NULL: stays as it is */
-    size_t n_places;
-    struct job **jobs;
-    size_t n_jobs, next_job, n_running;
-    struct deferred tell;
-    bool has_told, is_freed, is_stopped;
-    void (*done)(void *arg, const struct error *err);
-    void *arg;
-    struct error error;
-    bool has_failed;
 };
 
 static void start_jobs(struct input_files *x);
 
-/* --- the end
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
 static void free_now(struct input_files *x)
 {
@@ -130,7 +81,7 @@ static void fail(struct job *j, const struct error *err)
 }
 
 /* Every way of a job ends here. */
-static void job_over(struct job *j)
+void job_over(struct job *j)
 {
     struct input_files *x = j->all;
 
@@ -147,7 +98,7 @@ static void job_over(struct job *j)
         deferred_call(&x->tell);
 }
 
-static void job_fails(struct job *j, const struct error *err)
+void job_fails(struct job *j, const struct error *err)
 {
     fail(j, err);
     job_over(j);
@@ -165,9 +116,19 @@ static void say_unfetched(struct job *j, const struct error *err)
     fail(j, &told);
 }
 
-/* --- recording
- * ------------------------------------------------------------------------------------------------------------
- */
+void job_refuse(struct job *j, enum status status, const char *fmt, ...)
+{
+    struct error err = { .status = status, .where = "input" };
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(err.text, sizeof(err.text), fmt, ap);
+    va_end(ap);
+    j->is_bad = true;
+    say_unfetched(j, &err);
+}
+
+/* --- recording --- */
 
 static void on_recorded(struct store_op *op)
 {
@@ -184,7 +145,7 @@ static void on_recorded(struct store_op *op)
     job_over(j);
 }
 
-static void record(struct job *j, const struct blob_facts *facts)
+void job_record(struct job *j, const struct blob_facts *facts)
 {
     struct input_files *x = j->all;
     const char *id = j->id;
@@ -210,7 +171,7 @@ static void record(struct job *j, const struct blob_facts *facts)
 }
 
 /* The name that the model sees; without an extension of its own it gets the type's. */
-static void choose_name(struct job *j, struct str given, const char *type)
+void job_choose_name(struct job *j, struct str given, const char *type)
 {
     struct arena *a = &j->all->arena;
     struct buf clean CLEANUP(buf_deinit) = BUF_INIT(FILE_NAME_MAX);
@@ -221,9 +182,7 @@ static void choose_name(struct job *j, struct str given, const char *type)
                            memchr(clean.p, '.', clean.n) ? "" : type_extension(str_of(type)));
 }
 
-/* --- data
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- data --- */
 
 static void decode_work(struct work *w)
 {
@@ -245,7 +204,7 @@ static void on_decoded(struct work *w)
     free(j->data);
     j->data = NULL;
     if (j->status == STATUS_OK)
-        record(j, &j->facts);
+        job_record(j, &j->facts);
     else
         job_fails(j, &j->error);
 }
@@ -255,190 +214,13 @@ static void start_data(struct job *j)
     struct data_uri u;
 
     j->url = str_of(j->data);
-    choose_name(j, STR("file"),
-                data_uri_split(j->url, &u) ? arena_copy(&j->all->arena, u.type)
-                                           : "application/octet-stream");
+    job_choose_name(j, STR("file"),
+                    data_uri_split(j->url, &u) ? arena_copy(&j->all->arena, u.type)
+                                               : "application/octet-stream");
     work_start(j->all->files->loop, &j->work, decode_work, on_decoded);
 }
 
-/* --- fetching
- * -----------------------------------------------------------------------------------------------------------------
- */
-
-static const struct http_call_events call_events;
-
-static void start_call(struct job *j, const char *url)
-{
-    static const char *const headers[] = { "Accept: */*", "User-Agent: berth/" BERTH_VERSION,
-                                           NULL };
-    const struct options *o = j->all->files->options;
-    struct http_call_spec spec = {
-        .method = "GET",
-        .url = url,
-        .headers = headers,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .timeout_ms = o->input_fetch_timeout,
-        .stall_timeout_ms = STALL_TIMEOUT_MS,
-        .flags = o->input_private_targets ? 0 : HTTP_CALL_PUBLIC_ONLY,
-    };
-
-    j->url = str_of(url);
-    j->next_url = NULL;
-    j->is_bad = false;
-    j->call_is_open = true;
-    http_call_start(j->all->files->client, &j->call, &spec, &call_events);
-}
-
-static bool is_redirect(int status)
-{
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-static void refuse(struct job *j, enum status status, const char *fmt, ...) PRINTF(3, 4);
-static void refuse(struct job *j, enum status status, const char *fmt, ...)
-{
-    struct error err = { .status = status, .where = "input" };
-    va_list ap;
-
-    va_start(ap, fmt);
-    (void)vsnprintf(err.text, sizeof(err.text), fmt, ap);
-    va_end(ap);
-    j->is_bad = true;
-    say_unfetched(j, &err);
-}
-
-static void read_type(struct job *j)
-{
-    struct arena *a = &j->all->arena;
-    struct str type = str_trim(http_call_header(&j->call, "content-type")),
-               name = input_url_name(a, j->url);
-    struct str disposition = http_call_header(&j->call, "content-disposition");
-    struct buf filename CLEANUP(buf_deinit) = BUF_INIT(4096);
-
-    if (disposition.p && !(name.n && memchr(name.p, '.', name.n)) &&
-        header_parameter(disposition, "filename", &filename) && filename.n > 0)
-        name = str_make(arena_copy(a, buf_str(&filename)), filename.n);
-    choose_name(j, name,
-                content_type_valid(type) ? arena_copy(a, type) : "application/octet-stream");
-}
-
-static void on_headers(struct http_call *c, int status)
-{
-    struct job *j = container_of(c, struct job, call);
-    int64_t max = j->all->files->options->max_input_file;
-    struct str length = http_call_header(c, "content-length");
-    char text[TIME_TEXT_SIZE];
-    uint64_t n;
-
-    if (is_redirect(status)) {
-        j->next_url = input_url_join(&j->all->arena, j->url, http_call_header(c, "location"));
-        if (!j->next_url)
-            refuse(j, STATUS_BROKEN, "it redirects to somewhere that is no http or https address.");
-        else if (++j->n_redirects > MAX_REDIRECTS)
-            refuse(j, STATUS_BROKEN, "it redirects more than %d times.", MAX_REDIRECTS);
-    } else if (status < 200 || status > 299) {
-        refuse(j, STATUS_BROKEN, "it answered with status %d.", status);
-    } else if (length.p && str_to_u64(length, &n) && n > (uint64_t)max) {
-        size_format(max, text);
-        refuse(j, STATUS_TOO_LARGE, "it is larger than %s (max_input_file).", text);
-    } else {
-        read_type(j);
-        j->writer = blob_writer_new(j->all->files->blobs, j->id, max);
-    }
-    if (j->is_bad)
-        http_call_cancel(c);
-}
-
-static void on_written(void *arg, const struct error *err);
-static void on_finished(void *arg, const struct blob_facts *facts, const struct error *err);
-
-static bool on_data(struct http_call *c, struct str piece)
-{
-    struct job *j = container_of(c, struct job, call);
-
-    if (!j->writer || j->is_bad)
-        return true; /* what nobody wants */
-    if (j->waits_for_writer)
-        return false;
-    j->waits_for_writer = true;
-    blob_write(j->writer, piece, on_written, j);
-    return true;
-}
-
-static void call_is_over(struct job *j)
-{
-    struct blob_writer *w = TAKE(j->writer);
-
-    if (j->is_bad || j->all->has_failed || j->all->is_freed) {
-        blob_abort(w);
-        job_over(j);
-    } else if (j->next_url) {
-        start_call(j, j->next_url);
-    } else {
-        blob_finish(w, on_finished, j);
-    }
-}
-
-static void on_written(void *arg, const struct error *err)
-{
-    struct job *j = arg;
-    char text[TIME_TEXT_SIZE];
-
-    j->waits_for_writer = false;
-    if (err && err->status == STATUS_TOO_LARGE) {
-        size_format(j->all->files->options->max_input_file, text);
-        refuse(j, STATUS_TOO_LARGE, "it is larger than %s (max_input_file).", text);
-    } else if (err) {
-        refuse(j, err->status, "%s", err->text);
-    }
-    if (!j->call_is_open)
-        call_is_over(j);
-    else if (j->is_bad)
-        http_call_cancel(&j->call);
-    else
-        http_call_resume(&j->call);
-}
-
-static void on_finished(void *arg, const struct blob_facts *facts, const struct error *err)
-{
-    struct job *j = arg;
-
-    if (err)
-        job_fails(j, err);
-    else
-        record(j, facts);
-}
-
-static void on_call_done(struct http_call *c, const struct error *err)
-{
-    struct job *j = container_of(c, struct job, call);
-    char text[TIME_TEXT_SIZE];
-
-    j->call_is_open = false;
-    if (err && !j->is_bad && !j->all->has_failed) {
-        duration_format(j->all->files->options->input_fetch_timeout, text);
-        if (err->status == STATUS_FORBIDDEN)
-            refuse(j, err->status,
-                   "its address is private (the option input_private_targets allows that).");
-        else if (err->status == STATUS_TIMED_OUT)
-            refuse(j, err->status,
-                   "it did not come within %s (input_fetch_timeout), or stood still.", text);
-        else
-            refuse(j, err->status, "%s", err->text);
-    }
-    if (!j->waits_for_writer)
-        call_is_over(j);
-}
-
-static const struct http_call_events call_events = {
-    .headers = on_headers,
-    .data = on_data,
-    .done = on_call_done,
-};
-
-/* --- what lies here
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- what lies here --- */
 
 static void on_looked_up(struct store_op *op)
 {
@@ -455,10 +237,10 @@ static void on_looked_up(struct store_op *op)
         j->is_ready = true;
         job_over(j);
     } else if (input_url_read(j->url, x->base_url).is_ours) {
-        refuse(j, STATUS_NOT_FOUND, "the file does not exist, or not any more.");
+        job_refuse(j, STATUS_NOT_FOUND, "the file does not exist, or not any more.");
         job_over(j);
     } else {
-        start_call(j, j->url.p);
+        job_fetch(j, j->url.p);
     }
 }
 
@@ -476,7 +258,7 @@ static void start_job(struct job *j)
     }
     u = input_url_read(j->url, x->base_url);
     if (u.kind == INPUT_URL_OTHER) {
-        start_call(j, j->url.p);
+        job_fetch(j, j->url.p);
         return;
     }
     j->get.now = loop_wall_ms(x->files->loop);
@@ -495,9 +277,7 @@ static void start_jobs(struct input_files *x)
         start_job(x->jobs[x->next_job++]);
 }
 
-/* --- all of them
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- all of them --- */
 
 static void add_place(struct input_files *x, size_t at, const struct input_uri *uri)
 {
@@ -577,9 +357,7 @@ void input_files_stop(struct files *f)
     }
 }
 
-/* --- internal addresses
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- internal addresses --- */
 
 #define PURPOSE "input of an instance"
 

@@ -43,8 +43,8 @@ static struct instance *free_instance(struct lane *l)
     return best;
 }
 
-/* In their order, but for those whose files are still on their way: these are passed over. A few that will have to
- * wait for an instance are prepared meanwhile. */
+/* In their order, but for those whose files are still on their way: these are passed over. A few
+ * that will have to wait for an instance are prepared meanwhile. */
 void lane_dispatch(struct lane *l)
 {
     struct instance *in = free_instance(l);

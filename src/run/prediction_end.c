@@ -82,7 +82,8 @@ static struct str keep(struct end_op *e, struct str s)
     return str_make(store_keep(&e->op.op, s), s.n);
 }
 
-static void on_output_stored(void *arg, const struct output_files_result *r, const struct error *err)
+static void on_output_stored(void *arg, const struct output_files_result *r,
+                             const struct error *err)
 {
     struct end_op *e = arg;
 
@@ -93,7 +94,8 @@ static void on_output_stored(void *arg, const struct output_files_result *r, con
     if (err) {
         log_error("an output could not be stored", LOG_S("prediction", e->p->id), LOG_ERR(err));
         e->op.status = PREDICTION_FAILED;
-        e->op.error = arena_printf(&e->op.op.arena, "The output could not be stored: %s", err->text);
+        e->op.error =
+            arena_printf(&e->op.op.arena, "The output could not be stored: %s", err->text);
         e->op.output = STR_NULL;
         e->op.n_files = 0;
     }

@@ -337,7 +337,9 @@ static enum status build_parts(struct serve *s, struct error *err)
         .helper = s->helper,
     };
     struct files_config files = {
-        .options = &s->options, .data = s->data, .key = s->key,
+        .options = &s->options,
+        .data = s->data,
+        .key = s->key,
     };
     struct fleet_config fleet = {
         .options = &s->options,

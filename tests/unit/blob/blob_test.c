@@ -131,7 +131,6 @@ static int count_files(void)
 static void what_is_written_is_read(void **state)
 {
     struct blob_writer *w = blob_writer_new(h.blobs, ID, 1 << 20);
-    struct buf hex CLEANUP(buf_deinit) = BUF_INIT(256);
     struct buf whole CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
     unsigned char right[SHA256_SIZE];
 
