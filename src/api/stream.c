@@ -244,7 +244,8 @@ static void pump(struct stream *s)
             s->attempt = p->row.attempt;
             s->next = s->index = s->offset = 0;
         }
-        if (p->has_run && p->run.n_pieces > 0)
+        /* Files have their addresses when the prediction has ended, and not before. */
+        if (p->has_run && p->run.n_pieces > 0 && !p->lane->version->output.has_files)
             send_pieces(s, buf_str(&p->run.pieces));
         return;
     }

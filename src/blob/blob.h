@@ -73,3 +73,7 @@ void blob_reader_close(struct blob_reader *r);
 /* Removes blobs; those that are not there are no failure. The ids are copied. `done` (may be NULL)
  * comes once. */
 void blobs_remove(struct blobs *b, const char *const *ids, size_t n, blob_done done, void *arg);
+/* All blobs whose id is smaller than `before` (ids begin with their time). `done` comes once; the
+ * ids are valid until it returns. Long where there are many; for the start. */
+void blobs_list(struct blobs *b, const char *before,
+                void (*done)(void *arg, const char *const *ids, size_t n), void *arg);

@@ -12,7 +12,8 @@ struct search {
     struct str field;
     unsigned wanted; /* facts that are looked for */
     size_t steps;
-    unsigned depth;
+    unsigned depth; /* of recursion */
+    unsigned level; /* in the value */
 };
 
 bool input_has_uris(const struct input_schema *s)
@@ -81,12 +82,14 @@ static void search_children(struct search *x, const struct schema_node *n, const
             p = map_get(&n->by_name, child->key);
             by = p && p->node ? p->node : n->additional;
         }
-        if (x->depth == 1 && v->type == JSON_OBJECT)
+        if (x->level == 0 && v->type == JSON_OBJECT)
             x->field = child->key;
+        x->level++;
         if (by)
             search(x, by, child);
         else if (is_open && n->types)
             search_loose(x, child);
+        x->level--;
     }
 }
 
@@ -106,14 +109,13 @@ static void search(struct search *x, const struct schema_node *n, const struct j
         search_loose(x, v);
         return;
     }
+    x->depth++;
     search(x, n->ref, v);
     search_list(x, &n->all_of, v);
     search_list(x, &n->any_of, v);
     search_list(x, &n->one_of, v);
-    if (v->type != JSON_ARRAY && v->type != JSON_OBJECT)
-        return;
-    x->depth++;
-    search_children(x, n, v);
+    if (v->type == JSON_ARRAY || v->type == JSON_OBJECT)
+        search_children(x, n, v);
     x->depth--;
 }
 

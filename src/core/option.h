@@ -71,6 +71,10 @@ enum option_type {
       "bytes of one prediction's logs; the middle is cut out")                                     \
     X("Predictions", max_input, SIZE, 1024, 1073741824, "16MiB",                                   \
       "bytes of a prediction's request body")                                                      \
+    X("Predictions", delete_after, DURATION, 0, 31536000000, "15m",                                \
+      "a deployment can be deleted when unused for so long")                                       \
+    X("Predictions", retention, DURATION, 0, 315360000000, "1h",                                   \
+      "how long input, output and logs of an ended prediction are kept; 0 keeps them")             \
     X("Files", max_file, SIZE, 1024, 1099511627776, "100MB", "bytes of an uploaded file")          \
     X("Files", file_expiry, DURATION, 1000, 31536000000, "24h",                                    \
       "how long an uploaded file is kept")                                                         \
@@ -81,10 +85,6 @@ enum option_type {
     X("Files", output_data_uri_limit, SIZE, 0, 1073741824, "1MiB",                                 \
       "where addresses begin with http:, answers to waiting creates hold output files themselves " \
       "up to so many bytes, since clients make file objects of https: and data: only; 0 is off")   \
-    X("Predictions", delete_after, DURATION, 0, 31536000000, "15m",                                \
-      "a deployment can be deleted when unused for so long")                                       \
-    X("Predictions", retention, DURATION, 0, 315360000000, "1h",                                   \
-      "how long input, output and logs of an ended prediction are kept; 0 keeps them")             \
     X("Limits", rate_limit_predictions, INT, 0, 100000000, "600",                                  \
       "predictions an account may create in a minute; 0 is off")                                   \
     X("Limits", rate_limit_requests, INT, 0, 100000000, "3000",                                    \

@@ -12,9 +12,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { SWEEP_AT_MOST = 200, SWEEP_SOON_MS = 20, SWEEP_EVERY_MS = 60000 };
+enum { SWEEP_AT_MOST = 200, SWEEP_SOON_MS = 20, SWEEP_EVERY_MS = 60000, LOOK_AT_ONCE = 500 };
 
 static void on_sweep(struct timer *t);
+static void remove_strays(struct files *f);
 
 enum status files_new(struct loop *l, const struct files_config *c, struct files **out,
                       struct error *err)
@@ -35,6 +36,7 @@ enum status files_new(struct loop *l, const struct files_config *c, struct files
     list_init(&f->inputs);
     timer_init(l, &f->sweep, on_sweep);
     timer_start(&f->sweep, SWEEP_SOON_MS);
+    remove_strays(f);
     *out = f;
     return STATUS_OK;
 }
@@ -156,6 +158,55 @@ void files_wake(struct files *f)
         f->again = true;
     else if (!f->is_stopping)
         timer_start(&f->sweep, SWEEP_SOON_MS);
+}
+
+/* --- strays --- */
+
+/* A crash may fall between a blob and its row: such a blob is nobody's. */
+struct stray_look {
+    struct store_file_unknown op;
+    struct files *files;
+};
+
+static void on_strays_known(struct store_op *op)
+{
+    struct stray_look *x = container_of(op, struct stray_look, op.op);
+
+    if (op->status != STATUS_OK)
+        log_error("files without a record could not be looked for", LOG_ERR(&op->error));
+    else if (x->op.n_unknown > 0 && !x->files->is_stopping) {
+        log_info("files without a record are removed", LOG_I("n", x->op.n_unknown));
+        blobs_remove(x->files->blobs, x->op.unknown, x->op.n_unknown, NULL, NULL);
+    }
+    store_op_deinit(op);
+    free(x);
+}
+
+static void on_blobs_listed(void *arg, const char *const *ids, size_t n)
+{
+    struct files *f = arg;
+
+    for (size_t at = 0; at < n && !f->is_stopping; at += LOOK_AT_ONCE) {
+        struct stray_look *x = xnew(struct stray_look);
+        const char **kept;
+
+        x->files = f;
+        x->op.n = MIN(n - at, (size_t)LOOK_AT_ONCE);
+        kept = arena_array(&x->op.op.arena, const char *, x->op.n);
+        for (size_t i = 0; i < x->op.n; i++)
+            kept[i] = arena_copy(&x->op.op.arena, str_of(ids[at + i]));
+        x->op.ids = kept;
+        store_start(f->store, &x->op.op, &STORE_FILE_UNKNOWN, on_strays_known);
+    }
+}
+
+/* Those that are older than this server; newer ones get their row in a moment. */
+static void remove_strays(struct files *f)
+{
+    char now[ID_SIZE];
+
+    id_floor(loop_wall_ms(f->loop), now);
+    blobs_list(f->blobs, now, on_blobs_listed, f);
 }
 
 /* --- facts and addresses --- */

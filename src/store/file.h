@@ -81,3 +81,13 @@ struct store_file_forget {
     size_t n;
 };
 extern const struct store_op_type STORE_FILE_FORGET;
+
+/* Which of these ids have no row, not even an expired one. */
+struct store_file_unknown {
+    struct store_op op;
+    const char *const *ids;
+    size_t n;
+    const char **unknown;
+    size_t n_unknown;
+};
+extern const struct store_op_type STORE_FILE_UNKNOWN;

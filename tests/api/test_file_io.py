@@ -28,6 +28,9 @@ class Web(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
+    def handle_error(self, *_):
+        """Who asked has gone."""
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):

@@ -229,9 +229,13 @@ def test_files_outlive_a_restart(new_server):
     client = server.account("me")
     file = file_of(client, b"kept")
     (server.data / "blobs/part/0000").write_bytes(b"left by a crash")
+    stray = server.data / "blobs/00/yz/01k00000000000000000wxyz00"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"its record was never written")
     server.kill()
     server.start()
     assert server.nobody().get(signed(client, file)).body == b"kept"
+    wait_for(lambda: not stray.exists(), "what has no record to go")
     assert [path.name for path in stored(server)] == [file["id"]]
 
 

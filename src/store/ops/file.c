@@ -205,3 +205,28 @@ const struct store_op_type STORE_FILE_FORGET = {
     .is_write = true,
     .exec = file_forget,
 };
+
+static enum status file_unknown(struct db *db, struct store_op *base)
+{
+    struct store_file_unknown *op = container_of(base, struct store_file_unknown, op);
+    enum status s = STATUS_OK;
+
+    op->n_unknown = 0;
+    op->unknown = arena_array(&base->arena, const char *, op->n + 1);
+    for (size_t i = 0; s == STATUS_OK && i < op->n; i++) {
+        const struct db_value args[SQL_FILE_EXISTS_PARAMS] = {
+            [SQL_FILE_EXISTS_ID] = DB_V_TEXT(op->ids[i]),
+        };
+        bool found = true;
+
+        s = db_exists(db, &sql_file_exists, args, &found, &base->error);
+        if (s == STATUS_OK && !found)
+            op->unknown[op->n_unknown++] = op->ids[i];
+    }
+    return s;
+}
+
+const struct store_op_type STORE_FILE_UNKNOWN = {
+    .name = "file_unknown",
+    .exec = file_unknown,
+};

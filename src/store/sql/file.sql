@@ -47,3 +47,6 @@ SELECT expires_at FROM file
 
 -- file_forget(id)
 DELETE FROM file WHERE id = :id;
+
+-- file_exists(id)
+SELECT 1 FROM file WHERE id = :id;

@@ -219,6 +219,29 @@ static void what_is_removed_is_gone(void **state)
     assert_int_equal(blob_get(h.blobs, ID, &h.read, &err), STATUS_NOT_FOUND);
 }
 
+static void on_listed(void *arg, const char *const *ids, size_t n)
+{
+    (void)arg;
+    for (size_t i = 0; i < n; i++)
+        buf_addf(&h.read, "%s ", ids[i]);
+    loop_stop(h.loop);
+}
+
+static void older_ones_are_listed(void **state)
+{
+    struct blob_facts facts;
+    struct error err;
+
+    (void)state;
+    assert_int_equal(blob_put(h.blobs, "01k00000000000000000000001", STR("a"), &facts, &err),
+                     STATUS_OK);
+    assert_int_equal(blob_put(h.blobs, "01k10000000000000000000001", STR("b"), &facts, &err),
+                     STATUS_OK);
+    blobs_list(h.blobs, "01k05", on_listed, NULL);
+    loop_run(h.loop);
+    assert_string_equal(h.read.p, "01k00000000000000000000001 ");
+}
+
 static void what_a_crash_left_goes_at_the_start(void **state)
 {
     struct blobs *again;
@@ -241,9 +264,13 @@ static void what_a_crash_left_goes_at_the_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_is_written_is_read), TEST(an_empty_one_is_one),
-        TEST(the_limit_holds),         TEST(one_is_given_up_in_the_middle),
-        TEST(what_is_removed_is_gone), TEST(what_a_crash_left_goes_at_the_start),
+        TEST(what_is_written_is_read),
+        TEST(an_empty_one_is_one),
+        TEST(the_limit_holds),
+        TEST(one_is_given_up_in_the_middle),
+        TEST(what_is_removed_is_gone),
+        TEST(older_ones_are_listed),
+        TEST(what_a_crash_left_goes_at_the_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,6 +133,22 @@ static void what_has_expired_is_found_and_forgotten(void **state)
     assert_int_equal(none.n, 0);
 }
 
+static void ids_without_a_row_are_told(void **state)
+{
+    struct fixture *f = *state;
+    const char *ids[] = { an_id('f', 1), an_id('f', 2), an_id('f', 3) };
+    OP(store_file_unknown, op, .ids = ids, .n = 3);
+    struct file_row row = a_file(2, 1);
+
+    seed_accounts(f);
+    row.expires_at = 1; /* it still has its row */
+    add(f, row);
+    assert_run(f, op, STORE_FILE_UNKNOWN, STATUS_OK);
+    assert_int_equal(op.n_unknown, 2);
+    assert_string_equal(op.unknown[0], ids[0]);
+    assert_string_equal(op.unknown[1], ids[2]);
+}
+
 /* What another part of the program may do to predictions. */
 static void do_sql(struct fixture *f, const char *text)
 {
@@ -214,6 +230,7 @@ int main(void)
         TEST(a_file_is_kept_whole, memory_setup),
         TEST(a_list_has_the_uploaded_ones, memory_setup),
         TEST(what_has_expired_is_found_and_forgotten, memory_setup),
+        TEST(ids_without_a_row_are_told, memory_setup),
         TEST(files_go_with_their_prediction, file_setup),
         TEST(files_go_with_a_deleted_version, file_setup),
         TEST(a_refused_end_leaves_no_file, memory_setup),
