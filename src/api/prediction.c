@@ -206,6 +206,12 @@ static void on_erased(struct http_request *r, struct store_op *op)
         api_refuse(r, &op->error);
 }
 
+static void after_erase(struct api *a, struct store_op *op)
+{
+    (void)op;
+    files_wake(a->fleet->files); /* its files have gone with it */
+}
+
 /* What the retention would do later. The record stays, as it does then. */
 void prediction_remove(struct http_request *r)
 {
@@ -213,5 +219,5 @@ void prediction_remove(struct http_request *r)
 
     op->id = store_keep(&op->op, http_param(r, "id"));
     op->account_id = store_keep(&op->op, str_of(account_of(r)->info.id));
-    api_op_start(r, &op->op, &STORE_PREDICTION_ERASE, on_erased);
+    api_op_start_effect(r, &op->op, &STORE_PREDICTION_ERASE, after_erase, on_erased);
 }

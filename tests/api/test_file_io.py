@@ -14,6 +14,7 @@ import urllib.request
 
 import pytest
 from berth import MODELS, wait_for
+from sse import read
 from test_files import file_of, node, signed, stored
 
 OUTPUT = re.compile(r"(http://127\.0\.0\.1:\d+)/v1/outputs/[0-9a-hjkmnp-tv-z]{52}/([^/]+)")
@@ -67,7 +68,7 @@ def files_house(tmp_path_factory):
                     "--input-fetch-timeout", "20s").start()
     try:
         client = server.account("me")
-        for shape in ("One", "Look", "Many", "Mixed"):
+        for shape in ("One", "Look", "Many", "Mixed", "Frames"):
             push_shape(server, client, tmp_path_factory.mktemp(shape), shape)
         yield server
         server.stop()
@@ -148,6 +149,26 @@ def test_a_file_inside_of_something_else(me):
     assert made["output"]["title"] == "data:,kept"
     assert OUTPUT.fullmatch(made["output"]["picture"])[2] == "output.webp"
     assert fetch(made["output"]["picture"])[2] == b"picture"
+
+
+def test_a_stream_of_files(me):
+    made = run(me, "frames", {"n": 3}, wait=False)
+    events = read(made["urls"]["stream"])
+    assert [name for name, _, _ in events] == ["output"] * 3 + ["done"]
+    urls = [data for name, _, data in events if name == "output"]
+    assert [fetch(url)[2] for url in urls] == [b"frame 0", b"frame 1", b"frame 2"]
+    assert me.ended(made)["output"] == urls
+
+
+@pytest.mark.parametrize("shape", ["one", "many"])
+def test_files_go_with_their_prediction(me, files_house, shape):
+    made = done(me, shape, {"size": 321} if shape == "one" else {"n": 2})
+    urls = [made["output"]] if shape == "one" else made["output"]
+    paths = [url.removeprefix(files_house.url) for url in urls]
+    before = len(stored(files_house))
+    assert me.delete(f"/predictions/{made['id']}").status == 204
+    assert [files_house.nobody().get(path, prefix="").status for path in paths] == [404] * len(paths)
+    wait_for(lambda: len(stored(files_house)) <= before - len(paths), "the bytes to go")
 
 
 @pytest.mark.parametrize("shape, values", [("one", {"size": 5}), ("many", {"n": 2})])

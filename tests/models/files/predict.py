@@ -4,7 +4,7 @@
 import hashlib
 import tempfile
 from pathlib import Path as LocalPath
-from typing import List, Optional
+from typing import Iterator, List, Optional
 
 from cog import BaseModel, BasePredictor, Input, Path
 
@@ -43,6 +43,12 @@ class Look(BasePredictor):
 class Many(BasePredictor):
     def predict(self, n: int = Input(description="How many", default=3)) -> List[Path]:
         return [made(f"part{index}.txt", f"part {index}".encode()) for index in range(n)]
+
+
+class Frames(BasePredictor):
+    def predict(self, n: int = Input(description="How many", default=3)) -> Iterator[Path]:
+        for index in range(n):
+            yield made(f"frame{index}.png", f"frame {index}".encode())
 
 
 class Report(BaseModel):
