@@ -224,11 +224,7 @@ static enum status check_deletable(struct db *db, struct store_op *op, const cha
     const struct db_value open[SQL_VERSION_HAS_OPEN_PARAMS] = {
         [SQL_VERSION_HAS_OPEN_SEQ] = DB_V_TEXT(v->seq),
     };
-    const struct db_value base[SQL_VERSION_IS_BASE_PARAMS] = {
-        [SQL_VERSION_IS_BASE_PATH] = DB_V_TEXT(v->path),
-        [SQL_VERSION_IS_BASE_ID] = DB_V_TEXT(v->id),
-    };
-    bool by_others = false, has_open = false, is_base = false;
+    bool by_others = false, has_open = false;
     enum status s = check_owner(viewer_id, v->owner_id, v->model_is_public, &op->error);
 
     if (s != STATUS_OK)
@@ -241,13 +237,8 @@ static enum status check_deletable(struct db *db, struct store_op *op, const cha
         s = db_exists(db, &sql_version_run_by_others, others, &by_others, &op->error);
     if (s == STATUS_OK)
         s = db_exists(db, &sql_version_has_open, open, &has_open, &op->error);
-    if (s == STATUS_OK)
-        s = db_exists(db, &sql_version_is_base, base, &is_base, &op->error);
     if (s != STATUS_OK)
         return s;
-    if (is_base)
-        return FAIL(&op->error, STATUS_UNPROCESSABLE,
-                    "this version shares its files with a trained one; it cannot be deleted");
     if (by_others)
         return FAIL(&op->error, STATUS_UNPROCESSABLE,
                     "other accounts have run this version; it cannot be deleted");
@@ -281,22 +272,44 @@ static enum status remove_version(struct db *db, const struct version_row *v, bo
     return s;
 }
 
+/* A trained version has the folder of the one it was trained from, which is named after that one.
+ */
+static enum status check_folder(struct db *db, const struct version_row *v, bool *out_shared,
+                                struct error *err)
+{
+    const struct db_value args[SQL_VERSION_IS_BASE_PARAMS] = {
+        [SQL_VERSION_IS_BASE_PATH] = DB_V_TEXT(v->path),
+        [SQL_VERSION_IS_BASE_ID] = DB_V_TEXT(v->id),
+    };
+    enum status s = db_exists(db, &sql_version_is_base, args, out_shared, err);
+
+    if (s == STATUS_OK && *out_shared && str_ends(str_of(v->path), v->id))
+        return FAIL(err, STATUS_UNPROCESSABLE,
+                    "a version was trained from this one and runs its files; delete that first");
+    return s;
+}
+
 static enum status version_delete(struct db *db, struct store_op *base)
 {
     struct store_version_delete *op = container_of(base, struct store_version_delete, op);
     struct version_row v = { .seq = NULL };
     enum status s = STATUS_OK;
+    bool is_shared = false;
 
     if (op->id.n == 0)
         return FAIL(&base->error, STATUS_NOT_FOUND, "no such version");
     s = find_version(db, base, op->owner, op->name, op->id, op->viewer_id, &v);
     if (s == STATUS_OK)
         s = check_deletable(db, base, op->viewer_id, &v);
+    if (s == STATUS_OK)
+        s = check_folder(db, &v, &is_shared, &base->error);
     if (s != STATUS_OK)
         return s;
     op->path = v.path;
     op->model_id = v.model_id;
-    return remove_version(db, &v, &op->content_unused, &base->error);
+    s = remove_version(db, &v, &op->content_unused, &base->error);
+    op->content_unused = op->content_unused && !is_shared;
+    return s;
 }
 
 const struct store_op_type STORE_VERSION_DELETE = {
