@@ -148,7 +148,7 @@ static void a_deadline_wakes_one_that_waits(void **state)
     struct yard *y = *state;
     int gate = close_gate(y, "venv");
     struct build *maker = yard_start(y, ONE), *waiter;
-    char made[ID_SIZE], waited[ID_SIZE], env[128];
+    char made[ID_SIZE], waited[ID_SIZE], env[512];
 
     memcpy(made, y->id, sizeof(made));
     yard_wait_state(y, maker, BUILD_MAKING_ENV);

@@ -2,6 +2,7 @@
 /* What is erased when, and requests that are repeated. */
 #include "support.h"
 
+#include "store/collection.h"
 #include "store/retention.h"
 
 static void end(struct fixture *f, int n, int64_t at)
@@ -67,6 +68,32 @@ static void the_oldest_go_first(void **state)
     assert_false(is_erased(f, 5));
 }
 
+static void trainings_and_examples_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    OP(store_example_put, example, .owner = STR("alice"), .name = STR("pub"),
+       .viewer_id = an_id('a', 1), .prediction_id = an_id('p', 1));
+    OP(store_prediction_create, training);
+    int64_t next;
+
+    seed_deployment(f);
+    add_prediction(f, 1, 1, false, 1);
+    training.in = a_prediction(2, 1, false, 1);
+    training.in.destination = "alice/pub";
+    training.in.destination_id = an_id('m', 1);
+    assert_run(f, training, STORE_PREDICTION_CREATE, STATUS_OK);
+    add_prediction(f, 3, 1, false, 1);
+    for (int n = 1; n <= 3; n++)
+        end(f, n, n * 10);
+    assert_run(f, example, STORE_EXAMPLE_PUT, STATUS_OK);
+    assert_int_equal(swept(f, 20, 10, &next), 0);
+    assert_int_equal(next, 30); /* they do not stand in the way of what comes after them */
+    assert_int_equal(swept(f, 99, 10, &next), 1);
+    assert_false(is_erased(f, 1));
+    assert_false(is_erased(f, 2));
+    assert_true(is_erased(f, 3));
+}
+
 static void erase(struct fixture *f, int n, int account, enum status expected)
 {
     OP(store_prediction_erase, op, .id = an_id('p', n), .account_id = an_id('a', account));
@@ -128,6 +155,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_oldest_go_first, memory_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(trainings_and_examples_are_kept, memory_setup,
+                                        store_teardown),
         cmocka_unit_test_setup_teardown(one_is_erased_at_once, memory_setup, store_teardown),
         cmocka_unit_test_setup_teardown(a_key_makes_one_prediction, memory_setup, store_teardown),
     };
