@@ -79,7 +79,11 @@ def test_kill_in_the_middle_of_many_short_ones(new_server, tmp_path):
         assert (ended["status"], ended["output"]) == ("succeeded", [str(index)]), ended
     counted = Counter(starts.read_text().split())
     assert set(counted) == {str(index) for index in range(200)}
-    assert sum(counted.values()) <= 202, "only what was under way ran again"
+    # Started the short way: what had not ended in stable storage runs again, once, and nothing else does. How many that
+    # are depends on how many ends one commit of the disk carries.
+    assert max(counted.values()) <= 2
+    again = sorted(int(index) for index, times in counted.items() if times > 1)
+    assert again == list(range(again[0], again[-1] + 1)) if again else True, "only what was under way"
 
 
 def test_sigterm_ends_everything_and_loses_nothing(new_server, tmp_path):
