@@ -32,9 +32,7 @@ void model_examples(struct http_request *r)
         api_op_drop(&op->op);
         return;
     }
-    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
-    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     api_op_start(r, &op->op, &STORE_EXAMPLE_LIST, on_listed);
 }
 
@@ -52,9 +50,7 @@ static void change(struct http_request *r, bool removes)
 {
     struct store_example_put *op = api_op_new(sizeof(*op));
 
-    op->owner = str_of(store_keep(&op->op, http_param(r, "owner")));
-    op->name = str_of(store_keep(&op->op, http_param(r, "name")));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     op->prediction_id = store_keep(&op->op, http_param(r, "id"));
     op->remove = removes;
     api_op_start(r, &op->op, &STORE_EXAMPLE_PUT, on_changed);
