@@ -41,6 +41,7 @@ static struct target *target_get(struct deliveries *d, const char *origin)
     t->deliveries = d;
     t->origin = xstrdup(origin);
     list_init(&t->sends);
+    list_init(&t->ended);
     list_init(&t->waiting);
     timer_init(d->loop, &t->timer, on_target_timer);
     map_put(&d->targets, str_of(t->origin), t);
@@ -63,14 +64,22 @@ static void target_collect(struct target *t)
         target_free(t);
 }
 
-static bool is_under_way(const struct target *t, const char *id)
+static bool stands_in(const struct list *sends, const char *id)
 {
     struct send *s;
 
-    list_each (&t->sends, s, struct send, node)
+    list_each (sends, s, struct send, node)
         if (strcmp(s->id, id) == 0)
             return true;
     return false;
+}
+
+static void free_all(struct list *sends)
+{
+    struct send *s;
+
+    list_each (sends, s, struct send, node)
+        send_free(s);
 }
 
 struct due_op {
@@ -85,8 +94,10 @@ static void start_due(struct target *t, const struct store_webhook_due *due)
     for (size_t i = 0; i < due->n && t->n_ends < places(d); i++) {
         const struct webhook_row *row = &due->rows[i];
 
-        if (is_under_way(t, row->id) || map_get(&d->hooks, str_of(row->prediction_id)))
-            continue; /* the latter goes out when the message before it has */
+        if (stands_in(&t->sends, row->id) || stands_in(&t->ended, row->id))
+            continue; /* what was read of the latter may be older than their attempt */
+        if (map_get(&d->hooks, str_of(row->prediction_id)))
+            continue; /* goes out when the message before it has */
         t->n_ends++;
         send_end(t, row);
     }
@@ -111,6 +122,7 @@ static void on_due(struct store_op *op)
     } else {
         start_due(t, &due->op);
     }
+    free_all(&t->ended);
     store_op_deinit(op);
     free(due);
     if (again)
@@ -281,7 +293,12 @@ void send_over(struct send *s)
     struct hook *h = s->hook;
     bool was_end = s->event == WEBHOOK_COMPLETED;
 
-    send_free(s);
+    if (was_end && t->is_loading) {
+        list_remove(&s->node);
+        list_push(&t->ended, &s->node);
+    } else {
+        send_free(s);
+    }
     if (was_end)
         t->n_ends--;
     else
@@ -356,10 +373,8 @@ void deliveries_free(struct deliveries *d)
     if (!d)
         return;
     for (size_t at = 0; map_next(&d->targets, &at, NULL, (void **)&t);) {
-        struct send *s;
-
-        list_each (&t->sends, s, struct send, node)
-            send_free(s);
+        free_all(&t->sends);
+        free_all(&t->ended);
         target_free(t);
     }
     map_deinit(&d->targets);

@@ -21,6 +21,7 @@ struct target {
     struct deliveries *deliveries;
     char *origin;
     struct list sends;   /* attempts under way */
+    struct list ended;   /* over since the read that is under way began, which may say "due" */
     struct list waiting; /* struct hook: progress that waits for a place */
     int n_ends, n_progress, n_hooks;
     bool is_loading, wake_again;

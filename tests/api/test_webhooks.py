@@ -276,6 +276,23 @@ def test_a_receiver_that_hangs_has_only_its_places(me, receiver):
         assert settled(me, made)[0]["status"] == "delivered"
 
 
+def test_an_attempt_that_just_ended_is_not_made_again_at_once(me, receiver):
+    """What is due is read while other attempts end: those are not due any more, whatever was read."""
+    seen = set()
+
+    def manner(delivery):
+        is_first = delivery.id not in seen
+        seen.add(delivery.id)
+        return 500 if is_first else 200
+
+    hook = receiver(manner)
+    mades = [make(me, hook.url(), ["completed"]) for _ in range(150)]
+    for made in mades:
+        [message] = settled(me, made)
+        assert [attempt["response_status"] for attempt in message["attempts"]] == [500, 200]
+        assert len(hook.of(made)) == 2
+
+
 def test_sending_again(me, open_house, receiver, tmp_path):
     hook = receiver()
     made = make(me, hook.url(), ["start", "completed"])
