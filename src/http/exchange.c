@@ -132,13 +132,22 @@ static bool accept_body(struct http_conn *c, struct exchange *x)
 {
     const struct http_route *rt = x->r.route;
     struct str type = http_header(&x->r, "Content-Type");
+    struct str coding = http_header(&x->r, "Content-Encoding");
+    bool is_wanted = rt->flags & (HTTP_BODY_JSON | HTTP_BODY_TEXT | HTTP_BODY_STREAM);
 
     x->body_max = rt->max_body ? rt->max_body : c->listener->config.limits.max_body;
-    if (!(rt->flags & (HTTP_BODY_JSON | HTTP_BODY_TEXT | HTTP_BODY_STREAM)))
+    if (!is_wanted)
         x->body_max = DISCARD_MAX;
     buf_init(&x->body, x->body_max);
     if (x->length > x->body_max) {
         conn_refuse(c, 413, "The body is too large.");
+        return false;
+    }
+    if (is_wanted && coding.n > 0 && !str_ieq(coding, STR("identity"))) {
+        http_problem(&x->r, 415, NULL,
+                     "Content-Encoding \"%.*s\" is not taken: send the body as it is, without "
+                     "Content-Encoding.",
+                     STR_ARG(coding));
         return false;
     }
     if ((rt->flags & HTTP_BODY_JSON) && type.n > 0 && !is_json_type(type)) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What clients do that the letter of the API does not allow, and the bodies of refusals."""
 
+import gzip
 import json
 
 import pytest
@@ -75,6 +76,14 @@ def test_a_body_of_another_type(acme):
     answer = acme.post("/deployments", b"name=x", headers={"Content-Type": "application/x-www-form-urlencoded"})
     assert (answer.status, answer.type) == (415, "application/problem+json")
     assert answer.json["status"] == 415 and "application/x-www-form-urlencoded" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("path", ["/deployments", "/predictions", "/files", "/models/acme/hello/versions"])
+def test_a_body_that_is_packed(acme, path):
+    """Nothing is unpacked on the way: that is said, whatever the body would have been."""
+    answer = acme.post(path, gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
+    assert (answer.status, answer.type) == (415, "application/problem+json"), answer
+    assert '"gzip"' in answer.json["detail"] and "without Content-Encoding" in answer.json["detail"]
 
 
 def test_a_body_that_is_too_large(acme, running, house):

@@ -197,7 +197,7 @@ static void test_params_are_decoded_and_fields_cannot_be_split(void **state)
 }
 
 static const struct {
-    const char *type, *body;
+    const char *type, *body; /* a type may have more fields behind it */
     int status;
     const char *says;
 } json_cases[] = {
@@ -207,6 +207,9 @@ static const struct {
     { "", "{}", 200, "{}" },
     { "text/plain", "{}", 415, "Unsupported media type \\\"text/plain\\\" in request." },
     { "application/x-www-form-urlencoded", "a=b", 415, "Unsupported media type" },
+    { "application/json\r\nContent-Encoding: gzip", "\x1f\x8b\x08", 415,
+      "Content-Encoding \\\"gzip\\\" is not taken: send the body as it is" },
+    { "application/json\r\nContent-Encoding: Identity", "{}", 200, "{}" },
     { "application/json", "", 400, "a JSON object is expected" },
     { "application/json", "{\"a\": 1,}", 400, "line 1, column 9" },
     { "application/json", "{\n \"a\" 1}", 400, "line 2, column 6" },
