@@ -19,6 +19,11 @@ int64_t clock_wall_ms(void)
     return read_ns(CLOCK_REALTIME) / 1000000;
 }
 
+int64_t clock_wall_us(void)
+{
+    return read_ns(CLOCK_REALTIME) / 1000;
+}
+
 int64_t clock_monotonic_ms(void)
 {
     return read_ns(CLOCK_MONOTONIC) / 1000000;

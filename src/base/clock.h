@@ -9,6 +9,7 @@
 int64_t clock_wall_ms(void);      /* only loop/ and log call this */
 int64_t clock_monotonic_ms(void); /* likewise */
 int64_t clock_monotonic_ns(void);
+int64_t clock_wall_us(void); /* for measurements */
 
 /* RFC 3339, UTC, three digits of fraction: "2026-01-05T10:11:12.345Z". */
 enum { TIME_TEXT_SIZE = 32 };

@@ -120,7 +120,8 @@ enum option_type {
       "allow http:// and private addresses as webhook targets")                                    \
     X("Trust", input_private_targets, BOOL, 0, 1, "false",                                         \
       "allow inputs to be fetched from private addresses")                                         \
-    X("Trust", enable_fake, BOOL, 0, 1, "false", "offer the fake driver and protocol (tests only)")
+    X("Trust", enable_fake, BOOL, 0, 1, "false",                                                   \
+      "run no models: all instances are fake and do what inputs say (tests only)")
 
 struct options {
 #define OPTION_STRING_C                             const char *

@@ -60,7 +60,7 @@ static void record_created(struct instance *in, const char *gpus)
                                    in->lane->version->trains ? TRAIN_SUFFIX : ""),
         .version_model_id = store_keep(&op->op, str_of(in->lane->version->model_id)),
         .hardware = store_keep(&op->op, str_of(in->lane->sku_name)),
-        .driver = "process",
+        .driver = driver_facts(in->fleet->driver)->name,
         .capability = store_keep(&op->op, str_of(in->capability)),
         .gpus = store_keep(&op->op, str_of(gpus)),
         .created_at = in->created_at,

@@ -5,9 +5,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "driver/fake/fake.h"
 #include "driver/process/process.h"
 #include "http/client.h"
 #include "protocol/cog/cog.h"
+#include "protocol/fake/fake.h"
 #include "run/deliver.h"
 #include "run/sweep.h"
 
@@ -322,14 +324,30 @@ static void watch_signals(struct serve *s)
 
 /* --- all parts --- */
 
-static enum status build_parts(struct serve *s, struct error *err)
+/* With enable_fake every instance of this server is fake, and without it none can be: there is
+ * nothing that a version or a deployment could ask for. */
+static enum status make_runtime(struct serve *s, struct error *err)
 {
-    struct process_driver_config driver = {
+    static const struct fake_launch_script launch = { .address_after_ms = 0 };
+    static const struct fake_protocol_script server = { .forgets = true };
+    struct process_driver_config config = {
         .data = s->data,
         .self = s->self,
         .shim = s->shim,
         .ids = &s->ids,
     };
+
+    if (s->options.enable_fake) {
+        s->driver = fake_driver_new(s->loop, &launch, 1);
+        s->protocol = fake_protocol_new(s->loop, &server);
+        return STATUS_OK;
+    }
+    s->protocol = cog_protocol_new(s->loop, s->client);
+    return process_driver_new(s->loop, &config, &s->driver, err);
+}
+
+static enum status build_parts(struct serve *s, struct error *err)
+{
     struct builds_config builds = {
         .options = &s->options,
         .data = s->data,
@@ -353,13 +371,12 @@ static enum status build_parts(struct serve *s, struct error *err)
     };
     enum status st = open_store(s, err);
 
-    if (st == STATUS_OK)
-        st = process_driver_new(s->loop, &driver, &s->driver, err);
     if (st != STATUS_OK)
         return st;
     s->client = http_client_new(s->loop);
-    s->protocol = cog_protocol_new(s->loop, s->client);
-    st = listen_internal(s, err);
+    st = make_runtime(s, err);
+    if (st == STATUS_OK)
+        st = listen_internal(s, err);
     files.store = s->store;
     files.client = s->client;
     if (st == STATUS_OK)

@@ -5,6 +5,7 @@
  * and sleeps until the next moment. */
 #include "protocol/fake/fake.h"
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -23,7 +24,9 @@ struct fake_record {
     int tries, accepted;
     bool is_running, is_canceled;
     int64_t started_ms;
-    char *script; /* the input it was started with: a join brings none */
+    int64_t started_us; /* by the wall clock */
+    char *script;       /* the input it was started with: a join brings none */
+    char id[64];        /* of the prediction, cut to what fits */
 };
 
 struct fake_peer {
@@ -37,6 +40,7 @@ struct fake_peer {
 
 struct fake_run {
     struct run *run;
+    struct fake_protocol *fake;
     struct fake_record *record;
     struct timer timer;
     struct arena arena;
@@ -157,12 +161,22 @@ static bool send_pieces(struct fake_run *fr, int64_t elapsed_ms)
     return true;
 }
 
+static void record_free(struct fake_record *rec)
+{
+    free(rec->script);
+    free(rec);
+}
+
 static void finish(struct fake_run *fr, struct run_result *res)
 {
     struct run *r = fr->run;
 
     if (fr->is_accepted)
         fr->record->is_running = false;
+    if (fr->fake->script.forgets && res->verdict == RUN_DONE) {
+        map_remove(&fr->fake->records, str_of(fr->record->id));
+        record_free(TAKE(fr->record));
+    }
     res->logs = buf_str(&r->logs);
     run_finish(r, res);
     fake_run_free(fr);
@@ -189,6 +203,8 @@ static void finish_done(struct fake_run *fr, bool is_canceled)
         buf_addc(&array, ']');
         if (res.status == PREDICTION_SUCCEEDED || r->n_pieces)
             res.output = buf_str(&array);
+    } else if (res.status == PREDICTION_SUCCEEDED && flag(fr->script, "clock")) {
+        res.output = str_of(arena_printf(&fr->arena, "%lld", (long long)fr->record->started_us));
     } else if (res.status == PREDICTION_SUCCEEDED) {
         res.output = output ? output->span : fr->script->span;
     }
@@ -218,6 +234,9 @@ static bool accept(struct fake_run *fr)
     fr->record->is_running = true;
     fr->record->is_canceled = false;
     fr->record->started_ms = loop_now_ms(r->peer->loop);
+    if (flag(fr->script, "clock"))
+        fr->record->started_us =
+            loop_uv(r->peer->loop) ? clock_wall_us() : loop_wall_ms(r->peer->loop) * 1000;
     r->events->accepted(r);
     return r->impl == fr;
 }
@@ -276,6 +295,7 @@ static struct fake_record *record_of(struct fake_protocol *f, const char *id)
 
     if (!rec) {
         rec = xnew(struct fake_record);
+        snprintf(rec->id, sizeof(rec->id), "%s", id ? id : "");
         map_put(&f->records, str_of(id), rec);
     }
     return rec;
@@ -313,6 +333,7 @@ static void fake_start(struct run *r, const struct run_spec *spec)
     struct fake_run *fr = xnew(struct fake_run);
 
     fr->run = r;
+    fr->fake = fp->fake;
     fr->must_join = spec->join;
     fr->record = record_of(fp->fake, spec->id);
     if (!spec->join) {
@@ -349,8 +370,7 @@ static void fake_free(struct protocol *pr)
     struct fake_record *record;
 
     while (map_next(&f->records, &at, &key, (void **)&record)) {
-        free(record->script);
-        free(record);
+        record_free(record);
     }
     map_deinit(&f->records);
     free(f);

@@ -153,6 +153,27 @@ static void test_setup_fails_then_sick(void **state)
     place_close(&pl);
 }
 
+static void test_forgets_and_tells_the_time(void **state)
+{
+    struct fake_protocol_script script = { .forgets = true };
+    struct place pl;
+    struct watch w = { 0 };
+
+    (void)state;
+    place_open(&pl, &script);
+    loop_run_until(pl.loop, 10);
+    start(&pl, &w, "{\"verdict\":\"never_ran\",\"times\":1,\"clock\":true}", false);
+    loop_run_until(pl.loop, 20);
+    assert_non_null(strstr(w.trail.p, "never-ran"));
+    start(&pl, &w, "{\"verdict\":\"never_ran\",\"times\":1,\"clock\":true}", false);
+    loop_run_until(pl.loop, 30);
+    assert_string_equal(w.trail.p, "accepted@20 done@20 succeeded out=20000");
+    assert_int_equal(fake_protocol_runs(pl.protocol, "p1"), 0); /* it was done */
+    watch_deinit(&w);
+    peer_close(&pl.at.peer);
+    place_close(&pl);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +181,7 @@ int main(void)
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_cancel_release_join),
         cmocka_unit_test(test_setup_fails_then_sick),
+        cmocka_unit_test(test_forgets_and_tells_the_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
