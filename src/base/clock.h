@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-int64_t clock_wall_ms(void);      /* only loop/ and log call this */
+int64_t clock_wall_ms(void);      /* only loop/, log and the supervisor call this */
 int64_t clock_monotonic_ms(void); /* likewise */
 int64_t clock_monotonic_ns(void);
 int64_t clock_wall_us(void); /* for measurements */

@@ -35,6 +35,7 @@ struct exit_info {
     int code;           /* -1 when it was ended by a signal, or the end was not seen */
     int signal;         /* 0: none */
     bool out_of_memory; /* it was ended for passing its memory limit */
+    int64_t ended_at;   /* wall ms; 0: not known */
     bool lost;      /* the driver no longer knows it (the machine restarted, the record is gone) */
     char text[200]; /* "ended by signal 9 (Killed)" */
 };

@@ -142,6 +142,7 @@ static void on_all_gone(struct supervisor *s)
     s->log = -1;
     s->state.out_of_memory = s->state.out_of_memory || cgroup_was_out_of_memory(&s->cgroup);
     s->state.is_ended = true;
+    s->state.ended_at = clock_wall_ms();
     cgroup_remove(&s->cgroup);
     memset(s->state.cgroups, 0, sizeof(s->state.cgroups));
     s->phase = ENDED;

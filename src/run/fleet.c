@@ -36,6 +36,7 @@ void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardwar
     map_init(&f->capabilities);
     map_init(&f->versions);
     timer_init(l, &f->stop_timer, on_stop_timer);
+    meters_init(f);
 }
 
 void fleet_deinit(struct fleet *f)
@@ -47,6 +48,7 @@ void fleet_deinit(struct fleet *f)
     f->is_stopping = true;
     f->stopped = NULL;
     timer_stop(&f->stop_timer);
+    meters_deinit(f);
     for (size_t at = 0; map_next(&f->instances, &at, NULL, (void **)&in);)
         instance_let_go(in);
     for (size_t at = 0; map_next(&f->predictions, &at, NULL, (void **)&x);)
@@ -246,11 +248,11 @@ static struct lane *lane_of_instance(struct fleet *f, const struct instance_row 
     return NULL;
 }
 
-static void end_record(struct fleet *f, const char *id, const char *reason)
+static void end_record(struct fleet *f, const struct instance_row *row, const char *reason)
 {
-    struct store_instance_update op = { .in = { .id = id } };
+    struct store_instance_update op = { .in = { .id = row->id } };
 
-    op.in.ended_at = loop_wall_ms(f->loop);
+    op.in.ended_at = meter_abandon(f, row);
     op.in.end_reason = reason;
     if (store_run(f->store, &op.op, &STORE_INSTANCE_UPDATE) != STATUS_OK)
         log_warning("an instance's end could not be recorded", LOG_ERR(&op.op.error));
@@ -271,7 +273,7 @@ static enum status load_instances(struct fleet *f, struct error *err)
         if (l)
             instance_recover(l, &op.rows[i]);
         else
-            end_record(f, op.rows[i].id, "nothing needs it after a restart of the server");
+            end_record(f, &op.rows[i], "nothing needs it after a restart of the server");
     }
     store_op_deinit(&op.op);
     return s;
@@ -434,6 +436,7 @@ static void let_go(struct fleet *f)
     struct instance *in;
     size_t at = 0;
 
+    meters_flush(f);
     while (map_next(&f->instances, &at, NULL, (void **)&in)) {
         if (!in->has_launch)
             continue;
@@ -500,6 +503,7 @@ void fleet_stop_now(struct fleet *f)
     }
     /* Asked once more: what does not end (a process that hangs in the kernel) is left to the next
      * server. */
+    meters_flush(f);
     while (map_next(&f->instances, &at, NULL, (void **)&in))
         if (in->has_launch)
             instance_let_go(in);

@@ -17,6 +17,7 @@
 #include "driver/driver.h"
 #include "protocol/protocol.h"
 #include "run/file.h"
+#include "run/meter.h"
 #include "store/deployment.h"
 #include "store/instance.h"
 #include "store/prediction.h"
@@ -70,6 +71,7 @@ struct instance {
     char *setup_error; /* what the model server said of its failed setup */
     const char *why_stop;
     struct list runs; /* struct prediction.run_node */
+    struct meter meter;
 };
 
 struct lane {
@@ -160,8 +162,9 @@ struct prediction {
     struct input_files
         *files; /* what its input refers to; NULL: not looked for yet, or nothing does */
     bool files_ready;
-    void *preparing;     /* the store's answer that it waits for */
-    struct list uploads; /* struct output_upload: files that its instance has sent */
+    void *preparing;           /* the store's answer that it waits for */
+    struct list uploads;       /* struct output_upload: files that its instance has sent */
+    struct ledger_tally share; /* of its instance's time; not written yet */
     struct str inlined; /* while the end is told: the output with small files in it instead of their
                            addresses */
     int refs;
@@ -197,6 +200,7 @@ struct fleet {
     struct map versions;     /* "model_id/version id" -> struct version */
     int64_t lease_epoch;
     bool is_stopping;
+    struct meters meters;
     struct timer stop_timer;
     int64_t stop_at; /* wall ms: what runs is not waited for any longer */
     void (*stopped)(void *arg);

@@ -65,7 +65,10 @@ static void record_created(struct instance *in, const char *gpus)
         .gpus = store_keep(&op->op, str_of(gpus)),
         .created_at = in->created_at,
         .release = r ? r->number : 0,
+        .price_nano = in->meter.ledger.price_nano,
     };
+    op->account_id = store_keep(&op->op, str_of(p->owner_id));
+    op->pool_name = store_keep(&op->op, str_of(p->name));
     store_start(in->fleet->store, &op->op, &STORE_INSTANCE_CREATE, on_stored);
 }
 
@@ -85,7 +88,7 @@ static void record_ready(struct instance *in)
     store_start(in->fleet->store, &op->op, &STORE_INSTANCE_UPDATE, on_stored);
 }
 
-static void record_ended(struct instance *in, const char *reason)
+static void record_ended(struct instance *in, int64_t ended_at, const char *reason)
 {
     /* The end of the log is what tells why. */
     struct str log = buf_str(&in->setup_log);
@@ -94,7 +97,7 @@ static void record_ended(struct instance *in, const char *reason)
     struct store_instance_update *op = record_update(in);
 
     log = str_make(log.p + log.n - kept, kept);
-    op->in.ended_at = loop_wall_ms(in->fleet->loop);
+    op->in.ended_at = ended_at;
     op->in.end_reason = store_keep(&op->op, str_of(reason));
     op->in.setup_log = str_make(store_keep(&op->op, log), log.n);
     store_start(in->fleet->store, &op->op, &STORE_INSTANCE_UPDATE, on_stored);
@@ -117,6 +120,7 @@ static void setup_failed(struct instance *in, char *error, const char *why)
 {
     struct lane *l = in->lane;
 
+    meter_count(in);
     free(in->setup_error);
     in->setup_error = error;
     if (!in->was_ready)
@@ -186,6 +190,7 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
         return s;
     in = instance_new(l);
     in->hold = hold;
+    meter_begin(in);
     id_make(&f->ids, loop_wall_ms(f->loop), in->id);
     id_secret(loop_rand(f->loop), 52, in->capability);
     id_secret(loop_rand(f->loop), 52, in->webhook_token);
@@ -236,6 +241,7 @@ void instance_recover(struct lane *l, const struct instance_row *row)
     in->created_at = row->created_at;
     in->was_ready = row->ready_at != 0;
     in->ready_at = row->ready_at;
+    meter_recover(in, row);
     if (l->sku)
         hardware_take_again(f->hardware, l->sku, str_of(row->gpus), &in->hold);
     instance_register(in);
@@ -260,6 +266,7 @@ static void on_address(struct launch *l, const char *url, const char *unix_socke
         .streams = v->output.supports_stream,
         .train = v->trains,
     };
+    meter_found(in);
     if (in->state == INSTANCE_STOPPING || in->peer_is_open)
         return;
     in->peer_is_open = true;
@@ -294,6 +301,7 @@ static void became_ready(struct instance *in)
     struct release *r;
 
     timer_stop(&in->deadline);
+    meter_count(in);
     if (in->state == INSTANCE_BOOTING)
         in->state = INSTANCE_READY;
     in->idle_since = loop_wall_ms(in->fleet->loop);
@@ -363,6 +371,7 @@ void instance_drain(struct instance *in, const char *why)
 {
     if (!in || in->state == INSTANCE_STOPPING)
         return;
+    meter_count(in);
     in->why_stop = why;
     if (list_empty(&in->runs)) {
         instance_kill(in, why, STOP_GRACE_MS);
@@ -379,6 +388,7 @@ void instance_kill(struct instance *in, const char *why, int64_t grace_ms)
     log_info("instance stops", LOG_S("instance", in->id), LOG_S("pool", in->lane->pool->name),
              LOG_S("why", why));
     timer_stop(&in->deadline);
+    meter_count(in);
     in->state = INSTANCE_STOPPING;
     in->why_stop = why;
     in->stop_is_ours = true;
@@ -520,6 +530,7 @@ void instance_free(struct instance *in)
     pool_wake(in->lane->pool);
     wake_those_without_room(f);
     buf_deinit(&in->setup_log);
+    meter_free(in);
     free(in->setup_error);
     free(in);
     fleet_check_stopped(f);
@@ -531,6 +542,8 @@ static void on_ended(struct launch *l, const struct exit_info *how, const struct
     struct prediction *x;
     const char *reason = in->stop_is_ours ? in->why_stop : err ? err->text : how->text;
     bool was_boot = !in->was_ready && !how->lost;
+    bool is_failed_boot = was_boot && (!in->stop_is_ours || in->setup_error);
+    int64_t ended_at = meter_end(in, how, is_failed_boot);
 
     in->has_launch = false;
     in->state = INSTANCE_STOPPING;
@@ -541,7 +554,7 @@ static void on_ended(struct launch *l, const struct exit_info *how, const struct
     if (in->peer_is_open)
         peer_close(&in->peer);
     in->peer_is_open = false;
-    if (was_boot && (!in->stop_is_ours || in->setup_error))
+    if (is_failed_boot)
         boot_failed(in, how, err);
     else if (list_empty(&in->runs) && (!in->stop_is_ours || strcmp(reason, SICK) == 0))
         ended_early(in);
@@ -553,7 +566,7 @@ static void on_ended(struct launch *l, const struct exit_info *how, const struct
         told.lost = told.lost || (in->stop_is_ours && !how->out_of_memory);
         prediction_lost(x, &told, in->stop_is_ours && x->has_run);
     }
-    record_ended(in, reason);
+    record_ended(in, ended_at, reason);
     instance_free(in);
 }
 

@@ -58,6 +58,7 @@ void prediction_unref(struct prediction *p)
     pool_wake(p->lane->pool);
     prediction_unprepare(p);
     output_uploads_free(&p->uploads);
+    ledger_tally_deinit(&p->share);
     buf_deinit(&p->output);
     buf_deinit(&p->logs);
     prediction_drop_text(&p->input);

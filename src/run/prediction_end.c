@@ -45,6 +45,8 @@ static void on_end_stored(struct store_op *op)
     }
     for (size_t i = 0; op->status != STATUS_OK && i < e->op.n_files; i++) /* nobody knows of them */
         blobs_remove(p->fleet->files->blobs, &e->op.files[i].id, 1, NULL, NULL);
+    if (op->status != STATUS_OK)
+        meter_unbill(p->fleet, &e->op);
     if (e->had_files)
         files_wake(p->fleet->files); /* the copies of its inputs have served */
     p->inlined = e->inlined;
@@ -167,6 +169,7 @@ static void end_with(struct prediction *p, const struct run_result *res)
         driver_clean(&p->instance->launch, p->id);
     e->had_files = p->files != NULL;
     prediction_unprepare(p);
+    meter_bill(p, &e->op);
     prediction_detach(p);
     store_output(e);
 }

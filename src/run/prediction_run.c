@@ -15,6 +15,8 @@ void prediction_detach(struct prediction *p)
 {
     struct instance *in = p->instance;
 
+    if (in)
+        meter_leave(p);
     list_remove(&p->run_node);
     p->instance = NULL;
     p->row.instance_id = NULL;
@@ -252,6 +254,7 @@ void prediction_begin(struct prediction *p, struct instance *in)
 
     assert(!p->is_queued && !p->instance && !p->has_run);
     p->instance = in;
+    meter_count(in);
     in->in_flight++;
     list_push(&in->runs, &p->run_node);
     if (p->input) {

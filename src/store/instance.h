@@ -20,11 +20,15 @@ struct instance_row {
     const char *end_reason;                 /* NULL while it lives */
     int64_t release;      /* that was current when it booted; 0 for a model's pool */
     struct str setup_log; /* kept at its end; p == NULL */
+    int64_t metered_ms;   /* what the ledger holds of its life */
+    int64_t price_nano;   /* that it had last; -1: not known */
 };
 
+/* The ledger remembers whose pool it is (`account_id` and `pool_name`). */
 struct store_instance_create {
     struct store_op op;
     struct instance_row in;
+    const char *account_id, *pool_name;
 };
 extern const struct store_op_type STORE_INSTANCE_CREATE;
 

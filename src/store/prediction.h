@@ -4,6 +4,7 @@
 
 #include "core/prediction.h"
 #include "store/file.h"
+#include "store/ledger.h"
 #include "store/store.h"
 
 struct prediction_row {
@@ -36,6 +37,8 @@ struct prediction_row {
     const char *stream_secret; /* capability of urls.stream; NULL: cannot stream */
     bool data_removed;
     bool cancel_requested;
+    int64_t active_ms; /* its part of the time in which instances ran it */
+    int64_t cost;      /* of that, in 10^-12 of the unit of money */
     /* Of a training; all NULL for a prediction. */
     const char *destination,
         *destination_id;          /* the model that gets the version; its id only to create */
@@ -137,6 +140,8 @@ struct store_prediction_end {
     int64_t webhook_until;
     const struct file_row *files; /* what its output refers to: recorded with it, or not at all */
     size_t n_files;
+    struct ledger_batch ledger; /* its last time on an instance; no charges: */
+    int64_t active_ms, cost;    /* are what is added to its own */
 };
 extern const struct store_op_type STORE_PREDICTION_END;
 

@@ -76,6 +76,7 @@ static void end(struct fake_instance *i, struct exit_info how)
 {
     i->is_ended = true;
     i->how = how;
+    i->how.ended_at = loop_wall_ms(i->driver->driver.loop);
     timer_stop(&i->timer);
     if (i->launch)
         tell_end(i);

@@ -20,6 +20,7 @@ void process_instance_tell_end(struct process_instance *i)
         return;
     how = exit_info_make(i->state.code, i->state.signal, i->state.out_of_memory,
                          !failed && !i->state.is_ended);
+    how.ended_at = i->state.ended_at;
     if (failed)
         how.code = -1;
     launch_ended(l, &how, failed ? &err : NULL);

@@ -3,6 +3,18 @@
 
 #include "store/ops/reader.h"
 
+static enum status put_pool(struct db *db, struct store_instance_create *op)
+{
+    const struct db_value args[SQL_LEDGER_POOL_PUT_PARAMS] = {
+        [SQL_LEDGER_POOL_PUT_ID] = DB_V_TEXT(op->in.pool_id),
+        [SQL_LEDGER_POOL_PUT_ACCOUNT_ID] = DB_V_TEXT(op->account_id),
+        [SQL_LEDGER_POOL_PUT_IS_MODEL] = DB_V_INT(op->in.pool_is_model),
+        [SQL_LEDGER_POOL_PUT_NAME] = DB_V_TEXT(op->pool_name),
+    };
+
+    return db_exec(db, &sql_ledger_pool_put, args, NULL, &op->op.error);
+}
+
 static enum status instance_create(struct db *db, struct store_op *base)
 {
     struct store_instance_create *op = container_of(base, struct store_instance_create, op);
@@ -24,12 +36,13 @@ static enum status instance_create(struct db *db, struct store_op *base)
         [SQL_INSTANCE_CREATE_END_REASON] = DB_V_TEXT(i->end_reason),
         [SQL_INSTANCE_CREATE_HANDLE] = DB_V_BLOB(i->handle),
         [SQL_INSTANCE_CREATE_SETUP_LOG] = DB_V_BLOB(i->setup_log),
+        [SQL_INSTANCE_CREATE_PRICE] = DB_V_INT(i->price_nano),
     };
     enum status s = db_exec(db, &sql_instance_create, args, NULL, &base->error);
 
     if (s == STATUS_CONFLICT)
         return FAIL(&base->error, s, "an instance %s exists already", i->id);
-    return s;
+    return s == STATUS_OK && op->account_id ? put_pool(db, op) : s;
 }
 
 const struct store_op_type STORE_INSTANCE_CREATE = {
@@ -93,6 +106,8 @@ static void read_instance(struct reader *r, struct instance_row *out)
     out->end_reason = read_text(r);
     out->handle = read_bytes(r);
     out->setup_log = read_bytes(r);
+    out->metered_ms = read_int(r);
+    out->price_nano = read_int(r);
 }
 
 static enum status instance_open(struct db *db, struct store_op *base)

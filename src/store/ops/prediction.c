@@ -47,6 +47,8 @@ void read_prediction(struct reader *r, struct prediction_row *out)
     out->destination = read_text(r);
     out->trained_version = read_text(r);
     out->training_failure = read_text(r);
+    out->active_ms = read_int(r);
+    out->cost = read_int(r);
 }
 
 void read_prediction_data(struct reader *r, struct prediction_row *out)

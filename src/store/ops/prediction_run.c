@@ -94,6 +94,8 @@ static enum status prediction_end(struct db *db, struct store_op *base)
         [SQL_PREDICTION_END_ERROR] = DB_V_TEXT(op->error),
         [SQL_PREDICTION_END_PREDICT_TIME] = DB_V_REAL(op->predict_time),
         [SQL_PREDICTION_END_COMPLETED_AT] = DB_V_INT(op->completed_at),
+        [SQL_PREDICTION_END_ACTIVE_MS] = DB_V_INT(op->active_ms),
+        [SQL_PREDICTION_END_COST] = DB_V_INT(op->cost),
     };
     const struct db_value count[SQL_MODEL_COUNT_RUN_PARAMS] = {
         [SQL_MODEL_COUNT_RUN_PREDICTION_ID] = DB_V_TEXT(op->id),
@@ -114,6 +116,8 @@ static enum status prediction_end(struct db *db, struct store_op *base)
         s = add_webhook(db, &message, op->webhook_target, &base->error);
     for (size_t i = 0; s == STATUS_OK && i < op->n_files; i++)
         s = file_insert(db, &op->files[i], &base->error);
+    if (s == STATUS_OK)
+        s = ledger_write(db, &op->ledger, &base->error);
     return s != STATUS_OK ? s : db_exec(db, &sql_model_count_run, count, NULL, &base->error);
 }
 

@@ -5,6 +5,7 @@
 
 #include "store/deployment.h"
 #include "store/file.h"
+#include "store/ledger.h"
 #include "store/model.h"
 #include "store/ops/reader.h"
 #include "store/prediction.h"
@@ -42,4 +43,6 @@ enum status add_webhook(struct db *db, const struct webhook_row *row, const char
 /* The version of a model by its id. NOT_FOUND. */
 enum status find_version_of_model(struct db *db, struct store_op *op, const char *model_id,
                                   const char *id, struct version_row *out) NODISCARD;
+/* Adds a batch, in the transaction of the caller. */
+enum status ledger_write(struct db *db, const struct ledger_batch *b, struct error *err) NODISCARD;
 enum status file_insert(struct db *db, const struct file_row *f, struct error *err) NODISCARD;

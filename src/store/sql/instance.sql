@@ -2,13 +2,13 @@
 
 -- instance_create(id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver,
 --                 capability, gpus, release, created_at, ready_at, ended_at, end_reason, handle,
---                 setup_log)
+--                 setup_log, price)
 INSERT INTO instance (id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver,
                       capability, gpus, release, created_at, ready_at, ended_at, end_reason, handle,
-                      setup_log)
+                      setup_log, price)
 VALUES (:id, :pool_id, :pool_is_model, :version_id, :version_model_id, :hardware, :driver,
         :capability, :gpus, :release, :created_at, :ready_at, :ended_at, :end_reason, :handle,
-        :setup_log);
+        :setup_log, :price);
 
 -- instance_update(id, handle, ready_at, ended_at, end_reason, setup_log)
 -- What is NULL or 0 stays as it is.
@@ -30,17 +30,20 @@ DELETE FROM instance
 
 -- instance_open()
 SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, capability, gpus,
-       release, created_at, ready_at, ended_at, end_reason, handle, setup_log
+       release, created_at, ready_at, ended_at, end_reason, handle, setup_log,
+       metered_ms, price
   FROM instance WHERE ended_at = 0 ORDER BY id;
 
 -- instance_ended(pool_id, limit)
 SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, NULL, gpus,
-       release, created_at, ready_at, ended_at, end_reason, NULL, NULL
+       release, created_at, ready_at, ended_at, end_reason, NULL, NULL,
+       metered_ms, price
   FROM instance WHERE pool_id = :pool_id AND ended_at > 0 ORDER BY id DESC LIMIT :limit;
 
 -- instance_get(id)
 SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, capability, gpus,
-       release, created_at, ready_at, ended_at, end_reason, handle, setup_log
+       release, created_at, ready_at, ended_at, end_reason, handle, setup_log,
+       metered_ms, price
   FROM instance WHERE id = :id;
 
 -- setting_put(name, value)

@@ -5,7 +5,7 @@ p.id, p.account_id, d.id, p.deployment, p.release, v.model_id, o.username, m.nam
 p.source, p.error, p.metrics, p.predict_time, p.created_at, p.started_at, p.completed_at,
 p.deadline, p.attempt, p.instance_id, p.started_long, p.webhook, p.webhook_events,
 p.has_webhook_filter, p.base_url, p.stream_secret, p.data_removed, p.cancel_requested,
-t.destination, t.version, t.failure;
+t.destination, t.version, t.failure, p.active_ms, p.cost;
 
 -- {prediction_joins}
 -- Left joins, though all but the deployment are always there: they keep the prediction first, and so its
@@ -95,10 +95,12 @@ UPDATE prediction
        cancel_requested = CASE WHEN :cancel_requested = 1 THEN 1 ELSE cancel_requested END
  WHERE id = :id AND status < 2 AND (:attempt < 0 OR attempt = :attempt);
 
--- prediction_end(id, attempt, status, output, logs, metrics, error, predict_time, completed_at)
+-- prediction_end(id, attempt, status, output, logs, metrics, error, predict_time, completed_at,
+--                active_ms, cost)
 UPDATE prediction
    SET status = :status, output = :output, logs = :logs, metrics = :metrics, error = :error,
-       predict_time = :predict_time, completed_at = :completed_at, sealed_input = NULL
+       predict_time = :predict_time, completed_at = :completed_at, sealed_input = NULL,
+       active_ms = active_ms + :active_ms, cost = MIN(cost + :cost, 9000000000000000000)
  WHERE id = :id AND status < 2 AND (:attempt < 0 OR attempt = :attempt);
 
 -- prediction_requeue(id, attempt, taken_back)

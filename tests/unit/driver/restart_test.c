@@ -45,6 +45,7 @@ static void an_end_that_nobody_saw_is_told_later(void **state)
     until_ended(w, &x);
     assert_true(has_line(&x, "late"));
     assert_int_equal(x.how.code, 5);
+    assert_true(x.how.ended_at > 1600000000000); /* while nobody looked */
     assert_false(x.how.lost);
     watch_deinit(&x);
 }

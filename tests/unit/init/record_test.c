@@ -111,6 +111,7 @@ static void state_survives_writing(void **state)
                             .code = -1,
                             .signal = 9,
                             .out_of_memory = true,
+                            .ended_at = 1700000000123,
                             .error = "cannot start",
                             .cgroups = { "/sys/fs/cgroup/x" } };
     struct init_state t;

@@ -90,4 +90,10 @@ void job_stored(struct job *j, struct store_prediction_get *out);
 void assert_job(struct job *j, enum prediction_status expected);
 int pool_instances(struct pool *p, enum instance_state s);
 int pool_all_instances(struct pool *p);
+/* While nothing runs: what ended instances say of their lives, what the ledger holds, and what
+ * predictions were charged, are the same. */
+void place_check_ledger(struct place *p);
+/* A pool's instances that have ended: how long they lived, of which every millisecond was written.
+ * `out_all` (may be NULL): whether none is forgotten. */
+int64_t place_lifetimes(struct place *p, const char *pool_id, bool *out_all);
 struct instance *pool_first_instance(struct pool *p); /* NULL: none */

@@ -222,6 +222,7 @@ static void run_seed(uint64_t seed)
     settle(&c);
     for (int i = 0; i < c.n; i++)
         check(&c, c.jobs[i]);
+    place_check_ledger(c.p);
     if (c.p->n_over > 0)
         fail_msg("seed %llu: a pool passed its maximum", (unsigned long long)seed);
     if (getenv("BERTH_TEST_LOG"))

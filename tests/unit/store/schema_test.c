@@ -51,7 +51,7 @@ static bool is_bad_scan(const char *name, const char *line)
         "SCAN prediction", "SCAN p", "SCAN version",         "SCAN v",
         "SCAN instance",   "SCAN r", "SCAN release",         "SCAN build",
         "SCAN webhook",    "SCAN w", "SCAN webhook_attempt", "SCAN idempotency",
-        "SCAN file",       "SCAN f"
+        "SCAN file",       "SCAN f", "SCAN ledger",          "SCAN l"
     };
     static const char *const bounded[] = { "prediction_open", "instance_open", "build_open",
                                            "webhook_pending" };

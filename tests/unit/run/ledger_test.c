@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every millisecond of an instance is in the ledger once, whoever ran it and whichever server saw
+ * it. */
+#include "place.h"
+
+#include "store/ledger.h"
+
+#include <stdlib.h>
+
+static struct ledger_sum of_pool(struct place *p, const struct pool *pool)
+{
+    struct store_ledger_read op = {
+        .pool_id = pool->id, .from = 0, .to = (int64_t)1 << 60, .unit_ms = LEDGER_DAY_MS
+    };
+    struct ledger_sum sum = { 0 };
+
+    meters_flush(&p->fleet);
+    place_run(p, 1);
+    if (store_run(p->store, &op.op, &STORE_LEDGER_READ) != STATUS_OK)
+        fail_msg("%s", op.op.error.text);
+    for (size_t i = 0; i < op.n; i++)
+        ledger_sum_add(&sum, op.rows[i].piece.kind, op.rows[i].piece.price_nano,
+                       op.rows[i].piece.ms);
+    store_op_deinit(&op.op);
+    return sum;
+}
+
+static void charged(struct job *j, int64_t *out_ms, int64_t *out_cost)
+{
+    struct store_prediction_get op = { 0 };
+
+    job_stored(j, &op);
+    *out_ms = op.row.active_ms;
+    *out_cost = op.row.cost;
+    store_op_deinit(&op.op);
+}
+
+static void a_life_is_told_apart(void **state UNUSED)
+{
+    struct place *p = place_new(NULL);
+    struct pool *pool = place_deploy(p, "one", 1, "cpu", 0, 1);
+    struct job *j = place_ask(p, "one", "{\"ms\":1000}");
+    struct ledger_sum sum;
+    int64_t ms, cost;
+
+    place_run(p, 1000);
+    assert_non_null(pool_first_instance(pool));
+    assert_int_equal(pool_first_instance(pool)->meter.ledger.counted_ms,
+                     1000 /* a whole second */
+                         - (loop_now_ms(p->loop) - pool_first_instance(pool)->meter.ledger.at));
+    place_run(p, 120000);
+    assert_job(j, PREDICTION_SUCCEEDED);
+    assert_int_equal(pool_all_instances(pool), 0); /* idle_timeout */
+    sum = of_pool(p, pool);
+    assert_in_range(sum.ms[LEDGER_SETUP], 150, 400);
+    assert_in_range(sum.ms[LEDGER_ACTIVE], 1000, 1050);
+    assert_int_equal(sum.ms[LEDGER_IDLE], 60000);
+    assert_int_equal(sum.ms[LEDGER_FAILED], 0);
+    assert_int_equal(ledger_sum_ms(&sum), place_lifetimes(p, pool->id, NULL));
+    charged(j, &ms, &cost);
+    assert_int_equal(ms, sum.ms[LEDGER_ACTIVE]);
+    assert_int_equal(cost, ms * 100000);
+    place_free(p);
+}
+
+static void a_boot_that_fails_is_told_as_such(void **state UNUSED)
+{
+    static const struct fake_launch_script never[] = { { .address_after_ms = 50,
+                                                         .exit_after_ms = 90 } };
+    const struct place_spec spec = { .launches = never,
+                                     .n_launches = 1,
+                                     .protocol = { .ready_after_ms = 100000 } };
+    struct place *p = place_new(&spec);
+    struct pool *pool = place_deploy(p, "one", 1, "cpu", 1, 1);
+    struct ledger_sum sum;
+
+    place_run(p, 50);
+    meters_flush(&p->fleet); /* nobody knows yet that it will come to nothing */
+    place_run(p, 5000);
+    sum = of_pool(p, pool);
+    assert_int_equal(sum.ms[LEDGER_SETUP], 0);
+    assert_in_range(sum.ms[LEDGER_FAILED], 180, 400);
+    assert_int_equal(ledger_sum_ms(&sum), place_lifetimes(p, pool->id, NULL));
+    place_free(p);
+}
+
+static void those_that_run_together_divide_the_time(void **state UNUSED)
+{
+    struct place *p = place_new(NULL);
+    struct pool *pool = place_deploy(p, "one", 4, "cpu", 1, 1);
+    struct job *a, *b;
+    struct ledger_sum sum;
+    int64_t ms[2], cost[2];
+
+    place_run(p, 1000);
+    a = place_ask(p, "one", "{\"ms\":1000}");
+    b = place_ask(p, "one", "{\"ms\":3000}");
+    place_run(p, 10000);
+    assert_job(a, PREDICTION_SUCCEEDED);
+    assert_job(b, PREDICTION_SUCCEEDED);
+    sum = of_pool(p, pool);
+    charged(a, &ms[0], &cost[0]);
+    charged(b, &ms[1], &cost[1]);
+    assert_in_range(ms[0], 490, 530);
+    assert_in_range(ms[1], 2480, 2540);
+    assert_int_equal(ms[0] + ms[1], sum.ms[LEDGER_ACTIVE]);
+    assert_true(cost[0] + cost[1] == sum.amount[LEDGER_ACTIVE]);
+    place_free(p);
+}
+
+/* Killed without a word: the time until the next server, and in it, belongs to what runs. */
+static void a_restart_leaves_no_gap(void **state UNUSED)
+{
+    struct place *p = place_new(NULL);
+    struct pool *pool = place_deploy(p, "one", 1, "cpu", 1, 1);
+    struct job *j;
+    struct instance *in;
+    struct ledger_sum sum;
+    int64_t ms, cost;
+
+    place_run(p, 1000);
+    j = place_ask(p, "one", "{\"ms\":40000}");
+    place_run(p, 20000);
+    place_drop(p);
+    loop_run_until(p->loop, loop_now_ms(p->loop) + 7777);
+    place_start(p);
+    place_run(p, 60000);
+    pool = place_pool(p, "one");
+    sum = of_pool(p, pool);
+    in = pool_first_instance(pool);
+    assert_non_null(in);
+    assert_int_equal(ledger_sum_ms(&sum), loop_wall_ms(p->loop) - 1 - in->created_at);
+    charged(j, &ms, &cost);
+    assert_in_range(ms, 40000, 48000);
+    assert_int_equal(ms, sum.ms[LEDGER_ACTIVE]);
+    assert_int_equal(cost, ms * 100000);
+    place_free(p);
+}
+
+/* The price changed while no server ran: the old one until then. */
+static void seconds_have_the_price_of_their_time(void **state UNUSED)
+{
+    struct place *p = place_new(NULL);
+    struct pool *pool = place_deploy(p, "one", 1, "cpu", 1, 1);
+    struct ledger_sum sum;
+    int64_t begun;
+
+    place_run(p, 10000);
+    begun = pool_first_instance(pool)->created_at;
+    place_drop(p);
+    for (size_t i = 0; i < p->hardware.n_skus; i++)
+        p->hardware.skus[i].price_nano *= 3;
+    loop_run_until(p->loop, loop_now_ms(p->loop) + 5000);
+    place_start(p);
+    place_run(p, 10000);
+    sum = of_pool(p, place_pool(p, "one"));
+    assert_int_equal(ledger_sum_ms(&sum), loop_wall_ms(p->loop) - 1 - begun);
+    assert_true(ledger_sum_amount(&sum) == (__int128)100000 * 15000 + (__int128)300000 * 10000);
+    place_free(p);
+}
+
+/* It ended while no server ran: its supervisor recorded when. */
+static void one_that_ended_alone_is_closed_when_it_ended(void **state UNUSED)
+{
+    static const struct fake_launch_script ends[] = { { .address_after_ms = 50,
+                                                        .exit_after_ms = 30000 } };
+    const struct place_spec spec = { .launches = ends, .n_launches = 1 };
+    struct place *p = place_new(&spec);
+    struct pool *pool = place_deploy(p, "one", 1, "cpu", 1, 1);
+    struct store_instance_ended op = { .limit = 9 };
+    char id[64];
+
+    place_run(p, 10000);
+    (void)snprintf(id, sizeof(id), "%s", pool->id);
+    op.pool_id = id;
+    place_drop(p);
+    loop_run_until(p->loop, loop_now_ms(p->loop) + 100000);
+    place_start(p);
+    place_run(p, 1000);
+    assert_int_equal(store_run(p->store, &op.op, &STORE_INSTANCE_ENDED), STATUS_OK);
+    assert_int_equal(op.n, 1);
+    assert_int_equal(op.rows[0].ended_at - op.rows[0].created_at, 30000);
+    assert_int_equal(op.rows[0].metered_ms, 30000);
+    store_op_deinit(&op.op);
+    place_free(p);
+}
+
+/* Nobody knows when: no more than the ledger had. */
+static void one_that_was_lost_costs_what_was_seen(void **state UNUSED)
+{
+    static const struct fake_launch_script lost[] = { { .address_after_ms = 50,
+                                                        .lost_on_recover = true } };
+    const struct place_spec spec = { .launches = lost, .n_launches = 1 };
+    struct place *p = place_new(&spec);
+    struct pool *pool = place_deploy(p, "one", 1, "cpu", 1, 1);
+    char id[64];
+
+    place_run(p, 40000); /* written every 15 s */
+    (void)snprintf(id, sizeof(id), "%s", pool->id);
+    place_drop(p);
+    loop_run_until(p->loop, loop_now_ms(p->loop) + 100000);
+    place_start(p);
+    place_run(p, 1000);
+    assert_int_equal(place_lifetimes(p, id, NULL), 30000);
+    place_free(p);
+}
+
+static void a_models_own_pool_belongs_to_its_owner(void **state UNUSED)
+{
+    struct place *p = place_new(NULL);
+    struct job *j = place_ask_model(p, 1, "{\"ms\":500}");
+    struct store_ledger_read op = { .to = (int64_t)1 << 60, .unit_ms = LEDGER_DAY_MS };
+    struct pool *pool;
+    size_t at = 0;
+    int64_t ms = 0;
+
+    place_run(p, 200000);
+    assert_job(j, PREDICTION_SUCCEEDED);
+    assert_true(map_next(&p->fleet.pools, &at, NULL, (void **)&pool));
+    op.account_id = pool->owner_id;
+    assert_int_equal(store_run(p->store, &op.op, &STORE_LEDGER_READ), STATUS_OK);
+    for (size_t i = 0; i < op.n; i++) {
+        assert_true(op.rows[i].pool_is_model);
+        assert_string_equal(op.rows[i].pool_name, "m");
+        assert_int_equal(op.rows[i].release, 0);
+        ms += op.rows[i].piece.ms;
+    }
+    assert_int_equal(ms, place_lifetimes(p, pool->id, NULL));
+    assert_true(ms > 60000);
+    store_op_deinit(&op.op);
+    place_free(p);
+}
+
+#define TEST(t) cmocka_unit_test(t)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_life_is_told_apart),
+        TEST(a_boot_that_fails_is_told_as_such),
+        TEST(those_that_run_together_divide_the_time),
+        TEST(a_restart_leaves_no_gap),
+        TEST(seconds_have_the_price_of_their_time),
+        TEST(one_that_ended_alone_is_closed_when_it_ended),
+        TEST(one_that_was_lost_costs_what_was_seen),
+        TEST(a_models_own_pool_belongs_to_its_owner),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
