@@ -22,6 +22,12 @@ static void answer_key(struct http_request *r, const char *key, int64_t old_unti
     api_answer(r, 200, &body);
 }
 
+static void rotate_effect(struct api *a, struct store_op *op)
+{
+    (void)op;
+    deliveries_forget_keys(a->fleet->deliveries);
+}
+
 static void on_rotated(struct http_request *r, struct store_op *op)
 {
     struct store_account_rotate *rotate = container_of(op, struct store_account_rotate, op);
@@ -41,7 +47,7 @@ void webhook_key_rotate(struct http_request *r)
     op->account_id = store_keep(&op->op, str_of(account_of(r)->info.id));
     op->fresh = store_keep(&op->op, str_of(fresh));
     op->old_until = loop_wall_ms(r->loop) + OLD_KEY_MS;
-    api_op_start(r, &op->op, &STORE_ACCOUNT_ROTATE, on_rotated);
+    api_op_start_effect(r, &op->op, &STORE_ACCOUNT_ROTATE, rotate_effect, on_rotated);
 }
 
 static void on_key(struct http_request *r, struct store_op *op)

@@ -1,29 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is due for whom, and when progress is told; send.c makes the single attempt.
+/* Receivers, and which ends are due for them; deliver_progress.c has what is told before the end,
+ * send.c makes the single attempt.
  *
- * For each receiver the outbox is read level-triggered: whenever a place is free, something new was
- * written, or a time has come, the rows that are due are read and as many started as there are
- * places. Nothing is kept in memory of a row that waits, so that a receiver that is dead for a day
- * costs a timer. */
+ * For each receiver the outbox is read level-triggered: whenever a place is free and there was more
+ * than fitted, something new was written, or a time has come, the rows that are due are read and as
+ * many started as there are places. Nothing is kept in memory of a row that waits, so that a
+ * receiver that is dead for a day costs a timer. */
 #include "run/deliver_impl.h"
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "core/webhook.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
-enum { THROTTLE_MS = 500, AGAIN_MS = 1000, LONGEST_SLEEP_MS = 3600000 };
-
-static void target_wake(struct target *t);
-static void hook_consider(struct hook *h);
+enum { AGAIN_MS = 1000, LONGEST_SLEEP_MS = 3600000 };
 
 /* --- receivers --- */
 
-static int places(const struct deliveries *d)
+int target_places(const struct target *t)
 {
-    return (int)d->options->webhook_concurrency;
+    return (int)t->deliveries->options->webhook_concurrency;
 }
 
 static void on_target_timer(struct timer *timer)
@@ -31,7 +27,15 @@ static void on_target_timer(struct timer *timer)
     target_wake(container_of(timer, struct target, timer));
 }
 
-static struct target *target_get(struct deliveries *d, const char *origin)
+static void on_pause_over(struct timer *timer)
+{
+    struct target *t = container_of(timer, struct target, pause);
+
+    hooks_start_waiting(t);
+    target_collect(t);
+}
+
+struct target *target_get(struct deliveries *d, const char *origin)
 {
     struct target *t = map_get(&d->targets, str_of(origin));
 
@@ -44,6 +48,7 @@ static struct target *target_get(struct deliveries *d, const char *origin)
     list_init(&t->ended);
     list_init(&t->waiting);
     timer_init(d->loop, &t->timer, on_target_timer);
+    timer_init(d->loop, &t->pause, on_pause_over);
     map_put(&d->targets, str_of(t->origin), t);
     return t;
 }
@@ -51,27 +56,27 @@ static struct target *target_get(struct deliveries *d, const char *origin)
 static void target_free(struct target *t)
 {
     timer_stop(&t->timer);
+    timer_stop(&t->pause);
     map_remove(&t->deliveries->targets, str_of(t->origin));
     free(t->origin);
     free(t);
 }
 
-/* One that nothing waits for is forgotten. */
-static void target_collect(struct target *t)
+void target_collect(struct target *t)
 {
     if (t->n_hooks == 0 && t->n_ends + t->n_progress == 0 && !t->is_loading &&
-        !timer_armed(&t->timer))
+        !timer_armed(&t->timer) && !timer_armed(&t->pause))
         target_free(t);
 }
 
-static bool stands_in(const struct list *sends, const char *id)
+static struct send *find_send(const struct list *sends, const char *id)
 {
     struct send *s;
 
     list_each (sends, s, struct send, node)
         if (strcmp(s->id, id) == 0)
-            return true;
-    return false;
+            return s;
+    return NULL;
 }
 
 static void free_all(struct list *sends)
@@ -82,28 +87,71 @@ static void free_all(struct list *sends)
         send_free(s);
 }
 
+/* Looks at that time, or before. */
+static void look_at(struct target *t, int64_t due_ms)
+{
+    if (!timer_armed(&t->timer) || t->timer.due_ms > due_ms)
+        timer_start_at(&t->timer, due_ms);
+}
+
+static void look_at_wall(struct target *t, int64_t wall_ms)
+{
+    struct loop *l = t->deliveries->loop;
+    int64_t ms = MAX(wall_ms - loop_wall_ms(l), 0);
+
+    look_at(t, loop_now_ms(l) + MIN(ms, (int64_t)LONGEST_SLEEP_MS));
+}
+
+static bool must_pause(struct target *t)
+{
+    if (!target_is_failing(t) || loop_now_ms(t->deliveries->loop) >= t->end_at)
+        return false;
+    look_at(t, t->end_at);
+    return true;
+}
+
+/* --- what is due --- */
+
 struct due_op {
     struct store_webhook_due op;
     struct target *target;
 };
 
+/* Whether a row that was read as due is not to be sent now. */
+static bool is_cared_for(struct target *t, const struct webhook_row *row)
+{
+    struct send *s = find_send(&t->sends, row->id);
+
+    if (s && s->until != row->until)
+        t->has_more = true; /* to be sent again, once more after this */
+    if (s || find_send(&t->ended, row->id))
+        return true; /* what was read of the latter may be older than their attempt */
+    /* Goes out when the message before it has. */
+    return map_get(&t->deliveries->hooks, str_of(row->prediction_id)) != NULL;
+}
+
 static void start_due(struct target *t, const struct store_webhook_due *due)
 {
-    struct deliveries *d = t->deliveries;
+    struct loop *l = t->deliveries->loop;
 
-    for (size_t i = 0; i < due->n && t->n_ends < places(d); i++) {
+    t->has_more = due->n == (size_t)due->limit;
+    for (size_t i = 0; i < due->n; i++) {
         const struct webhook_row *row = &due->rows[i];
 
-        if (stands_in(&t->sends, row->id) || stands_in(&t->ended, row->id))
-            continue; /* what was read of the latter may be older than their attempt */
-        if (map_get(&d->hooks, str_of(row->prediction_id)))
-            continue; /* goes out when the message before it has */
+        if (is_cared_for(t, row))
+            continue;
+        if (t->n_ends >= target_places(t)) {
+            t->has_more = true;
+            break;
+        }
+        if (must_pause(t))
+            break;
         t->n_ends++;
+        t->end_at = loop_now_ms(l) + END_PAUSE_MS;
         send_end(t, row);
     }
     if (due->next_at)
-        timer_start(&t->timer,
-                    MIN(MAX(due->next_at - loop_wall_ms(d->loop), 0), (int64_t)LONGEST_SLEEP_MS));
+        look_at_wall(t, due->next_at);
 }
 
 static void on_due(struct store_op *op)
@@ -131,7 +179,7 @@ static void on_due(struct store_op *op)
         target_collect(t);
 }
 
-static void target_wake(struct target *t)
+void target_wake(struct target *t)
 {
     struct deliveries *d = t->deliveries;
     struct due_op *due;
@@ -142,15 +190,19 @@ static void target_wake(struct target *t)
         t->wake_again = true;
         return;
     }
+    if (t->n_ends >= target_places(t)) {
+        t->has_more = true; /* again when a place is free */
+        return;
+    }
+    if (must_pause(t))
+        return;
     timer_stop(&t->timer);
-    if (t->n_ends >= places(d))
-        return; /* again when a place is free */
     due = xnew(struct due_op);
     due->target = t;
     due->op.target = t->origin;
     due->op.now = loop_wall_ms(d->loop);
     due->op.limit =
-        3 * places(d); /* some of them are under way, or wait for a message before them */
+        3 * target_places(t); /* some of them are under way, or wait for a message before them */
     t->is_loading = true;
     store_start(d->store, &due->op.op, &STORE_WEBHOOK_DUE, on_due);
 }
@@ -161,159 +213,55 @@ void deliveries_wake(struct deliveries *d, const char *origin)
         target_wake(target_get(d, origin));
 }
 
-/* --- progress --- */
-
-static void hook_free(struct hook *h)
-{
-    struct target *t = h->target;
-
-    map_remove(&t->deliveries->hooks, str_of(h->p->id));
-    list_remove(&h->waiting);
-    watcher_remove(&h->watcher);
-    timer_stop(&h->timer);
-    prediction_unref(h->p);
-    free(h);
-    t->n_hooks--;
-}
-
-static void start_waiting(struct target *t)
-{
-    struct list *node;
-
-    while (t->n_progress < places(t->deliveries) && (node = list_first(&t->waiting)) != NULL) {
-        struct hook *h = container_of(node, struct hook, waiting);
-
-        list_remove(node);
-        h->is_sending = true;
-        h->event = h->dirty & WEBHOOK_START    ? WEBHOOK_START
-                   : h->dirty & WEBHOOK_OUTPUT ? WEBHOOK_OUTPUT
-                                               : WEBHOOK_LOGS;
-        if (h->event != WEBHOOK_START)
-            h->told_at = loop_now_ms(t->deliveries->loop);
-        h->dirty = h->event == WEBHOOK_START ? h->dirty & ~(unsigned)WEBHOOK_START : 0;
-        t->n_progress++;
-        send_progress(h);
-    }
-}
-
-static void hook_consider(struct hook *h)
-{
-    struct target *t = h->target;
-    int64_t due = h->told_at + THROTTLE_MS, now = loop_now_ms(t->deliveries->loop);
-
-    if (h->dirty == 0 || h->is_sending || !list_empty(&h->waiting) || t->deliveries->is_stopping)
-        return;
-    if (!(h->dirty & WEBHOOK_START) && h->told_at && now < due) {
-        if (!timer_armed(&h->timer))
-            timer_start(&h->timer, due - now);
-        return;
-    }
-    list_push(&t->waiting, &h->waiting);
-    start_waiting(t);
-}
-
-static void on_hook_timer(struct timer *timer)
-{
-    hook_consider(container_of(timer, struct hook, timer));
-}
-
-static void hook_end(struct hook *h)
-{
-    struct target *t = h->target;
-
-    hook_free(h);
-    target_wake(t);
-}
-
-static void on_changed(struct watcher *w, struct prediction *p, struct str piece,
-                       struct str log_piece)
-{
-    struct hook *h = container_of(w, struct hook, watcher);
-    unsigned events = p->row.webhook_events;
-
-    if (prediction_is_terminal(p->row.status)) {
-        h->has_ended = true;
-        list_remove(&h->waiting);
-        if (!h->is_sending) /* else its end waits for that */
-            hook_end(h);
-        return;
-    }
-    if (!h->has_begun && p->row.status == PREDICTION_PROCESSING) {
-        h->has_begun = true;
-        h->dirty |= events & WEBHOOK_START;
-    }
-    if (piece.p)
-        h->dirty |= events & WEBHOOK_OUTPUT;
-    if (log_piece.p)
-        h->dirty |= events & WEBHOOK_LOGS;
-    hook_consider(h);
-}
-
-void deliveries_follow(struct deliveries *d, struct prediction *p)
-{
-    const unsigned progress = WEBHOOK_START | WEBHOOK_OUTPUT | WEBHOOK_LOGS;
-    char origin[WEBHOOK_ORIGIN_SIZE];
-    struct hook *h;
-
-    if (!p->row.webhook || !(p->row.webhook_events & progress) || d->is_stopping ||
-        !webhook_origin(str_of(p->row.webhook), origin))
-        return;
-    h = xnew(struct hook);
-    h->p = p;
-    p->refs++;
-    h->target = target_get(d, origin);
-    h->target->n_hooks++;
-    h->has_begun = p->row.status != PREDICTION_STARTING; /* found again: that was told before */
-    h->watcher.changed = on_changed;
-    list_init(&h->waiting);
-    timer_init(d->loop, &h->timer, on_hook_timer);
-    map_put(&d->hooks, str_of(p->id), h);
-    prediction_watch(p, &h->watcher);
-}
-
-void deliveries_fill(struct deliveries *d, const struct prediction_row *row,
-                     struct store_prediction_end *op)
-{
-    char origin[WEBHOOK_ORIGIN_SIZE], id[ID_SIZE];
-
-    if (!row->webhook || !(row->webhook_events & WEBHOOK_COMPLETED) ||
-        !webhook_origin(str_of(row->webhook), origin))
-        return;
-    id_make(d->ids, loop_wall_ms(d->loop), id);
-    op->webhook_id = store_keep(&op->op, str_of(id));
-    op->webhook_target = store_keep(&op->op, str_of(origin));
-    op->webhook_until = op->completed_at + d->options->webhook_retry_for;
-}
-
 /* --- what send.c gives back --- */
 
-void send_over(struct send *s)
+static void put_away(struct target *t, struct send *s)
 {
-    struct target *t = s->target;
-    struct hook *h = s->hook;
     bool was_end = s->event == WEBHOOK_COMPLETED;
 
+    if (was_end)
+        t->n_ends--;
+    else
+        t->n_progress--;
     if (was_end && t->is_loading) {
         list_remove(&s->node);
         list_push(&t->ended, &s->node);
     } else {
         send_free(s);
     }
-    if (was_end)
-        t->n_ends--;
-    else
-        t->n_progress--;
-    if (t->deliveries->is_stopping)
+}
+
+static void judge(struct target *t, const struct send *s)
+{
+    if (!s->was_called)
         return;
-    if (h) {
-        h->is_sending = false;
-        if (h->has_ended)
-            hook_free(h);
-        else
-            hook_consider(h);
+    t->n_failed = s->has_arrived ? 0 : t->n_failed + 1;
+    if (target_is_failing(t) && s->event != WEBHOOK_COMPLETED) {
+        t->progress_at = loop_now_ms(t->deliveries->loop) + PROGRESS_PAUSE_MS;
+        timer_start_at(&t->pause, t->progress_at); /* so long the receiver is remembered */
     }
-    start_waiting(t);
-    target_wake(t);
+}
+
+void send_over(struct send *s)
+{
+    struct target *t = s->target;
+    struct hook *h = s->hook;
+    bool was_failing = target_is_failing(t), is_stopping = t->deliveries->is_stopping;
+
+    if (!is_stopping)
+        judge(t, s);
+    if (s->again_at && !is_stopping)
+        look_at_wall(t, s->again_at);
+    put_away(t, s);
+    if (is_stopping)
+        return;
+    if (h)
+        hook_sent(h);
+    hooks_start_waiting(t);
+    if (t->has_more || (was_failing && !target_is_failing(t)))
+        target_wake(t);
+    else
+        target_collect(t);
 }
 
 /* --- the whole --- */
@@ -331,6 +279,8 @@ struct deliveries *deliveries_new(struct fleet *f, struct http_client *c,
     d->ids = &f->ids;
     map_init(&d->targets);
     map_init(&d->hooks);
+    map_init(&d->keys);
+    hooks_init(d);
     return d;
 }
 
@@ -354,11 +304,13 @@ void deliveries_stop(struct deliveries *d)
 
     if (!d)
         return;
+    hooks_write_notes(d);
     d->is_stopping = true;
     for (size_t at = 0; map_next(&d->targets, &at, NULL, (void **)&t);) {
         struct send *s;
 
         timer_stop(&t->timer);
+        timer_stop(&t->pause);
         list_each (&t->sends, s, struct send, node)
             s->hook = NULL;
     }
@@ -379,5 +331,7 @@ void deliveries_free(struct deliveries *d)
     }
     map_deinit(&d->targets);
     map_deinit(&d->hooks);
+    keys_free(d);
+    map_deinit(&d->keys);
     free(d);
 }

@@ -36,5 +36,7 @@ void deliveries_follow(struct deliveries *d, struct prediction *p);
  * webhook for that. */
 void deliveries_fill(struct deliveries *d, const struct prediction_row *row,
                      struct store_prediction_end *op);
+/* The key of an account has changed. */
+void deliveries_forget_keys(struct deliveries *d);
 /* Something may be due for this receiver. */
 void deliveries_wake(struct deliveries *d, const char *target);

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between deliver.c (what is due) and send.c (one attempt). */
+/* Between deliver.c (receivers, and what is due for them), deliver_progress.c (what live
+ * predictions tell), deliver_key.c (what messages are signed with) and send.c (one attempt). */
 #pragma once
 
 #include "run/deliver.h"
+#include "store/account.h"
+
+/* A receiver has failed after so many attempts in a row. Until one arrives again, ends go to it one
+ * by one with a pause in between, and progress far more rarely: a dead receiver costs nearly
+ * nothing, and one that recovers is noticed at once. */
+enum { PATIENCE = 5, END_PAUSE_MS = 50, PROGRESS_PAUSE_MS = 1000 };
 
 struct deliveries {
     struct loop *loop;
@@ -11,8 +18,12 @@ struct deliveries {
     const struct options *options;
     struct id_gen *ids;
     void (*render)(struct buf *out, const struct prediction_row *row);
-    struct map targets; /* origin -> struct target */
-    struct map hooks;   /* prediction id -> struct hook */
+    struct map targets;  /* origin -> struct target */
+    struct map hooks;    /* prediction id -> struct hook */
+    struct map keys;     /* account id -> struct key_pair */
+    uint64_t key_epoch;  /* one more each time the keys were forgotten */
+    struct list noted;   /* struct hook that has notes */
+    struct timer writer; /* when the notes are to be written down */
     bool is_stopping;
 };
 
@@ -24,13 +35,18 @@ struct target {
     struct list ended;   /* over since the read that is under way began, which may say "due" */
     struct list waiting; /* struct hook: progress that waits for a place */
     int n_ends, n_progress, n_hooks;
+    int n_failed;                /* attempts in a row */
+    int64_t end_at, progress_at; /* monotonic: none begins before, while it fails */
     bool is_loading, wake_again;
-    struct timer timer; /* when the next message is due */
+    bool has_more;      /* what was read last left something for when a place is free */
+    struct timer timer; /* when ends are to be looked for */
+    struct timer pause; /* when progress may be tried again */
 };
 
 /* A live prediction that tells its progress. */
 struct hook {
     struct list waiting;
+    struct list noted; /* deliveries->noted */
     struct prediction *p;
     struct target *target;
     struct watcher watcher;
@@ -40,6 +56,8 @@ struct hook {
     int n_told;
     int64_t told_at; /* monotonic: when output or logs were told last; 0: never */
     struct timer timer;
+    struct list notes; /* struct note: told, and not written down yet */
+    size_t n_notes;
 };
 
 /* One attempt to deliver one message. */
@@ -52,13 +70,52 @@ struct send {
     enum webhook_event event;
     int64_t number; /* of the attempt */
     int64_t created_at, until, started_at;
+    int64_t again_at; /* wall ms: when an end is to be tried again; 0: it is not */
+    bool was_called, has_arrived;
     struct http_call call;
     struct buf body, signature;
     size_t n_answer;
     char *account_id, *url;
+    const char *fault; /* why there was no call */
     struct store_webhook_attempt *record;
-    struct timer retry;
+    struct timer retry; /* the record once more, or the fault */
 };
+
+/* --- deliver.c --- */
+
+static inline bool target_is_failing(const struct target *t)
+{
+    return t->n_failed >= PATIENCE;
+}
+struct target *target_get(struct deliveries *d, const char *origin);
+void target_wake(struct target *t);    /* something may be due: the outbox is read */
+void target_collect(struct target *t); /* one that nothing waits for is forgotten */
+int target_places(const struct target *t);
+
+/* --- deliver_progress.c --- */
+
+void hooks_start_waiting(struct target *t);
+/* A message was told (`error` NULL) or not; the hook goes on. */
+void hook_note(struct hook *h, const struct send *s, int64_t took_ms, int status,
+               const char *error);
+void hook_sent(struct hook *h);
+void hook_free(struct hook *h);
+void hooks_init(struct deliveries *d);
+void hooks_write_notes(struct deliveries *d);
+
+/* --- deliver_key.c --- */
+
+struct key_pair {
+    const char *key, *old; /* old: NULL where there is none */
+    int64_t old_until;
+    struct arena arena; /* of one that is kept */
+};
+const struct key_pair *keys_find(struct deliveries *d, const char *account_id); /* NULL: to read */
+/* Only where nothing was forgotten since `epoch`, when the reading began. */
+void keys_keep(struct deliveries *d, const struct store_account_secret *read, uint64_t epoch);
+void keys_free(struct deliveries *d);
+
+/* --- send.c --- */
 
 void send_end(struct target *t, const struct webhook_row *row);
 void send_progress(struct hook *h);

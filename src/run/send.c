@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One attempt to deliver one message: the prediction is read and rendered as it is now, signed,
- * posted, and what became of it written down. */
+/* One attempt to deliver one message: the prediction is rendered as it is now, signed, posted, and
+ * what became of it written down. A live prediction is at hand; an ended one is read. */
 #include "run/deliver_impl.h"
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/webhook.h"
-#include "store/account.h"
 
 #include <stdlib.h>
 
 enum {
     RECORD_RETRY_MS = 1000,
-    RECORD_MOST = 100,      /* messages of one prediction's progress that are written down */
     ANSWER_MOST = 64 << 10, /* nobody reads what a receiver says; more than this is cut off */
 };
 
-/* An operation of the store on behalf of an attempt. */
+/* Operations of the store on behalf of an attempt. */
 struct read_op {
     struct store_prediction_get get;
-    struct store_account_secret secret;
     struct send *send;
+};
+
+struct key_op {
+    struct store_account_secret op;
+    struct send *send;
+    uint64_t epoch;
 };
 
 static struct deliveries *deliveries_of(const struct send *s)
@@ -30,16 +33,6 @@ static struct deliveries *deliveries_of(const struct send *s)
 
 /* --- writing it down --- */
 
-static void on_recorded(struct store_op *op);
-
-static void on_retry(struct timer *t)
-{
-    struct send *s = container_of(t, struct send, retry);
-
-    if (!deliveries_of(s)->is_stopping)
-        store_start(deliveries_of(s)->store, &s->record->op, &STORE_WEBHOOK_ATTEMPT, on_recorded);
-}
-
 static void on_recorded(struct store_op *op)
 {
     struct store_webhook_attempt *a = container_of(op, struct store_webhook_attempt, op);
@@ -48,36 +41,27 @@ static void on_recorded(struct store_op *op)
     /* NOT_FOUND: its prediction was deleted meanwhile. */
     if (op->status != STATUS_OK && op->status != STATUS_NOT_FOUND) {
         log_error("the attempt of a webhook could not be recorded; it is tried again",
-                  LOG_S("prediction", a->prediction_id), LOG_ERR(&op->error));
+                  LOG_S("prediction", s->prediction_id), LOG_ERR(&op->error));
         timer_start(&s->retry, RECORD_RETRY_MS);
         return;
     }
+    if (op->status == STATUS_OK && a->state == WEBHOOK_PENDING)
+        s->again_at = a->next_at;
     send_over(s);
 }
 
-/* `error` NULL: the receiver has it. */
-static void record(struct send *s, int status, const char *error)
+/* The message of an end. */
+static void record_end(struct send *s, int64_t now, int status, const char *error)
 {
     struct deliveries *d = deliveries_of(s);
-    struct store_webhook_attempt *a;
-    int64_t now = loop_wall_ms(d->loop), wait = webhook_backoff_ms(s->number, loop_rand(d->loop));
+    struct store_webhook_attempt *a = xnew(struct store_webhook_attempt);
 
-    if (s->hook && s->hook->n_told++ >= RECORD_MOST) {
-        send_over(s);
-        return;
-    }
-    a = xnew(struct store_webhook_attempt);
     a->op.user = s;
-    a->is_new = s->event != WEBHOOK_COMPLETED;
     a->id = s->id;
-    a->prediction_id = s->prediction_id;
-    a->target = s->target->origin;
-    a->event = s->event;
-    a->created_at = s->created_at;
-    a->next_at = now + wait;
-    a->state = !error                               ? WEBHOOK_DELIVERED
-               : a->is_new || now + wait > s->until ? WEBHOOK_FAILED
-                                                    : WEBHOOK_PENDING;
+    a->next_at = now + webhook_backoff_ms(s->number, loop_rand(d->loop));
+    a->state = !error                  ? WEBHOOK_DELIVERED
+               : a->next_at > s->until ? WEBHOOK_FAILED
+                                       : WEBHOOK_PENDING;
     a->attempt = (struct webhook_attempt_row){
         .number = s->number,
         .at = s->started_at,
@@ -85,12 +69,46 @@ static void record(struct send *s, int status, const char *error)
         .status = status,
         .error = store_keep(&a->op, str_of(error)),
     };
-    if (a->state == WEBHOOK_FAILED && !a->is_new)
+    if (a->state == WEBHOOK_FAILED)
         log_warning("a webhook was given up", LOG_S("prediction", s->prediction_id),
                     LOG_S("receiver", s->target->origin), LOG_I("attempts", s->number),
                     LOG_S("error", error));
     s->record = a;
     store_start(d->store, &a->op, &STORE_WEBHOOK_ATTEMPT, on_recorded);
+}
+
+/* `error` NULL: the receiver has it. */
+static void record(struct send *s, int status, const char *error)
+{
+    int64_t now = loop_wall_ms(deliveries_of(s)->loop);
+
+    s->has_arrived = !error;
+    if (s->event == WEBHOOK_COMPLETED) {
+        record_end(s, now, status, error);
+        return;
+    }
+    hook_note(s->hook, s, now - s->started_at, status, error);
+    send_over(s);
+}
+
+static void on_retry(struct timer *t)
+{
+    struct send *s = container_of(t, struct send, retry);
+
+    if (deliveries_of(s)->is_stopping)
+        return;
+    if (s->record)
+        store_start(deliveries_of(s)->store, &s->record->op, &STORE_WEBHOOK_ATTEMPT, on_recorded);
+    else
+        record(s, 0, s->fault);
+}
+
+/* There is no call; that is said on a turn of its own, as the end of a call would be. */
+static void fail(struct send *s, const char *why)
+{
+    s->started_at = loop_wall_ms(deliveries_of(s)->loop);
+    s->fault = why;
+    timer_start(&s->retry, 0);
 }
 
 /* --- the call --- */
@@ -112,6 +130,7 @@ static void on_called(struct http_call *c, const struct error *err)
 
     if (deliveries_of(s)->is_stopping)
         return;
+    s->was_called = true;
     /* The answer's head counts; whether its body ever ends does not. */
     if (c->status >= 200 && c->status < 300) {
         record(s, c->status, NULL);
@@ -132,20 +151,19 @@ static const struct http_call_events call_events = {
     .done = on_called,
 };
 
-static bool sign(struct send *s, const struct store_account_secret *keys, const char *id,
-                 int64_t at_s)
+static bool sign(struct send *s, const struct key_pair *keys, const char *id, int64_t at_s)
 {
     int64_t now = loop_wall_ms(deliveries_of(s)->loop);
 
     buf_init(&s->signature, 1024);
-    if (!webhook_sign(keys->webhook_secret, id, at_s, buf_str(&s->body), &s->signature))
+    if (!keys->key || !webhook_sign(keys->key, id, at_s, buf_str(&s->body), &s->signature))
         return false;
     if (keys->old && keys->old_until > now)
         webhook_sign(keys->old, id, at_s, buf_str(&s->body), &s->signature);
     return true;
 }
 
-static void start_call(struct send *s, const struct store_account_secret *keys)
+static void start_call(struct send *s, const struct key_pair *keys)
 {
     struct deliveries *d = deliveries_of(s);
     int64_t at_s = loop_wall_ms(d->loop) / 1000;
@@ -168,13 +186,13 @@ static void start_call(struct send *s, const struct store_account_secret *keys)
         .flags = d->options->webhook_private_targets ? 0 : HTTP_CALL_PUBLIC_ONLY,
     };
 
-    s->started_at = loop_wall_ms(d->loop);
     snprintf(id, sizeof(id), "msg_%s", s->id);
     if (s->body.failed || !sign(s, keys, id, at_s)) {
-        record(s, 0,
-               s->body.failed ? "The message is too large." : "The account has no webhook secret.");
+        fail(s,
+             s->body.failed ? "The message is too large." : "The account has no webhook secret.");
         return;
     }
+    s->started_at = loop_wall_ms(d->loop);
     snprintf(id_line, sizeof(id_line), "webhook-id: %s", id);
     snprintf(time_line, sizeof(time_line), "webhook-timestamp: %lld", (long long)at_s);
     snprintf(sign_line, sizeof(sign_line), "webhook-signature: %.*s",
@@ -184,80 +202,98 @@ static void start_call(struct send *s, const struct store_account_secret *keys)
 
 /* --- what is sent --- */
 
-static void read_done(struct read_op *r)
-{
-    store_op_deinit(&r->get.op);
-    store_op_deinit(&r->secret.op);
-    free(r);
-}
-
 /* Without the store nothing can be said. The row is still due; of progress the next is soon. */
 static void give_up(struct send *s, const struct error *err)
 {
     if (err->status != STATUS_NOT_FOUND)
         log_error("a webhook's message could not be read", LOG_S("prediction", s->prediction_id),
                   LOG_ERR(err));
-    s->started_at = loop_wall_ms(deliveries_of(s)->loop);
-    record(s, 0, "The prediction could not be read.");
+    fail(s, "The prediction could not be read.");
 }
 
-static void on_secret(struct store_op *op)
+static void on_key(struct store_op *op)
 {
-    struct read_op *r = op->user;
-    struct send *s = r->send;
+    struct key_op *k = container_of(op, struct key_op, op.op);
+    struct send *s = k->send;
+    struct deliveries *d = deliveries_of(s);
+    const struct key_pair pair = {
+        .key = k->op.webhook_secret,
+        .old = k->op.old,
+        .old_until = k->op.old_until,
+    };
 
-    if (deliveries_of(s)->is_stopping) {
-        read_done(r);
+    if (d->is_stopping) {
+        /* the store keeps the message */
+    } else if (op->status == STATUS_OK) {
+        start_call(s, &pair);
+        keys_keep(d, &k->op, k->epoch);
+    } else {
+        give_up(s, &op->error);
+    }
+    store_op_deinit(op);
+    free(k);
+}
+
+/* The body is there. */
+static void send_to(struct send *s, const struct prediction_row *row)
+{
+    struct deliveries *d = deliveries_of(s);
+    const struct key_pair *keys = keys_find(d, row->account_id);
+    struct key_op *k;
+
+    s->url = xstrdup(row->webhook);
+    if (keys) {
+        start_call(s, keys);
         return;
     }
-    if (op->status == STATUS_OK)
-        start_call(s, &r->secret);
-    else
-        give_up(s, &op->error);
-    read_done(r);
+    s->account_id = xstrdup(row->account_id);
+    k = xnew(struct key_op);
+    k->send = s;
+    k->epoch = d->key_epoch;
+    k->op.account_id = s->account_id;
+    store_start(d->store, &k->op.op, &STORE_ACCOUNT_SECRET, on_key);
 }
 
-/* The prediction as it is now; a live one's progress is newer in memory than in the store. */
-static bool render(struct send *s, struct prediction_row *row)
+/* A live prediction as it is now: its progress is newer in memory than in the store. */
+static void send_live(struct send *s, struct str input)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
-    struct str input = row->input;
+    struct prediction_row row;
 
-    if (s->hook) {
-        if (s->hook->has_ended)
-            return false;
-        prediction_view(s->hook->p, &a, row);
-        row->input = input;
-    }
-    deliveries_of(s)->render(&s->body, row);
-    return true;
+    prediction_view(s->hook->p, &a, &row);
+    row.input = input;
+    deliveries_of(s)->render(&s->body, &row);
+    send_to(s, &row);
 }
 
 static void on_read(struct store_op *op)
 {
-    struct read_op *r = op->user;
+    struct read_op *r = container_of(op, struct read_op, get.op);
     struct send *s = r->send;
-    struct prediction_row *row = &r->get.row;
 
     if (deliveries_of(s)->is_stopping) {
-        read_done(r);
-        return;
-    }
-    if (op->status != STATUS_OK) {
+        /* the store keeps the message */
+    } else if (op->status != STATUS_OK) {
         give_up(s, &op->error);
-        read_done(r);
-        return;
+    } else if (!r->get.row.webhook || (s->hook && s->hook->has_ended)) {
+        send_over(s); /* it ended meanwhile: only that is told */
+    } else if (s->hook) {
+        send_live(s, r->get.row.input);
+    } else {
+        deliveries_of(s)->render(&s->body, &r->get.row);
+        send_to(s, &r->get.row);
     }
-    if (!row->webhook || !render(s, row)) { /* it ended meanwhile: only that is told */
-        read_done(r);
-        send_over(s);
-        return;
-    }
-    s->url = xstrdup(row->webhook);
-    s->account_id = xstrdup(row->account_id);
-    r->secret.op.user = r;
-    r->secret.account_id = s->account_id;
-    store_start(deliveries_of(s)->store, &r->secret.op, &STORE_ACCOUNT_SECRET, on_secret);
+    store_op_deinit(op);
+    free(r);
+}
+
+static void read_it(struct send *s)
+{
+    struct read_op *r = xnew(struct read_op);
+
+    r->send = s;
+    r->get.id = s->prediction_id;
+    store_start(deliveries_of(s)->store, &r->get.op, &STORE_PREDICTION_GET, on_read);
 }
 
 /* --- life --- */
@@ -277,16 +313,6 @@ static struct send *send_new(struct target *t, const char *id, const char *predi
     return s;
 }
 
-static void send_begin(struct send *s)
-{
-    struct read_op *r = xnew(struct read_op);
-
-    r->send = s;
-    r->get.op.user = r;
-    r->get.id = s->prediction_id;
-    store_start(deliveries_of(s)->store, &r->get.op, &STORE_PREDICTION_GET, on_read);
-}
-
 void send_end(struct target *t, const struct webhook_row *row)
 {
     struct send *s = send_new(t, row->id, row->prediction_id, WEBHOOK_COMPLETED);
@@ -294,7 +320,7 @@ void send_end(struct target *t, const struct webhook_row *row)
     s->number = row->attempts + 1;
     s->created_at = row->created_at;
     s->until = row->until;
-    send_begin(s);
+    read_it(s);
 }
 
 void send_progress(struct hook *h)
@@ -308,7 +334,10 @@ void send_progress(struct hook *h)
     s->hook = h;
     s->number = 1;
     s->created_at = loop_wall_ms(d->loop);
-    send_begin(s);
+    if (h->p->row.input.p)
+        send_live(s, h->p->row.input);
+    else
+        read_it(s);
 }
 
 void send_free(struct send *s)

@@ -7,6 +7,8 @@
 #include "store/ledger.h"
 #include "store/store.h"
 
+struct webhook_note;
+
 struct prediction_row {
     const char *id;            /* 26 characters */
     const char *account_id;    /* who created it */
@@ -138,6 +140,8 @@ struct store_prediction_end {
     /* The message to its webhook, which waits from now on; NULL: none. */
     const char *webhook_id, *webhook_target;
     int64_t webhook_until;
+    const struct webhook_note *notes; /* what its progress told, as far as it is not written yet */
+    size_t n_notes;
     const struct file_row *files; /* what its output refers to: recorded with it, or not at all */
     size_t n_files;
     struct ledger_batch ledger; /* its last time on an instance; no charges: */

@@ -49,18 +49,32 @@ struct store_webhook_due {
 };
 extern const struct store_op_type STORE_WEBHOOK_DUE;
 
-/* An attempt was made. With `is_new` the message itself is written too: one that is not tried again
- * (its state is then final). NOT_FOUND when the prediction is gone meanwhile. */
+/* An attempt was made. NOT_FOUND when the prediction is gone meanwhile. */
 struct store_webhook_attempt {
     struct store_op op;
-    bool is_new;
-    const char *id, *prediction_id, *target;
-    enum webhook_event event;
+    const char *id;
     enum webhook_state state;
-    int64_t created_at, next_at;
+    int64_t next_at;
     struct webhook_attempt_row attempt;
 };
 extern const struct store_op_type STORE_WEBHOOK_ATTEMPT;
+
+/* A message of progress, and the one attempt to deliver it. */
+struct webhook_note {
+    const char *id, *prediction_id, *target;
+    enum webhook_event event;
+    int64_t created_at;
+    struct webhook_attempt_row attempt;
+};
+
+/* Messages of progress are written down after they were sent, many at once. Those whose prediction
+ * is gone are left out. */
+struct store_webhook_notes {
+    struct store_op op;
+    const struct webhook_note *rows;
+    size_t n;
+};
+extern const struct store_op_type STORE_WEBHOOK_NOTES;
 
 /* All messages of a prediction with their attempts, in the order they were made. NOT_FOUND when it
  * is not the account's. */

@@ -20,10 +20,11 @@ class Delivery:
 
 
 class Receiver:
-    """`manner` decides how each request is answered: a status, or hang, drip, cut or a function of the delivery."""
+    """`manner` decides how each request is answered: a status, or hang, drip, cut or a function of the delivery. With
+    refuse its port is its own, and nobody listens there until it recovers."""
 
     def __init__(self, manner=200):
-        self.manner, self.got, self.open = manner, [], 0
+        self.manner, self.got, self.good, self.open = manner, [], [], 0
         self.most_open = 0
         self.lock, self.released = threading.Lock(), threading.Event()
         receiver = self
@@ -46,9 +47,24 @@ class Receiver:
             def handle_error(self, *_):
                 pass
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self.server.server_bind()
         self.port = self.server.server_address[1]
+        self.is_up = False
+        if manner != "refuse":
+            self._listen()
+
+    def _listen(self):
+        self.is_up = True
+        self.server.server_activate()
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def recover(self):
+        """From now on every request is answered with 200."""
+        self.manner = 200
+        self.released.set()
+        if not self.is_up:
+            self._listen()
 
     def url(self, path="/hook?a=b"):
         return f"http://127.0.0.1:{self.port}{path}"
@@ -84,6 +100,9 @@ class Receiver:
             handler.send_header("Content-Length", "2")
             handler.end_headers()
             handler.wfile.write(b"ok")
+            if manner == 200:
+                with self.lock:
+                    self.good.append(delivery)
             return
         handler.close_connection = True
 
@@ -98,5 +117,6 @@ class Receiver:
 
     def stop(self):
         self.released.set()
-        self.server.shutdown()
+        if self.is_up:
+            self.server.shutdown()
         self.server.server_close()

@@ -112,6 +112,8 @@ static enum status prediction_end(struct db *db, struct store_op *base)
 
     assert(prediction_is_terminal(op->status));
     s = update(db, base, &sql_prediction_end, args, op->id);
+    if (s == STATUS_OK)
+        s = add_webhook_notes(db, op->notes, op->n_notes, &base->error);
     if (s == STATUS_OK && op->webhook_id)
         s = add_webhook(db, &message, op->webhook_target, &base->error);
     for (size_t i = 0; s == STATUS_OK && i < op->n_files; i++)

@@ -40,6 +40,9 @@ enum status find_model(struct db *db, struct store_op *op, struct str owner, str
 /* A message to the prediction's webhook. NOT_FOUND when that prediction is gone. */
 enum status add_webhook(struct db *db, const struct webhook_row *row, const char *target,
                         struct error *err) NODISCARD;
+/* See STORE_WEBHOOK_NOTES. */
+enum status add_webhook_notes(struct db *db, const struct webhook_note *notes, size_t n,
+                              struct error *err) NODISCARD;
 /* The version of a model by its id. NOT_FOUND. */
 enum status find_version_of_model(struct db *db, struct store_op *op, const char *model_id,
                                   const char *id, struct version_row *out) NODISCARD;

@@ -102,19 +102,24 @@ enum status add_webhook(struct db *db, const struct webhook_row *row, const char
     return s;
 }
 
-static enum status change_or_add(struct db *db, const struct store_webhook_attempt *op,
-                                 struct error *err)
+static enum status add_attempt(struct db *db, const char *id, const struct webhook_attempt_row *a,
+                               struct error *err)
 {
-    const struct webhook_row row = {
-        .id = op->id,
-        .prediction_id = op->prediction_id,
-        .event = op->event,
-        .state = op->state,
-        .attempts = op->attempt.number,
-        .created_at = op->created_at,
-        .next_at = op->next_at,
-        .until = op->next_at,
+    const struct db_value args[SQL_WEBHOOK_ATTEMPT_ADD_PARAMS] = {
+        [SQL_WEBHOOK_ATTEMPT_ADD_ID] = DB_V_TEXT(id),
+        [SQL_WEBHOOK_ATTEMPT_ADD_NUMBER] = DB_V_INT(a->number),
+        [SQL_WEBHOOK_ATTEMPT_ADD_AT] = DB_V_INT(a->at),
+        [SQL_WEBHOOK_ATTEMPT_ADD_TOOK_MS] = DB_V_INT(a->took_ms),
+        [SQL_WEBHOOK_ATTEMPT_ADD_STATUS] = DB_V_INT(a->status),
+        [SQL_WEBHOOK_ATTEMPT_ADD_ERROR] = DB_V_TEXT(a->error),
     };
+
+    return db_exec(db, &sql_webhook_attempt_add, args, NULL, err);
+}
+
+static enum status webhook_attempt(struct db *db, struct store_op *base)
+{
+    struct store_webhook_attempt *op = container_of(base, struct store_webhook_attempt, op);
     const struct db_value args[SQL_WEBHOOK_ATTEMPTED_PARAMS] = {
         [SQL_WEBHOOK_ATTEMPTED_ID] = DB_V_TEXT(op->id),
         [SQL_WEBHOOK_ATTEMPTED_STATE] = DB_V_INT(op->state),
@@ -122,37 +127,58 @@ static enum status change_or_add(struct db *db, const struct store_webhook_attem
         [SQL_WEBHOOK_ATTEMPTED_NEXT_AT] = DB_V_INT(op->next_at),
     };
     int64_t changed = 0;
-    enum status s;
+    enum status s = db_exec(db, &sql_webhook_attempted, args, &changed, &base->error);
 
-    if (op->is_new)
-        return add_webhook(db, &row, op->target, err);
-    s = db_exec(db, &sql_webhook_attempted, args, &changed, err);
     if (s == STATUS_OK && changed == 0)
-        return FAIL(err, STATUS_NOT_FOUND, "no such message");
-    return s;
-}
-
-static enum status webhook_attempt(struct db *db, struct store_op *base)
-{
-    struct store_webhook_attempt *op = container_of(base, struct store_webhook_attempt, op);
-    const struct webhook_attempt_row *a = &op->attempt;
-    const struct db_value args[SQL_WEBHOOK_ATTEMPT_ADD_PARAMS] = {
-        [SQL_WEBHOOK_ATTEMPT_ADD_ID] = DB_V_TEXT(op->id),
-        [SQL_WEBHOOK_ATTEMPT_ADD_NUMBER] = DB_V_INT(a->number),
-        [SQL_WEBHOOK_ATTEMPT_ADD_AT] = DB_V_INT(a->at),
-        [SQL_WEBHOOK_ATTEMPT_ADD_TOOK_MS] = DB_V_INT(a->took_ms),
-        [SQL_WEBHOOK_ATTEMPT_ADD_STATUS] = DB_V_INT(a->status),
-        [SQL_WEBHOOK_ATTEMPT_ADD_ERROR] = DB_V_TEXT(a->error),
-    };
-    enum status s = change_or_add(db, op, &base->error);
-
-    return s == STATUS_OK ? db_exec(db, &sql_webhook_attempt_add, args, NULL, &base->error) : s;
+        return FAIL(&base->error, STATUS_NOT_FOUND, "no such message");
+    return s == STATUS_OK ? add_attempt(db, op->id, &op->attempt, &base->error) : s;
 }
 
 const struct store_op_type STORE_WEBHOOK_ATTEMPT = {
     .name = "webhook_attempt",
     .is_write = true,
     .exec = webhook_attempt,
+};
+
+enum status add_webhook_notes(struct db *db, const struct webhook_note *notes, size_t n,
+                              struct error *err)
+{
+    enum status s = STATUS_OK;
+
+    for (size_t i = 0; i < n && s == STATUS_OK; i++) {
+        const struct webhook_note *note = &notes[i];
+        const struct webhook_row row = {
+            .id = note->id,
+            .prediction_id = note->prediction_id,
+            .event = note->event,
+            .state = note->attempt.error ? WEBHOOK_FAILED : WEBHOOK_DELIVERED,
+            .attempts = note->attempt.number,
+            .created_at = note->created_at,
+        };
+        struct error gone;
+
+        s = add_webhook(db, &row, note->target, &gone);
+        if (s == STATUS_OK)
+            s = add_attempt(db, note->id, &note->attempt, err);
+        else if (s == STATUS_NOT_FOUND)
+            s = STATUS_OK;
+        else
+            *err = gone;
+    }
+    return s;
+}
+
+static enum status webhook_notes(struct db *db, struct store_op *base)
+{
+    struct store_webhook_notes *op = container_of(base, struct store_webhook_notes, op);
+
+    return add_webhook_notes(db, op->rows, op->n, &base->error);
+}
+
+const struct store_op_type STORE_WEBHOOK_NOTES = {
+    .name = "webhook_notes",
+    .is_write = true,
+    .exec = webhook_notes,
 };
 
 /* Whose prediction it is, and where its webhooks go. */

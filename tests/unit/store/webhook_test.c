@@ -25,11 +25,9 @@ static size_t due(struct fixture *f, int64_t now, int64_t *out_next)
 }
 
 static enum status attempted(struct fixture *f, int n, int64_t number, enum webhook_state state,
-                             int64_t next_at, bool is_new)
+                             int64_t next_at)
 {
-    OP(store_webhook_attempt, op, .is_new = is_new, .id = an_id(is_new ? 'x' : 'w', n),
-       .prediction_id = an_id('p', n), .target = "https://a:443",
-       .event = is_new ? WEBHOOK_START : WEBHOOK_COMPLETED, .state = state, .next_at = next_at,
+    OP(store_webhook_attempt, op, .id = an_id('w', n), .state = state, .next_at = next_at,
        .attempt = { .number = number,
                     .at = 5,
                     .took_ms = 6,
@@ -37,6 +35,26 @@ static enum status attempted(struct fixture *f, int n, int64_t number, enum webh
                     .error = state == WEBHOOK_DELIVERED ? NULL : "no" });
 
     return run_op(f, op, STORE_WEBHOOK_ATTEMPT);
+}
+
+static struct webhook_note a_note(int prediction, int n, const char *error)
+{
+    return (struct webhook_note){
+        .id = an_id('x', n),
+        .prediction_id = an_id('p', prediction),
+        .target = "https://a:443",
+        .event = WEBHOOK_START,
+        .created_at = 3,
+        .attempt = { .number = 1, .at = 5, .took_ms = 6, .status = 500, .error = error },
+    };
+}
+
+static void noted(struct fixture *f, int prediction, int n, const char *error)
+{
+    const struct webhook_note note = a_note(prediction, n, error);
+    OP(store_webhook_notes, op, .rows = &note, .n = 1);
+
+    assert_run(f, op, STORE_WEBHOOK_NOTES, STATUS_OK);
 }
 
 static void the_end_and_its_message_are_one(void **state)
@@ -70,16 +88,16 @@ static void attempts_move_it(void **state)
 
     seed_deployment(f);
     add_prediction(f, 1, 1, true, 1);
-    assert_int_equal(attempted(f, 1, 1, WEBHOOK_FAILED, 0, true), STATUS_OK);
+    noted(f, 1, 1, "no");
     end(f, 1, STATUS_OK);
-    assert_int_equal(attempted(f, 1, 1, WEBHOOK_PENDING, 7000, false), STATUS_OK);
+    assert_int_equal(attempted(f, 1, 1, WEBHOOK_PENDING, 7000), STATUS_OK);
     assert_int_equal(due(f, 6999, &next), 0);
     assert_int_equal(next, 7000);
-    assert_int_equal(attempted(f, 1, 2, WEBHOOK_DELIVERED, 0, false), STATUS_OK);
+    assert_int_equal(attempted(f, 1, 2, WEBHOOK_DELIVERED, 0), STATUS_OK);
     assert_int_equal(due(f, 99999, &next), 0);
     assert_int_equal(next, 0);
-    assert_int_equal(attempted(f, 2, 1, WEBHOOK_DELIVERED, 0, false), STATUS_NOT_FOUND);
-    assert_int_equal(attempted(f, 2, 1, WEBHOOK_DELIVERED, 0, true), STATUS_NOT_FOUND);
+    assert_int_equal(attempted(f, 2, 1, WEBHOOK_DELIVERED, 0), STATUS_NOT_FOUND);
+    noted(f, 2, 2, NULL); /* of a prediction that is gone */
     assert_run(f, list, STORE_WEBHOOK_LIST, STATUS_OK);
     assert_int_equal(list.n, 2);
     for (size_t i = 0; i < list.n; i++) {
@@ -92,6 +110,34 @@ static void attempts_move_it(void **state)
         assert_int_equal(list.rows[i].tries[0].status, 500);
     }
     assert_run(f, other, STORE_WEBHOOK_LIST, STATUS_NOT_FOUND);
+}
+
+/* What progress told is written with the end, before its message. */
+static void notes_come_with_the_end(void **state)
+{
+    struct fixture *f = *state;
+    const struct webhook_note notes[] = { a_note(1, 1, NULL), a_note(1, 2, "no") };
+    OP(store_prediction_end, op, .id = an_id('p', 1), .attempt = -1, .status = PREDICTION_SUCCEEDED,
+       .completed_at = 1000, .webhook_id = an_id('x', 3), .webhook_target = "https://a:443",
+       .webhook_until = 90000, .notes = notes, .n_notes = ARRAY_SIZE(notes));
+    OP(store_prediction_end, again, .id = an_id('p', 1), .attempt = -1,
+       .status = PREDICTION_SUCCEEDED, .completed_at = 1000, .notes = notes,
+       .n_notes = ARRAY_SIZE(notes));
+    OP(store_webhook_list, list, .prediction_id = an_id('p', 1), .account_id = an_id('a', 1));
+
+    seed_deployment(f);
+    add_prediction(f, 1, 1, true, 1);
+    assert_run(f, op, STORE_PREDICTION_END, STATUS_OK);
+    assert_run(f, again, STORE_PREDICTION_END, STATUS_CONFLICT);
+    assert_run(f, list, STORE_WEBHOOK_LIST, STATUS_OK);
+    assert_int_equal(list.n, 3);
+    for (size_t i = 0; i < list.n; i++) {
+        assert_int_equal(list.rows[i].n, i + 1);
+        assert_int_equal(list.rows[i].n_tries, i < 2 ? 1 : 0);
+    }
+    assert_int_equal(list.rows[0].state, WEBHOOK_DELIVERED);
+    assert_int_equal(list.rows[1].state, WEBHOOK_FAILED);
+    assert_int_equal(list.rows[2].state, WEBHOOK_PENDING);
 }
 
 static void resend(struct fixture *f, int account, int64_t n, enum status expected)
@@ -111,9 +157,9 @@ static void only_the_end_is_sent_again(void **state)
 
     seed_deployment(f);
     add_prediction(f, 1, 1, true, 1);
-    assert_int_equal(attempted(f, 1, 1, WEBHOOK_DELIVERED, 0, true), STATUS_OK);
+    noted(f, 1, 1, NULL);
     end(f, 1, STATUS_OK);
-    assert_int_equal(attempted(f, 1, 1, WEBHOOK_DELIVERED, 0, false), STATUS_OK);
+    assert_int_equal(attempted(f, 1, 1, WEBHOOK_DELIVERED, 0), STATUS_OK);
     resend(f, 1, 1, STATUS_UNPROCESSABLE);
     resend(f, 1, 3, STATUS_NOT_FOUND);
     resend(f, 2, 2, STATUS_NOT_FOUND);
@@ -146,6 +192,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_end_and_its_message_are_one, memory_setup,
                                         store_teardown),
         cmocka_unit_test_setup_teardown(attempts_move_it, memory_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(notes_come_with_the_end, memory_setup, store_teardown),
         cmocka_unit_test_setup_teardown(only_the_end_is_sent_again, memory_setup, store_teardown),
         cmocka_unit_test_setup_teardown(keys_rotate, memory_setup, store_teardown),
     };
