@@ -82,7 +82,7 @@ static void fill_store(struct place *p)
     account.in = (struct account){
         .id = an_id('a', 1), .username = "alice", .name = "alice", .created_at = 1
     };
-    account.webhook_secret = "whsec_x";
+    account.webhook_secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     RUN(p, STORE_ACCOUNT_CREATE, account);
     store_op_deinit(&account.op);
     model.in = (struct model_row){
@@ -149,6 +149,8 @@ struct place *place_new(const struct place_spec *given)
     list_init(&p->jobs);
     fill_hardware(p, spec.gpus);
     fill_store(p);
+    p->client = spec.client;
+    p->render = spec.render;
     if (!spec.protocol.ready_after_ms)
         spec.protocol.ready_after_ms = 100;
     p->driver = fake_driver_new(p->loop, spec.launches ? spec.launches : lives,
@@ -169,16 +171,27 @@ void place_start(struct place *p)
     struct error err;
 
     fleet_init(&p->fleet, p->loop, p->store, &p->hardware, p->driver, p->protocol, &c);
+    if (p->client)
+        p->deliveries = p->fleet.deliveries = deliveries_new(
+            &p->fleet, p->client,
+            &(struct deliveries_config){ .options = &p->options, .render = p->render });
     if (fleet_load(&p->fleet, &err) != STATUS_OK)
         fail_msg("fleet_load: %s", err.text);
+    if (p->client && deliveries_load(p->deliveries, &err) != STATUS_OK)
+        fail_msg("deliveries_load: %s", err.text);
 }
 
 void place_drop(struct place *p)
 {
     struct job *j;
 
+    deliveries_stop(p->deliveries);
     place_run(p, 0); /* what the store was told is done; nobody hears of it any more */
     fleet_deinit(&p->fleet);
+    if (p->deliveries)
+        http_client_free(p->client);
+    deliveries_free(p->deliveries);
+    p->deliveries = NULL;
     list_each (&p->jobs, j, struct job, node)
         list_init(&j->watcher.node);
 }
@@ -400,7 +413,8 @@ static struct job *ask(struct job *j, struct prediction_spec *spec, const char *
     spec->account_id = an_id('a', 1);
     spec->input = str_of(input);
     spec->source = "api";
-    spec->webhook_events = WEBHOOK_DEFAULT;
+    if (!spec->webhook)
+        spec->webhook_events = WEBHOOK_DEFAULT;
     spec->base_url = "http://localhost";
     prediction_create(&j->place->fleet, &j->request, spec);
     return j;
@@ -408,8 +422,18 @@ static struct job *ask(struct job *j, struct prediction_spec *spec, const char *
 
 struct job *place_ask(struct place *p, const char *deployment, const char *input)
 {
+    return place_ask_hook(p, deployment, input, NULL, 0);
+}
+
+struct job *place_ask_hook(struct place *p, const char *deployment, const char *input,
+                           const char *url, unsigned events)
+{
     struct job *j = job_new(p);
-    struct prediction_spec spec = { .pool = place_pool(p, deployment) };
+    struct prediction_spec spec = {
+        .pool = place_pool(p, deployment),
+        .webhook = url,
+        .webhook_events = events,
+    };
     struct error err;
 
     assert_non_null(spec.pool);

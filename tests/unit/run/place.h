@@ -12,6 +12,7 @@
 
 #include "driver/fake/fake.h"
 #include "protocol/fake/fake.h"
+#include "run/deliver.h"
 #include "run/fleet.h"
 #include "store/account.h"
 #include "store/deployment.h"
@@ -46,6 +47,9 @@ struct place {
     struct protocol *protocol;
     struct fleet fleet;
     struct id_gen ids;
+    struct http_client *client; /* NULL: no webhooks */
+    void (*render)(struct buf *out, const struct prediction_row *row);
+    struct deliveries *deliveries;
     struct list jobs;
     bool has_stopped;
     struct map counts; /* pool id -> its instances at the last look */
@@ -57,7 +61,9 @@ struct place_spec {
     size_t n_launches;
     struct fake_protocol_script protocol; /* ready_after_ms 0: 100 */
     uint64_t seed;
-    int gpus; /* of kind T4 */
+    int gpus;                   /* of kind T4 */
+    struct http_client *client; /* receivers of webhooks; NULL: none are sent */
+    void (*render)(struct buf *out, const struct prediction_row *row);
 };
 
 /* Account alice; model alice/m with versions 1 to 4: any input; version 2 wants "n" (an integer),
@@ -82,6 +88,8 @@ void place_patch(struct place *p, const char *name, int version, const char *har
                  int max);
 struct pool *place_pool(struct place *p, const char *name);
 struct job *place_ask(struct place *p, const char *deployment, const char *input);
+struct job *place_ask_hook(struct place *p, const char *deployment, const char *input,
+                           const char *url, unsigned events);
 /* By version, on the model's own pool. */
 struct job *place_ask_model(struct place *p, int version, const char *input);
 struct prediction *job_live(struct job *j); /* NULL: ended */
