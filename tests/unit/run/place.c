@@ -53,6 +53,7 @@ static void add_version(struct place *p, int n)
         SCHEMA(",\"required\":[\"n\"],\"properties\":{\"n\":{\"type\":\"integer\"}}", ""),
         SCHEMA("", "\"type\":\"array\",\"items\":{}"),
         SCHEMA("", ""),
+        SCHEMA("", "\"type\":\"array\",\"items\":{},\"x-cog-array-type\":\"iterator\""),
     };
     struct store_version_create v = { 0 };
     char config[80];
@@ -95,7 +96,7 @@ static void fill_store(struct place *p)
     };
     RUN(p, STORE_MODEL_CREATE, model);
     store_op_deinit(&model.op);
-    for (int n = 1; n <= 4; n++)
+    for (int n = 1; n <= 5; n++)
         add_version(p, n);
 }
 

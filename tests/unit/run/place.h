@@ -66,8 +66,8 @@ struct place_spec {
     void (*render)(struct buf *out, const struct prediction_row *row);
 };
 
-/* Account alice; model alice/m with versions 1 to 4: any input; version 2 wants "n" (an integer),
- * version 3 gives a list, version 4 has two slots. Hardware: cpu, gpu-t4. */
+/* Account alice; model alice/m with versions 1 to 5: any input; version 2 wants "n" (an integer),
+ * version 3 gives a list, version 4 has two slots, version 5 yields. Hardware: cpu, gpu-t4. */
 struct place *place_new(const struct place_spec *spec);
 void place_free(struct place *p);
 /* The server is gone without a word (or after it let go); the next one starts on what it left. */
