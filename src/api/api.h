@@ -152,6 +152,7 @@ enum {
  * or longer than `max` bytes. */
 const char *body_text(struct http_request *r, struct problems *p, const char *key, bool required,
                       size_t max);
+/* The same for an optional http(s) address; an empty text counts as none. */
 const char *body_url(struct http_request *r, struct problems *p, const char *key);
 /* -1 and a problem likewise. */
 int64_t body_int(struct http_request *r, struct problems *p, const char *key, bool required,

@@ -66,7 +66,9 @@ const char *body_url(struct http_request *r, struct problems *p, const char *key
 {
     const char *z = body_text(r, p, key, false, MAX_URL);
 
-    if (z && *z && !str_starts(str_of(z), "https://") && !str_starts(str_of(z), "http://")) {
+    if (!z || !*z)
+        return NULL;
+    if (!str_starts(str_of(z), "https://") && !str_starts(str_of(z), "http://")) {
         problems_add(p, key, "\"%.100s\" is not a URL: it must begin with https:// or http://.", z);
         return NULL;
     }

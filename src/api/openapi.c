@@ -11,6 +11,9 @@ static const char PROBLEM[] = OPENAPI_JSON({"description": "A problem", "content
 static const char OPENAI_ERROR[] = OPENAPI_JSON({"description": "An error in OpenAI's form; a message that is not even HTTP as it should be: a problem", "content": {
     "application/json": {"schema": {"$ref": "#/components/schemas/OpenAIError"}},
     "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});
+static const char CURSOR[] = OPENAPI_JSON({"name": "cursor", "in": "query", "schema": {"type": "string",
+    "pattern": "^([np][0-9a-z-]{1,63})?$"}, "description": "As a page's `next` and `previous` have it"});
+static const char SEGMENT[] = OPENAPI_JSON({"type": "string", "pattern": "^[^/\\\\\\u0000-\\u001f\\u007f]+$"});
 /* clang-format on */
 
 enum { MAX_DOCUMENT = 4 << 20 };
@@ -67,7 +70,7 @@ static void write_content(struct json_writer *w, const struct openapi_operation 
         json_key(w, "schema");
         if (o->shape == OPENAPI_LIST)
             write_list(w, o->answer);
-        else if (o->shape == OPENAPI_PAGE)
+        else if (o->shape == OPENAPI_PAGE || o->shape == OPENAPI_WHOLE)
             write_page(w, o->answer);
         else
             write_ref(w, o->answer);
@@ -109,7 +112,7 @@ static void write_body(struct json_writer *w, const struct openapi_operation *o)
     json_member_bool(w, "required", !o->body_is_optional);
     json_key(w, "content");
     json_begin_object(w);
-    json_key(w, o->request ? "application/json" : o->takes);
+    json_key(w, o->takes ? o->takes : "application/json");
     json_begin_object(w);
     json_key(w, "schema");
     if (o->request)
@@ -134,13 +137,11 @@ static void write_parameters(struct json_writer *w, const struct http_route *t,
         json_member_str(w, "name", str_make(at + 1, strcspn(at + 1, "}")));
         json_member_string(w, "in", "path");
         json_member_bool(w, "required", true);
-        json_member_raw(w, "schema", STR("{\"type\":\"string\",\"minLength\":1}"));
+        json_member_raw(w, "schema", str_of(SEGMENT));
         json_end_object(w);
     }
     if (o && o->shape == OPENAPI_PAGE)
-        json_raw(w, STR("{\"name\":\"cursor\",\"in\":\"query\",\"schema\":{\"type\":\"string\"},"
-                        "\"description\":"
-                        "\"As a page's `next` and `previous` have it\"}"));
+        json_raw(w, str_of(CURSOR));
     if (o && o->query)
         json_raw(w, str_of(o->query));
     json_end_array(w);
@@ -209,7 +210,20 @@ static void write_paths(struct json_writer *w, const char *base)
     json_end_object(w);
 }
 
-static void write_components(struct json_writer *w)
+static void write_skus(struct json_writer *w, const struct hardware *h)
+{
+    json_key(w, "SKU");
+    json_begin_object(w);
+    json_member_string(w, "type", "string");
+    json_key(w, "enum");
+    json_begin_array(w);
+    for (size_t i = 0; i < h->n_skus; i++)
+        json_stringz(w, h->skus[i].sku);
+    json_end_array(w);
+    json_end_object(w);
+}
+
+static void write_components(struct json_writer *w, const struct hardware *h)
 {
     json_key(w, "components");
     json_begin_object(w);
@@ -219,6 +233,7 @@ static void write_components(struct json_writer *w)
     json_begin_object(w);
     for (size_t i = 0; i < OPENAPI_N_SCHEMAS; i++)
         json_member_raw(w, OPENAPI_SCHEMAS[i].name, str_of(OPENAPI_SCHEMAS[i].json));
+    write_skus(w, h);
     json_end_object(w);
     json_end_object(w);
 }
@@ -247,7 +262,7 @@ void openapi_show(struct http_request *r)
     json_end_array(&w);
     json_member_raw(&w, "security", STR("[{\"bearerAuth\":[]}]"));
     write_paths(&w, base);
-    write_components(&w);
+    write_components(&w, api_of(r)->hardware);
     json_end_object(&w);
     api_answer(r, 200, &body);
 }

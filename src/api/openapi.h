@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* A schema that others refer to by its name. */
+/* A schema that others refer to by its name. One more, "SKU", is made of the server's hardware. */
 struct openapi_schema {
     const char *name;
     const char *json;
@@ -18,6 +18,7 @@ enum openapi_shape {
     OPENAPI_ONE,   /* the schema itself */
     OPENAPI_LIST,  /* a bare array of it */
     OPENAPI_PAGE,  /* {next, previous, results} */
+    OPENAPI_WHOLE, /* a page that has everything, and takes no cursor */
     OPENAPI_EMPTY, /* no body */
     OPENAPI_OTHER, /* a body of `type` that is not JSON */
 };
@@ -27,7 +28,7 @@ struct openapi_operation {
     const char *name;
     const char *query;   /* JSON text of parameter objects with commas between; NULL: none */
     const char *request; /* name of the body's schema; NULL: none */
-    const char *takes;   /* media type of a body that is not JSON; then `request` is NULL */
+    const char *takes;   /* media type of a body that is not JSON */
     int status;          /* of success */
     enum openapi_shape shape;
     const char *answer; /* name of a schema */

@@ -360,5 +360,12 @@ static void on_log_wanted(struct http_request *r, struct store_op *op)
 
 void build_log(struct http_request *r)
 {
-    get_build(r, on_log_wanted);
+    struct str follow = http_query(r, "follow");
+
+    if (follow.p && !str_is(follow, "1"))
+        http_problem(r, 400, NULL,
+                     "follow: \"%.*s\" is not known; follow=1 waits for the build's end.",
+                     STR_ARG(follow));
+    else
+        get_build(r, on_log_wanted);
 }

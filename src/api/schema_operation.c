@@ -18,11 +18,12 @@ static const char BETWEEN[] = J({"name": "created_after", "in": "query", "schema
     {"name": "source", "in": "query", "schema": {"enum": ["web"]}});
 static const char MAKING[] = J({"name": "Prefer", "in": "header", "schema": {"type": "string"},
     "example": "wait=5", "description": "wait, or wait=n: how many seconds, at most 60; anything else is ignored"},
-    {"name": "Cancel-After", "in": "header", "schema": {"type": "string"},
+    {"name": "Cancel-After", "in": "header", "schema": {"type": "string", "minLength": 1}, "example": "90s",
      "description": "A duration from the creation on, 5 seconds or more: 30, 90s, 5m, 1h30m45s"});
 static const char PUSHING[] = J({"name": "visibility", "in": "query", "schema": {"enum": ["public", "private"]},
      "description": "Of the model, where it is new"},
-    {"name": "hardware", "in": "query", "schema": {"type": "string"}, "description": "Of the model, where it is new"});
+    {"name": "hardware", "in": "query", "schema": {"$ref": "#/components/schemas/SKU"},
+     "description": "Of the model, where it is new"});
 static const char FOLLOW[] = J({"name": "follow", "in": "query", "schema": {"enum": ["1"]}});
 static const char SEARCH[] = J({"name": "query", "in": "query", "required": true,
      "schema": {"type": "string", "minLength": 1}},
@@ -85,6 +86,10 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
     GET("predictions.get", ONE, "Prediction"),
     GET("predictions.cancel", ONE, "Prediction"),
     GONE("predictions.delete", 204),
+    GET("predictions.webhooks.list", WHOLE, "WebhookMessage"),
+    GONE("predictions.webhooks.resend", 202),
+    { .name = "streams.get", .status = 200, .shape = OPENAPI_OTHER, .type = "text/event-stream" },
+    { .name = "outputs.get", .status = 200, .shape = OPENAPI_OTHER, .type = "*/*" },
 
     { .name = "trainings.create", .request = "TrainingCreate", .status = 201, .shape = OPENAPI_ONE,
       .answer = "Prediction" },
@@ -93,14 +98,16 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
     GET("trainings.cancel", ONE, "Prediction"),
 
     GET("files.list", PAGE, "File"),
-    { .name = "files.create", .takes = "multipart/form-data", .status = 201, .shape = OPENAPI_ONE, .answer = "File" },
+    { .name = "files.create", .request = "FileCreate", .takes = "multipart/form-data", .status = 201, .shape = OPENAPI_ONE, .answer = "File" },
     GET("files.get", ONE, "File"),
     GONE("files.delete", 204),
     { .name = "files.download", .status = 200, .shape = OPENAPI_OTHER, .type = "*/*", .query =
       J({"name": "owner", "in": "query", "required": true, "schema": {"type": "string"}},
         {"name": "expiry", "in": "query", "required": true, "schema": {"type": "integer"}},
         {"name": "signature", "in": "query", "required": true, "schema": {"type": "string"}}) },
+    GET("files.secret.get", ONE, "FilesSecret"),
     GET("webhooks.default.secret.get", ONE, "WebhookSecret"),
+    GET("webhooks.default.secret.rotate", ONE, "WebhookSecret"),
 
     { .name = "openai.chat.completions.create", .request = "ChatCompletionCreate", .status = 200,
       .shape = OPENAPI_ONE, .answer = "ChatCompletion", .also = "text/event-stream" },

@@ -212,6 +212,9 @@ struct target {
     struct str authority; /* absolute form only */
 };
 enum status target_split(struct str target, struct target *out, struct error *err) NODISCARD;
+/* Whether every name and value of a query (p == NULL: none) is well encoded, without NUL, and
+ * UTF-8. */
+enum status query_check(struct str query, struct error *err) NODISCARD;
 /* Decodes a path whose every segment is fit to be compared: no empty one, no ".." (encoded or not),
  * no slash, NUL or control character in disguise, valid UTF-8. */
 enum status path_decode(struct str path, struct arena *a, struct str *out,

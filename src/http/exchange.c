@@ -112,6 +112,8 @@ static bool route(struct http_conn *c, struct exchange *x)
     }
     if (!x->match.route)
         return refuse_target(r, &(struct error){ .status = STATUS_NOT_FOUND });
+    if (query_check(r->query, &err) != STATUS_OK)
+        return refuse_target(r, &err);
     r->route = x->match.route;
     return true;
 }

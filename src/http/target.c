@@ -116,6 +116,16 @@ enum status path_decode(struct str path, struct arena *a, struct str *out, struc
     return STATUS_OK;
 }
 
+enum status query_check(struct str query, struct error *err)
+{
+    struct buf CLEANUP(buf_deinit) plain = BUF_INIT(query.n);
+
+    if (percent_decode(query, &plain) && utf8_valid(buf_str(&plain)))
+        return STATUS_OK;
+    return FAIL(err, STATUS_INVALID,
+                "The query must be percent-encoded UTF-8, and have no %%00 in it.");
+}
+
 /* Whether the path is the prefix itself or goes on below it. */
 static bool is_below(struct str path, const char *prefix)
 {

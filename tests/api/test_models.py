@@ -81,6 +81,12 @@ def test_wrong_values(acme, change, pointer, words):
     assert set(found) == {pointer} and words in found[pointer]
 
 
+def test_an_empty_address_is_none(acme):
+    assert new_model(acme, "linked", github_url="https://example.com", paper_url="").json["paper_url"] is None
+    changed = acme.patch("/models/acme/linked", {"github_url": "", "license_url": "https://example.com/license"}).json
+    assert (changed["github_url"], changed["license_url"]) == (None, "https://example.com/license")
+
+
 def test_several_mistakes_are_told_at_once(acme):
     assert set(problem(acme.post("/models", {"nmae": "x"}))) == {"/nmae", "/owner", "/name", "/visibility", "/hardware"}
 

@@ -11,8 +11,10 @@ from berth import EXAMPLES, ROOT
 validator = pytest.importorskip("openapi_spec_validator")
 pytest.importorskip("schemathesis")
 
-CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance," \
-         "response_headers_conformance,negative_data_rejection"
+# All checks but three: what a schema allows may still be wrong for another reason (a name that is taken), and two of them
+# take QUERY, for which 3.1 has no word, for a method that should not be there.
+LEFT_OUT = "positive_data_acceptance,unsupported_method,allow_header_conformance"
+LONG = bool(os.environ.get("BERTH_TEST_LONG"))
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +26,33 @@ def document(house):
 
 @pytest.fixture(scope="module")
 def fuzzed(house):
-    """An account of its own, with one object of each kind."""
+    """An account of its own, with one object of each kind: for each form of path, which parameters name one."""
     client = house.account("fuzzed")
-    client.version = house.push(client, EXAMPLES / "hello", "hello", "--public")
-    client.deploy("hello", "fuzzed/hello", client.version)
-    made = client.predict("/deployments/fuzzed/hello", {"text": "A B", "delay": 0})
+    version = house.push(client, EXAMPLES / "hello", "hello", "--public")
+    writer = house.push(client, EXAMPLES / "train", "writer", "--public")
+    path = client.deploy("hello", "fuzzed/hello", version)
+    made = client.predict(path, {"text": "A B", "delay": 0})
     assert made["status"] == "succeeded", made
-    client.made = made["id"]
+    must(client.call("PUT", f"/models/fuzzed/hello/examples/{made['id']}"), 204)
+    must(client.patch("/models/fuzzed/hello", {"readme": "# Hello"}), 200)
+    must(client.post("/models", {"owner": "fuzzed", "name": "trained", "visibility": "private", "hardware": "cpu"}), 201)
+    trained = must(client.post(f"/models/fuzzed/writer/versions/{writer}/trainings",
+                               {"destination": "fuzzed/trained", "input": {"steps": 1, "step_seconds": 0}}), 201)
+    part = b'--x\r\nContent-Disposition: form-data; name="content"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
+    file = must(client.post("/files", part, headers={"Content-Type": "multipart/form-data; boundary=x"}), 201)
+    house.admin("collection", "create", "fuzzed", "--name", "Fuzzed", "--description", "For a test")
+    house.admin("collection", "add", "fuzzed", "fuzzed/hello")
+    instance = must(client.get(path + "/instances"), 200)["results"][0]
+    client.places = {"^/collections": {"slug": "fuzzed"}, "^/predictions": {"id": made["id"], "n": "1"},
+                     "/examples/": {"id": made["id"]}, "^/trainings": {"id": trained["id"]}, "^/files": {"id": file["id"]},
+                     "/versions/[^/]+$": {"id": version}, "/trainings$": {"name": "writer", "id": writer},
+                     "/instances/": {"id": instance["id"]}, "^/streams": {"secret": made["urls"]["stream"].split("/")[-1]}}
     return client
+
+
+def must(answer, *codes):
+    assert answer.status in codes, answer
+    return answer.json if answer.body else None
 
 
 def test_it_is_valid(document, house):
@@ -56,29 +77,36 @@ def test_it_has_all_that_the_server_answers(document, house):
     for name, (_, path, operation) in operations.items():
         said = {p["name"] for p in operation["parameters"] if p["in"] == "path"}
         assert said == {part[1:-1] for part in path.split("/") if part.startswith("{")}, name
+        assert "2XX" not in operation["responses"], name
+    skus = document["components"]["schemas"]["SKU"]["enum"]
+    assert skus == [row["sku"] for row in house.account("acme").get("/hardware").json]
 
 
 def fuzz(house, client, tmp_path, parameters, *words):
     lines = ["[parameters]"] + [f'"path.{key}" = "{value}"' for key, value in parameters.items()]
-    if parameters:
-        lines += ["[[operations]]", 'include-path-regex = "^/predictions"', f'parameters = {{ "path.id" = "{client.made}" }}']
+    for path, names in client.places.items() if parameters else ():
+        named = ", ".join(f'"path.{key}" = "{value}"' for key, value in names.items())
+        lines += ["[[operations]]", f"include-path-regex = '{path}'", f"parameters = {{ {named} }}"]
     (tmp_path / "schemathesis.toml").write_text("\n".join(lines) + "\n")
     program = os.path.join(os.path.dirname(sys.executable), "schemathesis")
+    phases = "examples,coverage,fuzzing" + (",stateful" if LONG else "")
     done = subprocess.run([program, "--config-file", str(tmp_path / "schemathesis.toml"), "run",
                            f"{house.url}/openapi.json", "--header", f"Authorization: Bearer {client.token}",
-                           "--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples", "12",
-                           "--generation-deterministic", "--suppress-health-check", "all", "--no-color", "--exclude-operation-id",
-                           "models.versions.push", *words],
-                          capture_output=True, text=True, check=False, timeout=600, cwd=tmp_path)
+                           "--checks", "all", "--exclude-checks", LEFT_OUT, "--phases", phases,
+                           "--max-examples", "100" if LONG else "12", "--generation-deterministic",
+                           "--suppress-health-check", "all", "--no-color", "--request-timeout", "75",
+                           "--exclude-operation-id", "models.versions.push", *words],
+                          capture_output=True, text=True, check=False, timeout=1500 if LONG else 600, cwd=tmp_path)
+    print(done.stdout[-1500:])
     assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-2000:]
 
 
 def test_answers_to_anything(house, fuzzed, tmp_path):
-    """Every operation, with whatever the document allows and forbids: no 5xx, nothing but what the document says."""
+    """Every operation, with whatever the document allows and forbids: no 5xx, nothing but what the document says. The long
+    run (BERTH_TEST_LONG) makes eight times as many requests, and sequences of them."""
     fuzz(house, fuzzed, tmp_path, {})
 
 
 def test_answers_about_what_there_is(house, fuzzed, tmp_path):
     """The same where the path names something that exists; nothing is deleted."""
-    fuzz(house, fuzzed, tmp_path, {"owner": "fuzzed", "name": "hello"}, "--exclude-method", "DELETE",
-         "--exclude-path-regex", "versions|builds|openai")
+    fuzz(house, fuzzed, tmp_path, {"owner": "fuzzed", "name": "hello"}, "--exclude-method", "DELETE")

@@ -78,6 +78,18 @@ def test_a_body_of_another_type(acme):
     assert answer.json["status"] == 415 and "application/x-www-form-urlencoded" in answer.json["detail"]
 
 
+def test_a_word_that_is_not_known(acme):
+    answer = acme.get("/builds/01/log?follow=yes")
+    assert answer.status == 400 and '"yes"' in answer.json["detail"] and "follow=1" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("query", ["cursor=%", "cursor=%00", "a%zz=1", "cursor=%ff"])
+def test_a_query_that_cannot_be_read(acme, query):
+    """It is not taken as if it were not there."""
+    answer = acme.get(f"/deployments?{query}")
+    assert (answer.status, answer.type) == (400, "application/problem+json") and "query" in answer.json["detail"]
+
+
 @pytest.mark.parametrize("path", ["/deployments", "/predictions", "/files", "/models/acme/hello/versions"])
 def test_a_body_that_is_packed(acme, path):
     """Nothing is unpacked on the way: that is said, whatever the body would have been."""

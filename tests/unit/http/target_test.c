@@ -89,6 +89,21 @@ static void test_decode(void **state)
     }
 }
 
+static void test_queries(void **state)
+{
+    static const char *const good[] = { "", "a", "a=b&c", "a=%e2%82%ac", "a=%20+%2B", "=&&=" };
+    static const char *const bad[] = {
+        "a=%", "a=%2", "a=%zz", "%00", "a=b%00c", "a=%ff", "a=\xff"
+    };
+
+    (void)state;
+    assert_int_equal(query_check(STR_NULL, NULL), STATUS_OK);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        assert_int_equal(query_check(str_of(good[i]), NULL), STATUS_OK);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(query_check(str_of(bad[i]), NULL), STATUS_INVALID);
+}
+
 static void test_hosts(void **state)
 {
     static const char *const good[] = { "a", "a.b-c_d:80", "127.0.0.1:8080", "[::1]:1", "[::1]",
@@ -108,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_queries),
         cmocka_unit_test(test_hosts),
     };
 
