@@ -528,11 +528,13 @@ void openai_models(struct http_request *r)
 void openai_model(struct http_request *r)
 {
     struct buf body CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
-    struct str owner = http_param(r, "owner"), name = http_param(r, "name");
-    struct pool *p =
-        find_pool(r, arena_printf(r->arena, "%.*s/%.*s", STR_ARG(owner), STR_ARG(name)));
+    struct str id = http_param(r, "id"), owner = http_param(r, "owner");
+    struct str name = http_param(r, "name");
     struct json_writer w;
+    struct pool *p;
 
+    p = find_pool(r, id.p ? arena_copy(r->arena, id)
+                          : arena_printf(r->arena, "%.*s/%.*s", STR_ARG(owner), STR_ARG(name)));
     if (!p)
         return;
     json_writer_init(&w, &body);

@@ -139,6 +139,8 @@ const struct http_route API_ROUTES[] = {
           "OpenAI's form: your deployments"),
     ROUTE("GET", "/openai/v1/models/{owner}/{name}", openai_model, HTTP_BODY_NONE,
           "openai.models.get", "OpenAI's form: one of your deployments"),
+    ROUTE("GET", "/openai/v1/models/{id}", openai_model, HTTP_BODY_NONE | HTTP_PARAM_SLASHES,
+          "openai.models.retrieve", "The same where the client encodes the slash, as OpenAI's do"),
     ROUTE("GET", "/v1/openapi.json", openapi_show, HTTP_OPEN | HTTP_BODY_NONE, "openapi",
           "This document"),
     ROUTE("GET", "/healthz", health_show, HTTP_OPEN | HTTP_BODY_NONE | HTTP_HIDDEN, "health",

@@ -115,6 +115,7 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
       .answer = "Completion", .also = "text/event-stream" },
     GET("openai.models.list", ONE, "OpenAIModels"),
     GET("openai.models.get", ONE, "OpenAIModel"),
+    GET("openai.models.retrieve", ONE, "OpenAIModel"),
 };
 /* clang-format on */
 const size_t OPENAPI_N_OPERATIONS = ARRAY_SIZE(OPENAPI_OPERATIONS);

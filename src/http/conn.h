@@ -216,8 +216,8 @@ enum status target_split(struct str target, struct target *out, struct error *er
  * UTF-8. */
 enum status query_check(struct str query, struct error *err) NODISCARD;
 /* Decodes a path whose every segment is fit to be compared: no empty one, no ".." (encoded or not),
- * no slash, NUL or control character in disguise, valid UTF-8. */
-enum status path_decode(struct str path, struct arena *a, struct str *out,
+ * no slash (but where they are allowed), NUL or control character in disguise, valid UTF-8. */
+enum status path_decode(struct str path, bool may_have_slashes, struct arena *a, struct str *out,
                         struct error *err) NODISCARD;
 bool host_valid(struct str host);
 /* Routes with the prefix's tolerances; *out_path is the spelling that was matched. */

@@ -87,6 +87,7 @@ static bool route(struct http_conn *c, struct exchange *x)
     struct http_request *r = &x->r;
     char allow[sizeof(x->match.allow)];
     struct target target;
+    bool may_have_slashes;
     struct str path;
     struct error err;
 
@@ -104,7 +105,8 @@ static bool route(struct http_conn *c, struct exchange *x)
     r->query = target.query;
     path_route(c->listener->router, config->optional_prefix, r->method, target.path, &x->arena,
                &x->match, &path);
-    if (path_decode(path, &x->arena, &r->path, &err) != STATUS_OK)
+    may_have_slashes = x->match.route && (x->match.route->flags & HTTP_PARAM_SLASHES);
+    if (path_decode(path, may_have_slashes, &x->arena, &r->path, &err) != STATUS_OK)
         return refuse_target(r, &err);
     if (x->match.status == STATUS_METHOD) {
         refuse_method(r, x->match.allow);

@@ -44,6 +44,7 @@ enum http_route_flags {
     HTTP_BODY_STREAM = 8, /* the handler is called after the head and takes it by r->on_body */
     HTTP_BODY_NONE = 16, /* read and thrown away (clients put Content-Type on a GET); the default */
     HTTP_HIDDEN = 32,    /* not in the OpenAPI document */
+    HTTP_PARAM_SLASHES = 64, /* a parameter may have encoded slashes (%2F) in it */
 };
 
 /* One row of the one list of what the server answers. Path segments in braces are parameters:

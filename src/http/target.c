@@ -83,20 +83,21 @@ enum status target_split(struct str target, struct target *out, struct error *er
     return STATUS_OK;
 }
 
-static bool segment_valid(struct str decoded)
+static bool segment_valid(struct str decoded, bool may_have_slashes)
 {
     if (str_is(decoded, ".") || str_is(decoded, "..") || !utf8_valid(decoded))
         return false;
     for (size_t i = 0; i < decoded.n; i++) {
         unsigned char ch = (unsigned char)decoded.p[i];
 
-        if (ch < 0x20 || ch == 0x7f || ch == '/' || ch == '\\')
+        if (ch < 0x20 || ch == 0x7f || ch == '\\' || (ch == '/' && !may_have_slashes))
             return false;
     }
     return true;
 }
 
-enum status path_decode(struct str path, struct arena *a, struct str *out, struct error *err)
+enum status path_decode(struct str path, bool may_have_slashes, struct arena *a, struct str *out,
+                        struct error *err)
 {
     struct buf CLEANUP(buf_deinit) whole = BUF_INIT(path.n);
     struct str rest = str_make(path.p + 1, path.n - 1);
@@ -109,7 +110,7 @@ enum status path_decode(struct str path, struct arena *a, struct str *out, struc
             return FAIL(err, STATUS_NOT_FOUND, "The path has an empty segment.");
         if (!buf_addc(&whole, '/') || !percent_decode(part, &whole))
             return FAIL(err, STATUS_INVALID, "The path has an invalid percent-encoding.");
-        if (!segment_valid(str_make(whole.p + at, whole.n - at)))
+        if (!segment_valid(str_make(whole.p + at, whole.n - at), may_have_slashes))
             return FAIL(err, STATUS_INVALID, "The path has a segment that is not allowed.");
     }
     *out = str_make(arena_copy(a, buf_str(&whole)), whole.n);

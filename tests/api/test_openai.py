@@ -94,6 +94,12 @@ def test_models(ai, words):
     assert {one.id for one in ai.models.list().data} == {"words/chat", "words/talk", "words/hello"}
     answer = words.get("/models/words/chat", prefix="/openai/v1")
     assert (answer.json["id"], answer.json["object"], answer.json["owned_by"]) == ("words/chat", "model", "words")
+    assert ai.models.retrieve("words/chat").id == "words/chat"  # asks for words%2Fchat
+    with pytest.raises(openai.NotFoundError) as found:
+        ai.models.retrieve("words/nothing")
+    assert found.value.code == "model_not_found"
+    with pytest.raises(openai.NotFoundError):
+        ai.models.retrieve("gpt-4")
 
 
 def test_errors(ai, house, words):

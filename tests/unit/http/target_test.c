@@ -81,12 +81,15 @@ static void test_decode(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        enum status st = path_decode(str_of(cases[i].path), &a, &out, NULL);
+        enum status st = path_decode(str_of(cases[i].path), false, &a, &out, NULL);
 
         assert_int_equal(st == STATUS_OK, cases[i].decoded != NULL);
         if (st == STATUS_OK)
             assert_true(str_is(out, cases[i].decoded));
     }
+    assert_int_equal(path_decode(STR("/a%2fb/c"), true, &a, &out, NULL), STATUS_OK);
+    assert_true(str_is(out, "/a/b/c"));
+    assert_int_equal(path_decode(STR("/a%5cb"), true, &a, &out, NULL), STATUS_INVALID);
 }
 
 static void test_queries(void **state)
