@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The output of a prediction as server-sent events."""
 
+import asyncio
 import json
 import os
 import re
@@ -261,6 +262,13 @@ def test_python_client(acme, running, house, monkeypatch):
     assert [(event.event.value, event.data) for event in events] == [
         ("output", "w0 "), ("output", "w1 "), ("output", "w2 "), ("done", "{}")]
     assert "".join(str(event) for event in client.stream(f"some-org/some-model:{house.version}", input=WORDS)) == "w0 w1 w2 "
+
+    async def in_coroutines():
+        stream = await client.async_stream(f"some-org/some-model:{house.version}", input=WORDS)
+        again = client.deployments.predictions.create("acme/running", input=WORDS)
+        return [[event.event.value async for event in events] for events in (stream, again.async_stream())]
+
+    assert asyncio.run(in_coroutines()) == [["output", "output", "output", "done"]] * 2
     failing = client.deployments.predictions.create("acme/running", input={"mode": "raise", "text": "x"})
     with pytest.raises(RuntimeError, match="broken on x"):
         list(failing.stream())

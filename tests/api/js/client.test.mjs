@@ -2,6 +2,7 @@
 // The official JavaScript client, unmodified. test_js_client.py starts the server and this.
 import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import test from "node:test";
 import Replicate from "replicate";
@@ -61,6 +62,12 @@ test("run, blocking and polling", async () => {
     assert.equal((await replicate.run(MODEL, { input })).join(""), "hello0 hello1 ");
     assert.equal((await replicate.run(`${MODEL}:${version}`, { input, wait: { mode: "poll", interval: 20 } })).join(""),
                  "hello0 hello1 ");
+});
+
+test("run, the client loaded as CommonJS", async () => {
+    const Common = createRequire(import.meta.url)("replicate");
+    const other = new Common({ auth: token, baseUrl: `${url}/v1` });
+    assert.equal((await other.run(`${MODEL}:${version}`, { input: { text: "required" } })).join(""), "required");
 });
 
 test("run of one that fails", async () => {
