@@ -15,6 +15,7 @@ void answer_prediction(struct http_request *r, int status, const struct predicti
     struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_ANSWER);
     struct json_writer w;
 
+    buf_reserve(&body, 1024 + row->input.n + row->output.n + row->logs.n); /* most need no more */
     json_writer_init(&w, &body);
     show_prediction(&w, row, as_starting);
     api_answer(r, status, &body);

@@ -128,27 +128,30 @@ void show_release_row(struct json_writer *w, const struct release_row *rel)
     show_release(w, rel);
 }
 
-static void show_urls(struct json_writer *w, const struct prediction_row *p)
+static void show_url(struct json_writer *w, const char *key, const char *base, const char *path,
+                     const char *id, const char *end)
 {
     struct buf url CLEANUP(buf_deinit) = BUF_INIT(4096);
-    const char *base = p->base_url ? p->base_url : "";
-    const char *what = p->destination ? "trainings" : "predictions";
+
+    buf_reserve(&url, 200);
+    buf_adds(&url, base ? base : "");
+    buf_adds(&url, path);
+    buf_adds(&url, id);
+    buf_adds(&url, end);
+    json_member_str(w, key, buf_str(&url));
+}
+
+static void show_urls(struct json_writer *w, const struct prediction_row *p)
+{
+    const char *what = p->destination ? "/v1/trainings/" : "/v1/predictions/";
 
     json_key(w, "urls");
     json_begin_object(w);
-    buf_addf(&url, "%s/v1/%s/%s/cancel", base, what, p->id);
-    json_member_str(w, "cancel", buf_str(&url));
-    buf_clear(&url);
-    buf_addf(&url, "%s/v1/%s/%s", base, what, p->id);
-    json_member_str(w, "get", buf_str(&url));
-    if (p->stream_secret) {
-        buf_clear(&url);
-        buf_addf(&url, "%s/v1/streams/%s", base, p->stream_secret);
-        json_member_str(w, "stream", buf_str(&url));
-    }
-    buf_clear(&url);
-    buf_addf(&url, "%s/p/%s", base, p->id);
-    json_member_str(w, "web", buf_str(&url));
+    show_url(w, "cancel", p->base_url, what, p->id, "/cancel");
+    show_url(w, "get", p->base_url, what, p->id, "");
+    if (p->stream_secret)
+        show_url(w, "stream", p->base_url, "/v1/streams/", p->stream_secret, "");
+    show_url(w, "web", p->base_url, "/p/", p->id, "");
     json_end_object(w);
 }
 

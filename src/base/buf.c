@@ -78,20 +78,22 @@ bool buf_add_str(struct buf *b, struct str s)
     return buf_add(b, s.p, s.n);
 }
 
-bool buf_addc(struct buf *b, char c)
-{
-    return buf_add(b, &c, 1);
-}
-
 bool buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 {
+    size_t room = b->p && !b->failed ? b->cap - b->n : 0; /* the NUL's place counts */
     va_list again;
     char *at;
     int n;
 
     va_copy(again, ap);
-    n = vsnprintf(NULL, 0, fmt, again);
+    n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, again);
     va_end(again);
+    if (n >= 0 && (size_t)n < room && (size_t)n <= b->max - b->n) { /* it fitted, nearly always */
+        b->n += (size_t)n;
+        return true;
+    }
+    if (room)
+        b->p[b->n] = '\0'; /* what was written there does not count */
     if (n < 0) {
         b->failed = true;
         return false;

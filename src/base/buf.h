@@ -28,13 +28,21 @@ void buf_clear(struct buf *b);  /* keeps the memory */
 bool buf_add(struct buf *b, const void *p, size_t n);
 bool buf_adds(struct buf *b, const char *z);
 bool buf_add_str(struct buf *b, struct str s);
-bool buf_addc(struct buf *b, char c);
 bool buf_addf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 bool buf_vaddf(struct buf *b, const char *fmt, va_list ap) PRINTF(2, 0);
 
 /* Room for n more bytes at b->p + b->n; after writing m <= n of them, call buf_commit(b, m). */
 char *buf_reserve(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);
+
+static inline bool buf_addc(struct buf *b, char c)
+{
+    if (b->n + 1 >= b->cap || b->n >= b->max || b->failed)
+        return buf_add(b, &c, 1);
+    b->p[b->n++] = c;
+    b->p[b->n] = '\0';
+    return true;
+}
 
 /* Drops n bytes from the front. */
 void buf_shift(struct buf *b, size_t n);

@@ -62,6 +62,14 @@ static void date_of(int64_t days, int *out_year, int *out_month, int *out_day)
     *out_year = (int)(year_of_era + era * 400 + (*out_month <= 2 ? 1 : 0));
 }
 
+static char *put_digits(char *out, unsigned value, int n, char behind)
+{
+    for (int i = n - 1; i >= 0; i--, value /= 10)
+        out[i] = (char)('0' + value % 10);
+    out[n] = behind;
+    return out + n + 1;
+}
+
 void time_format(int64_t ms, char out[TIME_TEXT_SIZE])
 {
     /* The form has four digits for the year. */
@@ -74,9 +82,15 @@ void time_format(int64_t ms, char out[TIME_TEXT_SIZE])
     days = ms / DAY_MS - (ms % DAY_MS < 0 ? 1 : 0);
     rest = (unsigned)(ms - days * DAY_MS);
     date_of(days, &year, &month, &day);
-    snprintf(out, TIME_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)year % 10000U,
-             (unsigned)month % 100U, (unsigned)day % 100U, rest / 3600000U % 100U,
-             rest / 60000U % 60U, rest / 1000U % 60U, rest % 1000U);
+    /* By hand, since every answer has several. */
+    out = put_digits(out, (unsigned)year, 4, '-');
+    out = put_digits(out, (unsigned)month, 2, '-');
+    out = put_digits(out, (unsigned)day, 2, 'T');
+    out = put_digits(out, rest / 3600000U, 2, ':');
+    out = put_digits(out, rest / 60000U % 60U, 2, ':');
+    out = put_digits(out, rest / 1000U % 60U, 2, '.');
+    out = put_digits(out, rest % 1000U, 3, 'Z');
+    *out = '\0';
 }
 
 /* Takes exactly n digits from the front. */

@@ -137,6 +137,8 @@ bool percent_decode(struct str s, struct buf *out)
 {
     size_t before = out->n;
 
+    if (s.n == 0 || !memchr(s.p, '%', s.n))
+        return buf_add_str(out, s);
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
 
@@ -173,7 +175,20 @@ static void must(int ok)
 
 void sha256(struct str s, unsigned char out[SHA256_SIZE])
 {
-    must(EVP_Digest(s.p ? s.p : "", s.n, out, NULL, EVP_sha256(), NULL));
+    static EVP_MD *found; /* looking for it takes longer than to hash a token */
+    EVP_MD *md = __atomic_load_n(&found, __ATOMIC_ACQUIRE);
+    EVP_MD *none = NULL;
+
+    if (!md) {
+        md = EVP_MD_fetch(NULL, "SHA256", NULL);
+        must(md != NULL);
+        if (!__atomic_compare_exchange_n(&found, &none, md, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_ACQUIRE)) {
+            EVP_MD_free(md);
+            md = none;
+        }
+    }
+    must(EVP_Digest(s.p ? s.p : "", s.n, out, NULL, md, NULL));
 }
 
 void hmac_sha256(struct str key, struct str message, unsigned char out[SHA256_SIZE])

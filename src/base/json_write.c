@@ -66,10 +66,54 @@ static void add_escape(struct buf *out, unsigned char c)
     }
 }
 
+/* How many bytes from the front stand for themselves in a string; eight are looked at together. */
+static size_t plain_run(const char *p, size_t n)
+{
+    const uint64_t ones = UINT64_MAX / 255, high = ones << 7;
+    size_t at = 0;
+
+    for (; n - at >= 8; at += 8) {
+        uint64_t v, quote, slash;
+
+        memcpy(&v, p + at, sizeof(v));
+        quote = v ^ ones * '"';
+        slash = v ^ ones * '\\';
+        /* The high bit of a byte is set where it is 0x80 or more, below 0x20, or one of the two. A
+         * byte above a hit may be taken for one too: then the loop below looks again. */
+        if ((v | (v - ones * 0x20) | (quote - ones) | (slash - ones)) & high)
+            break;
+    }
+    while (at < n && (unsigned char)p[at] >= 0x20 && (unsigned char)p[at] < 0x80 && p[at] != '"' &&
+           p[at] != '\\')
+        at++;
+    return at;
+}
+
+/* Nearly all strings need no escapes: those are copied in one piece, with what stands behind. */
+static bool add_plain(struct buf *out, struct str s, const char *behind)
+{
+    size_t n = strlen(behind);
+    char *at;
+
+    if (plain_run(s.p, s.n) != s.n)
+        return false;
+    at = buf_reserve(out, s.n + 1 + n);
+    if (!at)
+        return true;
+    *at++ = '"';
+    if (s.n)
+        memcpy(at, s.p, s.n);
+    memcpy(at + s.n, behind, n);
+    buf_commit(out, s.n + 1 + n);
+    return true;
+}
+
 static void add_string(struct buf *out, struct str s)
 {
     size_t at = 0;
 
+    if (add_plain(out, s, "\""))
+        return;
     buf_addc(out, '"');
     while (at < s.n) {
         size_t n = at;
@@ -105,8 +149,10 @@ static void add_string(struct buf *out, struct str s)
 void json_key_str(struct json_writer *w, struct str key)
 {
     separate(w);
-    add_string(w->out, key);
-    buf_addc(w->out, ':');
+    if (!add_plain(w->out, key, "\":")) {
+        add_string(w->out, key);
+        buf_addc(w->out, ':');
+    }
     w->comma = false;
 }
 
@@ -133,8 +179,16 @@ void json_bool(struct json_writer *w, bool v)
 
 void json_int(struct json_writer *w, int64_t v)
 {
+    char text[24], *at = text + sizeof(text);
+    uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+
     separate(w);
-    buf_addf(w->out, "%lld", (long long)v);
+    do
+        *--at = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (v < 0)
+        *--at = '-';
+    buf_add(w->out, at, (size_t)(text + sizeof(text) - at));
 }
 
 /* C writes at least two digits of exponent and its plus sign: "1e+20", "1e-07". */
@@ -154,15 +208,40 @@ static void shorten_exponent(char *text)
     memmove(to, from, strlen(from) + 1);
 }
 
+static void add_micro(struct json_writer *w, int64_t micro)
+{
+    char text[24], *at = text + sizeof(text);
+    int digits = 6;
+
+    for (; digits > 0 && micro % 10 == 0; digits--)
+        micro /= 10;
+    for (int i = 0; i < digits; i++, micro /= 10)
+        *--at = (char)('0' + micro % 10);
+    if (digits)
+        *--at = '.';
+    do
+        *--at = (char)('0' + micro % 10);
+    while (micro /= 10);
+    separate(w);
+    buf_add(w->out, at, (size_t)(text + sizeof(text) - at));
+}
+
 void json_double(struct json_writer *w, double v)
 {
     char text[40];
+    /* Seconds with up to six decimals, as times mostly are: the same digits, found by integers. */
+    double scaled = v * 1e6;
+    int64_t micro = scaled >= 1000 && scaled < 1e14 ? (int64_t)(scaled + 0.5) : 0;
     /* 15 digits always survive, so that fewer are found by cutting zeros, except below the normal
      * range. */
     int digits = fpclassify(v) == FP_SUBNORMAL ? 1 : 15;
 
     if (!isfinite(v)) {
         json_null(w);
+        return;
+    }
+    if (micro > 0 && (double)micro / 1e6 == v) {
+        add_micro(w, micro);
         return;
     }
     do

@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+enum { USUAL_HEAD = 384 }; /* bytes of an answer's head beside what the handler adds */
+
 static const struct {
     int status;
     const char *text;
@@ -76,8 +78,14 @@ static const char *date_now(struct http_server *s)
 /* Line ends in a value would begin another field. */
 static void add_clean(struct buf *b, const char *text)
 {
-    for (; *text; text++)
-        buf_addc(b, (unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text);
+    size_t n = strlen(text);
+    char *at = buf_reserve(b, n);
+
+    if (!at)
+        return;
+    for (size_t i = 0; i < n; i++)
+        at[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? ' ' : text[i];
+    buf_commit(b, n);
 }
 
 void http_set_header(struct http_request *r, const char *name, const char *value)
@@ -114,9 +122,14 @@ static void write_head(struct buf *head, struct http_conn *c, int status, const 
 {
     struct exchange *x = c->x;
 
-    buf_addf(head, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Request-Id: %s\r\n", status, reason(status),
-             date_now(c->server), x->r.id);
-    buf_adds(head, "X-Content-Type-Options: nosniff\r\n");
+    buf_reserve(head, USUAL_HEAD + x->extra.n);
+    buf_addf(head, "HTTP/1.1 %d ", status);
+    buf_adds(head, reason(status));
+    buf_adds(head, "\r\nDate: ");
+    buf_adds(head, date_now(c->server));
+    buf_adds(head, "\r\nX-Request-Id: ");
+    buf_adds(head, x->r.id);
+    buf_adds(head, "\r\nX-Content-Type-Options: nosniff\r\n");
     if (type) {
         buf_adds(head, "Content-Type: ");
         add_clean(head, type);
