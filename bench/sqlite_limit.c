@@ -18,7 +18,7 @@ struct limit {
     sqlite3_stmt *begin, *insert, *commit;
     struct rand rand;
     struct id_gen ids;
-    char account[64], model[64], version[80], deployment[64];
+    char account[64], version[64], deployment[64];
 };
 
 static void die(const struct limit *l, const char *what)
@@ -56,8 +56,7 @@ static void open_database(struct limit *l, const char *path)
                      NULL, NULL, NULL) != SQLITE_OK)
         die(l, path);
     read_one(l, "SELECT owner_id FROM deployment LIMIT 1", l->account, sizeof(l->account));
-    read_one(l, "SELECT model_id FROM version LIMIT 1", l->model, sizeof(l->model));
-    read_one(l, "SELECT id FROM version LIMIT 1", l->version, sizeof(l->version));
+    read_one(l, "SELECT seq FROM version LIMIT 1", l->version, sizeof(l->version));
     read_one(l, "SELECT id FROM deployment LIMIT 1", l->deployment, sizeof(l->deployment));
     l->begin = prepare(l, "BEGIN IMMEDIATE");
     l->commit = prepare(l, "COMMIT");
@@ -93,8 +92,7 @@ static void insert(struct limit *l)
         sqlite3_bind_int(l->insert, zeros[i] + 1, 0);
     text(l, SQL_PREDICTION_CREATE_ID, id);
     text(l, SQL_PREDICTION_CREATE_ACCOUNT_ID, l->account);
-    text(l, SQL_PREDICTION_CREATE_MODEL_ID, l->model);
-    text(l, SQL_PREDICTION_CREATE_VERSION, l->version);
+    text(l, SQL_PREDICTION_CREATE_VERSION_SEQ, l->version);
     text(l, SQL_PREDICTION_CREATE_DEPLOYMENT_ID, l->deployment);
     text(l, SQL_PREDICTION_CREATE_DEPLOYMENT, "bench");
     text(l, SQL_PREDICTION_CREATE_SOURCE, "api");

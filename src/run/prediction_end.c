@@ -159,6 +159,8 @@ static void end_with(struct prediction *p, const struct run_result *res)
     e->op.metrics = keep(e, res->metrics);
     e->op.error = store_keep(&e->op.op, str_of(res->error));
     e->op.completed_at = now;
+    e->op.model_id = p->row.model_id;
+    e->op.no_input_files = !p->files && !p->is_rebound && !input_has_uris(p->lane->version->schema);
     e->op.predict_time = res->predict_time;
     if (e->op.predict_time < 0)
         e->op.predict_time = p->row.started_at ? (double)(now - p->row.started_at) / 1000 : 0;

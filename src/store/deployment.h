@@ -24,7 +24,7 @@ struct deployment_row {
     const char *owner_id, *owner;
     const char *name;
     int64_t created_at;
-    int64_t last_used_at; /* the last prediction's creation; 0: never */
+    int64_t last_used_at; /* the last prediction's creation, to a second; 0: never */
     int64_t lease_epoch;
     struct release_row release; /* the current one */
     const char

@@ -7,6 +7,8 @@
 #include "store/ops/page.h"
 #include "store/ops/rows.h"
 
+enum { USE_NOTED_MS = 1000 }; /* a deployment's last use is kept to this precision */
+
 /* The numbers are in the database, and in the .sql files as `status < 2`. */
 _Static_assert(PREDICTION_STARTING == 0 && PREDICTION_PROCESSING == 1 &&
                    PREDICTION_SUCCEEDED == 2 && PREDICTION_FAILED == 3 &&
@@ -58,14 +60,13 @@ void read_prediction_data(struct reader *r, struct prediction_row *out)
     out->logs = read_bytes(r);
 }
 
-static enum status insert(struct db *db, const struct prediction_row *p, int64_t *out_changed,
+static enum status insert(struct db *db, const struct prediction_row *p, const char *version_seq,
                           struct error *err)
 {
     const struct db_value args[SQL_PREDICTION_CREATE_PARAMS] = {
         [SQL_PREDICTION_CREATE_ID] = DB_V_TEXT(p->id),
         [SQL_PREDICTION_CREATE_ACCOUNT_ID] = DB_V_TEXT(p->account_id),
-        [SQL_PREDICTION_CREATE_MODEL_ID] = DB_V_TEXT(p->model_id),
-        [SQL_PREDICTION_CREATE_VERSION] = DB_V_TEXT(p->version),
+        [SQL_PREDICTION_CREATE_VERSION_SEQ] = DB_V_TEXT(version_seq),
         [SQL_PREDICTION_CREATE_DEPLOYMENT_ID] = DB_V_TEXT(p->deployment_id),
         [SQL_PREDICTION_CREATE_DEPLOYMENT] = DB_V_TEXT(p->deployment),
         [SQL_PREDICTION_CREATE_RELEASE] = DB_V_INT(p->release),
@@ -94,7 +95,35 @@ static enum status insert(struct db *db, const struct prediction_row *p, int64_t
         [SQL_PREDICTION_CREATE_LOGS] = DB_V_BLOB(p->logs),
     };
 
-    return db_exec(db, &sql_prediction_create, args, out_changed, err);
+    return db_exec(db, &sql_prediction_create, args, NULL, err);
+}
+
+/* Its version, as the table knows it, and when its deployment was used last (0: never, or it has
+ * none). */
+static enum status find_place(struct db *db, struct store_prediction_create *op,
+                              const char **out_seq, int64_t *out_used_at)
+{
+    const struct prediction_row *p = &op->in;
+    const struct db_value args[SQL_PREDICTION_PLACE_PARAMS] = {
+        [SQL_PREDICTION_PLACE_MODEL_ID] = DB_V_TEXT(p->model_id),
+        [SQL_PREDICTION_PLACE_VERSION] = DB_V_TEXT(p->version),
+        [SQL_PREDICTION_PLACE_DEPLOYMENT_ID] = DB_V_TEXT(p->deployment_id),
+    };
+    CLEANUP(reader_close) struct reader r = READER_INIT;
+    struct error *err = &op->op.error;
+    enum status s = reader_open(&r, db, &sql_prediction_place, args, &op->op.arena, err);
+
+    if (s != STATUS_OK)
+        return s;
+    if (!reader_next(&r))
+        return r.status != STATUS_OK
+                   ? r.status
+                   : FAIL(err, STATUS_NOT_FOUND, "the version does not exist any more");
+    *out_seq = read_text(&r);
+    if (p->deployment_id && read_is_null(&r))
+        return FAIL(err, STATUS_NOT_FOUND, "the deployment does not exist any more");
+    *out_used_at = read_int(&r);
+    return STATUS_OK;
 }
 
 /* Whether the key was used, and for what. */
@@ -149,21 +178,20 @@ static enum status prediction_create(struct db *db, struct store_op *base)
         [SQL_TRAINING_CREATE_DESTINATION] = DB_V_TEXT(p->destination),
     };
     struct error *err = &base->error;
-    int64_t changed = 1;
+    const char *version_seq = NULL;
+    int64_t used_at = 0;
     enum status s = op->key ? find_key(db, op) : STATUS_OK;
 
+    if (s == STATUS_OK)
+        s = find_place(db, op, &version_seq, &used_at);
     if (s != STATUS_OK)
         return s;
-    if (p->deployment_id)
-        s = db_exec(db, &sql_deployment_use, use, &changed, err);
-    if (s == STATUS_OK && changed == 0)
-        return FAIL(err, STATUS_NOT_FOUND, "the deployment does not exist any more");
+    if (p->deployment_id && (used_at == 0 || p->created_at >= used_at + USE_NOTED_MS))
+        s = db_exec(db, &sql_deployment_use, use, NULL, err);
     if (s == STATUS_OK)
-        s = insert(db, p, &changed, err);
+        s = insert(db, p, version_seq, err);
     if (s == STATUS_CONFLICT)
         return FAIL(err, s, "a prediction %s exists already", p->id);
-    if (s == STATUS_OK && changed == 0)
-        return FAIL(err, STATUS_NOT_FOUND, "the version does not exist any more");
     if (s == STATUS_OK && p->destination)
         s = db_exec(db, &sql_training_create, training, NULL, err);
     return s == STATUS_OK && op->key ? put_key(db, op) : s;

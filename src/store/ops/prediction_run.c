@@ -99,6 +99,10 @@ static enum status prediction_end(struct db *db, struct store_op *base)
     };
     const struct db_value count[SQL_MODEL_COUNT_RUN_PARAMS] = {
         [SQL_MODEL_COUNT_RUN_PREDICTION_ID] = DB_V_TEXT(op->id),
+        [SQL_MODEL_COUNT_RUN_MODEL_ID] = DB_V_TEXT(op->model_id),
+    };
+    const struct db_value inputs[SQL_FILE_EXPIRE_INPUTS_PARAMS] = {
+        [SQL_FILE_EXPIRE_INPUTS_PREDICTION_ID] = DB_V_TEXT(op->id),
     };
     const struct webhook_row message = {
         .id = op->webhook_id,
@@ -114,6 +118,8 @@ static enum status prediction_end(struct db *db, struct store_op *base)
     s = update(db, base, &sql_prediction_end, args, op->id);
     if (s == STATUS_OK)
         s = add_webhook_notes(db, op->notes, op->n_notes, &base->error);
+    if (s == STATUS_OK && !op->no_input_files)
+        s = db_exec(db, &sql_file_expire_inputs, inputs, NULL, &base->error);
     if (s == STATUS_OK && op->webhook_id)
         s = add_webhook(db, &message, op->webhook_target, &base->error);
     for (size_t i = 0; s == STATUS_OK && i < op->n_files; i++)

@@ -57,6 +57,14 @@ static struct db_value next_column(struct reader *r)
     return r->db->ops->column(r->rows, r->at++);
 }
 
+bool read_is_null(struct reader *r)
+{
+    bool is_null = r->db->ops->column(r->rows, r->at).type == DB_NULL;
+
+    r->at += is_null;
+    return is_null;
+}
+
 int64_t read_int(struct reader *r)
 {
     return next_column(r).i;

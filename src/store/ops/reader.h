@@ -36,6 +36,7 @@ void reader_close(struct reader *r); /* for CLEANUP() */
 
 int64_t read_int(struct reader *r); /* 0 for NULL */
 bool read_bool(struct reader *r);
+bool read_is_null(struct reader *r); /* stays at its column when it is not */
 double read_real(struct reader *r);
 const char *read_text(struct reader *r); /* a copy; NULL for NULL */
 struct str read_bytes(struct reader *r); /* a copy, NUL-terminated; p == NULL for NULL */

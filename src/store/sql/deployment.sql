@@ -70,8 +70,7 @@ SELECT {deployment_columns}
 UPDATE deployment SET release = :number WHERE id = :id;
 
 -- deployment_use(id, now)
-UPDATE deployment SET last_used_at = CASE WHEN last_used_at < :now THEN :now ELSE last_used_at END
- WHERE id = :id;
+UPDATE deployment SET last_used_at = :now WHERE id = :id AND last_used_at < :now;
 
 -- deployment_has_open(id)
 SELECT 1 FROM prediction WHERE status < 2 AND deployment_id = :id LIMIT 1;

@@ -88,10 +88,12 @@ UPDATE model
 -- model_delete(id)
 DELETE FROM model WHERE id = :id;
 
--- model_count_run(prediction_id)
+-- model_count_run(prediction_id, model_id)
+-- model_id NULL: the prediction's is looked up.
 UPDATE model SET run_count = run_count + 1
- WHERE id = (SELECT v.model_id FROM prediction p JOIN version v ON v.seq = p.version_seq
-              WHERE p.id = :prediction_id);
+ WHERE id = COALESCE(:model_id,
+                     (SELECT v.model_id FROM prediction p JOIN version v ON v.seq = p.version_seq
+                       WHERE p.id = :prediction_id));
 
 -- model_set_latest(id)
 -- The newest version that is left, or none.

@@ -16,23 +16,28 @@ LEFT JOIN account o ON o.id = m.owner_id
 LEFT JOIN deployment d ON d.id = p.deployment_id
 LEFT JOIN training t ON t.id = p.id;
 
--- prediction_create(id, account_id, model_id, version, deployment_id, deployment, release, status,
+-- prediction_place(model_id, version, deployment_id)
+-- Where a new one belongs: no row when the version is gone, no time when the deployment is.
+SELECT v.seq, d.last_used_at
+  FROM version v LEFT JOIN deployment d ON d.id = :deployment_id
+ WHERE v.model_id = :model_id AND v.id = :version;
+
+-- prediction_create(id, account_id, version_seq, deployment_id, deployment, release, status,
 --                   attempt, instance_id, started_long, cancel_requested, source, created_at,
 --                   started_at, completed_at, deadline, predict_time, webhook, webhook_events,
 --                   has_webhook_filter, base_url, stream_secret, data_removed, error, metrics, input,
 --                   output, logs, sealed_input)
--- No row when the version is gone.
+-- One row by VALUES: for INSERT ... SELECT SQLite opens a statement journal each time.
 INSERT INTO prediction (id, account_id, version_seq, deployment_id, deployment, release, status,
                         attempt, instance_id, started_long, cancel_requested, source, created_at,
                         started_at, completed_at, deadline, predict_time, webhook, webhook_events,
                         has_webhook_filter, base_url, stream_secret, data_removed, error, metrics,
                         input, output, logs, sealed_input)
-SELECT :id, :account_id, v.seq, :deployment_id, :deployment, :release, :status, :attempt,
-       :instance_id, :started_long, :cancel_requested, :source, :created_at, :started_at,
-       :completed_at, :deadline, :predict_time, :webhook, :webhook_events, :has_webhook_filter,
-       :base_url, :stream_secret, :data_removed, :error, :metrics, :input, :output, :logs,
-       :sealed_input
-  FROM version v WHERE v.model_id = :model_id AND v.id = :version;
+VALUES (:id, :account_id, :version_seq, :deployment_id, :deployment, :release, :status, :attempt,
+        :instance_id, :started_long, :cancel_requested, :source, :created_at, :started_at,
+        :completed_at, :deadline, :predict_time, :webhook, :webhook_events, :has_webhook_filter,
+        :base_url, :stream_secret, :data_removed, :error, :metrics, :input, :output, :logs,
+        :sealed_input);
 
 -- prediction_get(id)
 SELECT {prediction_columns}, p.input, p.output, p.logs, p.sealed_input

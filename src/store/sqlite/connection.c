@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 enum { BUSY_TIMEOUT_MS = 5000 };
@@ -91,12 +92,22 @@ static void sqlite_close(struct db *base)
     db = container_of(base, struct sqlite_db, base);
     for (size_t i = 0; i < ARRAY_SIZE(db->cache); i++)
         (void)sqlite3_finalize(db->cache[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(db->words); i++)
+        (void)sqlite3_finalize(db->words[i]);
     (void)sqlite3_close(db->handle);
     mem_free(&db);
 }
 
+/* Before SQLite is used at all. Its count of the memory in use costs a lock around each allocation,
+ * and nobody asks for it. */
+static void set_up_library(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static enum status sqlite_open(const char *path, bool read_only, struct db **out, struct error *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     struct sqlite_db *db = NULL;
     enum status s = strcmp(path, ":memory:") == 0 ? STATUS_OK : make_file(path, err);
@@ -104,6 +115,7 @@ static enum status sqlite_open(const char *path, bool read_only, struct db **out
 
     if (s != STATUS_OK)
         return s;
+    (void)pthread_once(&once, set_up_library);
     db = xnew(struct sqlite_db);
     db->base.ops = &sqlite_db_ops;
     db->read_only = read_only;
@@ -122,14 +134,38 @@ static enum status run_word(struct db *base, const char *word, struct error *err
     return sqlite_text(container_of(base, struct sqlite_db, base), word, err);
 }
 
+static enum status run_kept(struct db *base, enum sqlite_word word, struct error *err)
+{
+    static const char *const texts[SQLITE_WORDS] = {
+        [SQLITE_WORD_BEGIN] = "BEGIN",
+        [SQLITE_WORD_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+        [SQLITE_WORD_COMMIT] = "COMMIT",
+    };
+    struct sqlite_db *db = container_of(base, struct sqlite_db, base);
+    sqlite3_stmt **st = &db->words[word];
+    int rc = SQLITE_OK;
+
+    if (!*st)
+        rc = sqlite3_prepare_v3(db->handle, texts[word], -1, SQLITE_PREPARE_PERSISTENT, st, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(*st);
+    if (rc == SQLITE_DONE) {
+        (void)sqlite3_reset(*st);
+        return STATUS_OK;
+    }
+    (void)sqlite_fail(db, rc, texts[word], err); /* before the reset, which clears the message */
+    (void)sqlite3_reset(*st);
+    return err->status;
+}
+
 static enum status sqlite_begin(struct db *db, bool is_write, struct error *err)
 {
-    return run_word(db, is_write ? "BEGIN IMMEDIATE" : "BEGIN", err);
+    return run_kept(db, is_write ? SQLITE_WORD_BEGIN_WRITE : SQLITE_WORD_BEGIN, err);
 }
 
 static enum status sqlite_commit(struct db *db, struct error *err)
 {
-    return run_word(db, "COMMIT", err);
+    return run_kept(db, SQLITE_WORD_COMMIT, err);
 }
 
 static bool sqlite_in_transaction(struct db *base)

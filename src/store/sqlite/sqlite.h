@@ -7,12 +7,21 @@
 
 #include <sqlite3.h>
 
+/* The words around a transaction, prepared as well, since each group has them. */
+enum sqlite_word {
+    SQLITE_WORD_BEGIN,
+    SQLITE_WORD_BEGIN_WRITE,
+    SQLITE_WORD_COMMIT,
+    SQLITE_WORDS,
+};
+
 struct sqlite_db {
     struct db base; /* first */
     sqlite3 *handle;
     bool read_only;
     sqlite3_stmt
         *cache[SQL_STATEMENTS]; /* prepared at first use, kept until the connection closes */
+    sqlite3_stmt *words[SQLITE_WORDS]; /* likewise */
 };
 
 extern const struct db_ops sqlite_db_ops;
