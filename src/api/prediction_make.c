@@ -390,6 +390,7 @@ void prediction_make_with(struct http_request *r, struct prediction_spec *spec)
     spec->account_id = account_of(r)->info.id;
     spec->input = input->span;
     spec->source = "api";
+    spec->is_waited_for = m->wait_s > 0;
     spec->base_url = api_base(r);
     prediction_create(api_of(r)->fleet, &m->create, spec);
 }

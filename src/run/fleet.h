@@ -144,10 +144,13 @@ struct prediction {
     struct run run;
     bool has_run; /* the protocol owes us `ended` */
     bool is_queued;
+    struct start_op *starting; /* the write of its attempt's number, while it is under way */
     const void *loading; /* the store's answer it waits for on its way to an instance; NULL: none */
     bool must_join;      /* runs in its instance since before a restart: to be joined */
     bool is_rebound;     /* it moved to another version before its input was at hand */
     bool is_ending;      /* the terminal write is under way */
+    bool is_early;       /* it lives already, while it is being stored */
+    bool is_void;        /* it could not be stored: it ends, and nobody is told */
     int64_t recorded_start; /* started_at as it is in the store; shown once the run is accepted */
     bool attempt_open;      /* the present attempt has a number */
     bool accepted;
@@ -273,6 +276,7 @@ struct prediction_spec {
     struct lane *lane;
     struct release *release;
     const char *destination, *destination_id; /* of a training */
+    bool is_waited_for; /* nobody hears of it before its end: it may run while it is being stored */
 };
 
 struct prediction_request {

@@ -177,6 +177,19 @@ struct creation {
     struct prediction_request *request;
 };
 
+/* It cannot be stored. Where it runs already it is stopped; its end finds no row, which is no harm.
+ */
+static void creation_failed(struct prediction *p, struct prediction_request *r,
+                            const struct error *err)
+{
+    r->created(r, NULL, err);
+    if (p->is_early) {
+        p->is_void = true;
+        prediction_cancel(p);
+    }
+    prediction_unref(p);
+}
+
 static void on_created(struct store_op *op)
 {
     struct creation *c = container_of(op, struct creation, op.op);
@@ -190,22 +203,34 @@ static void on_created(struct store_op *op)
     store_op_deinit(op);
     free(c);
     if (failed) {
-        r->created(r, NULL, &err);
-        prediction_unref(p);
+        creation_failed(p, r, &err);
         return;
     }
     p->fleet->n_created++;
     p->lane->pool->last_used_at = p->row.created_at;
-    begin_to_live(p);
-    p->refs++;
+    if (!p->is_early)
+        begin_to_live(p);
+    if (!p->is_early)
+        p->refs++;
     r->created(r, p, NULL);
-    if (!p->is_ending)
+    if (!p->is_early && !p->is_ending)
         lane_push(p->lane, p, false);
-    if (p->row.input.n > KEEP_INPUT && !p->secret_input) {
+    p->is_early = false;
+    if (p->row.input.n > KEEP_INPUT && !p->secret_input && !p->instance) {
         prediction_drop_text(&p->input);
         p->row.input = STR_NULL;
     }
     prediction_unref(p);
+}
+
+/* Dispatch may overlap the commit where nobody can hear of it before both are durable, and where
+ * nothing is fetched or told for its sake. A long run waits for its attempt's number all the same,
+ * which is written after the prediction. */
+static bool may_overlap(const struct fleet *f, const struct prediction *p,
+                        const struct prediction_spec *spec)
+{
+    return spec->is_waited_for && !spec->key && !spec->webhook && !spec->destination &&
+           !(f->files && input_has_uris(p->lane->version->schema));
 }
 
 static void fill_row(struct prediction *p, const struct prediction_spec *spec)
@@ -282,7 +307,13 @@ void prediction_create(struct fleet *f, struct prediction_request *r,
     c->op.key = store_keep(&c->op.op, str_of(spec->key));
     memcpy(c->op.hash, spec->hash, sizeof(c->op.hash));
     c->op.key_after = p->row.created_at - KEY_MS;
+    p->is_early = may_overlap(f, p, spec);
+    p->refs += p->is_early;
     store_start(f->store, &c->op.op, &STORE_PREDICTION_CREATE, on_created);
+    if (!p->is_early)
+        return;
+    begin_to_live(p);
+    lane_push(p->lane, p, false);
 }
 
 struct prediction *prediction_restore(struct fleet *f, struct lane *l,

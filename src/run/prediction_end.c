@@ -57,7 +57,7 @@ static void on_end_stored(struct store_op *op)
     p->row.error = e->op.error;
     p->row.predict_time = e->op.predict_time;
     p->row.completed_at = e->op.completed_at;
-    p->fleet->n_ended++;
+    p->fleet->n_ended += !p->is_void;
     prediction_unlist(p);
     if (p->row.destination && p->row.status == PREDICTION_SUCCEEDED)
         training_finish(p->fleet, p->id);
@@ -160,6 +160,7 @@ static void end_with(struct prediction *p, const struct run_result *res)
     e->op.error = store_keep(&e->op.op, str_of(res->error));
     e->op.completed_at = now;
     e->op.model_id = p->row.model_id;
+    prediction_join_start(p, &e->op);
     e->op.no_input_files = !p->files && !p->is_rebound && !input_has_uris(p->lane->version->schema);
     e->op.predict_time = res->predict_time;
     if (e->op.predict_time < 0)
@@ -314,7 +315,7 @@ void prediction_cancel(struct prediction *p)
         prediction_end(p, PREDICTION_CANCELED, NULL);
         return;
     }
-    if (first)
+    if (first && !p->is_void)
         prediction_store_progress(p, false);
     if (first && p->has_run)
         prediction_ask_to_end(p);

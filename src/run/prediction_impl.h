@@ -16,6 +16,15 @@ enum {
     SILENT_END_MS = 3000, /* how long the driver has to tell what became of a run that broke off */
 };
 
+/* The write of an attempt's number. */
+struct start_op {
+    struct store_prediction_start op;
+    struct prediction *p;
+};
+/* A short run may end before the writer came to the number of its attempt: then the end holds it
+ * too, and one write is enough. */
+void prediction_join_start(struct prediction *p, struct store_prediction_end *end);
+
 void prediction_drop_text(char **p);
 /* It is not found among the live ones any more. */
 void prediction_unlist(struct prediction *p);

@@ -87,11 +87,6 @@ static void run_begin(struct prediction *p, bool join)
         prediction_ask_to_end(p);
 }
 
-struct start_op {
-    struct store_prediction_start op;
-    struct prediction *p;
-};
-
 static void start_failed(struct prediction *p, const struct error *err)
 {
     log_error("an attempt could not be recorded; the prediction waits", LOG_S("prediction", p->id),
@@ -111,10 +106,14 @@ static void on_start_stored(struct store_op *op)
 
     if (is_mine)
         p->loading = NULL;
+    if (p->starting == s)
+        p->starting = NULL;
     store_op_deinit(op);
     free(s);
     if (is_mine) {
-        if (failed)
+        if (p->is_void)
+            prediction_end(p, PREDICTION_CANCELED, NULL);
+        else if (failed)
             start_failed(p, &err);
         else if (p->row.cancel_requested)
             prediction_end(p, PREDICTION_CANCELED, NULL);
@@ -148,9 +147,26 @@ static void attempt_start(struct prediction *p)
     s->op.started_at = p->recorded_start;
     p->refs++;
     p->loading = p->row.started_long ? s : NULL;
+    p->starting = s;
     store_start(p->fleet->store, &s->op.op, &STORE_PREDICTION_START, on_start_stored);
     if (!p->row.started_long)
         run_begin(p, false);
+}
+
+void prediction_join_start(struct prediction *p, struct store_prediction_end *end)
+{
+    struct start_op *s = p->starting;
+
+    if (!s || p->row.started_long || !store_take_back(p->fleet->store, &s->op.op))
+        return;
+    end->started_attempt = s->op.attempt;
+    end->started_at = s->op.started_at;
+    end->started_instance = store_keep(&end->op, str_of(s->op.instance_id));
+    end->started_long = s->op.started_long;
+    p->starting = NULL;
+    store_op_deinit(&s->op.op);
+    free(s);
+    prediction_unref(p);
 }
 
 static void normalize(struct prediction *p)

@@ -144,8 +144,12 @@ struct store_prediction_end {
     size_t n_notes;
     const struct file_row *files; /* what its output refers to: recorded with it, or not at all */
     size_t n_files;
-    bool no_input_files;  /* it is known that there are no copies of its inputs */
-    const char *model_id; /* whose run_count is raised; NULL: is looked up */
+    /* Of an attempt whose own record was taken back, for this one holds it too; 0: none. */
+    int64_t started_attempt, started_at;
+    const char *started_instance;
+    bool started_long;
+    bool no_input_files;        /* it is known that there are no copies of its inputs */
+    const char *model_id;       /* whose run_count is raised; NULL: is looked up */
     struct ledger_batch ledger; /* its last time on an instance; no charges: */
     int64_t active_ms, cost;    /* are what is added to its own */
 };

@@ -148,6 +148,7 @@ static bool take_work(struct shared *sh, struct list *queue, pthread_cond_t *rea
 
         list_remove(node);
         list_push(out, node);
+        container_of(node, struct store_op, node)->waits = false;
     }
     sh->stats.queue_length -= n;
     (void)pthread_mutex_unlock(&sh->lock);
@@ -330,6 +331,7 @@ void store_start(struct store *s, struct store_op *op, const struct store_op_typ
     sh->n_pending++;
     if (!s->is_inline) {
         sh->stats.queue_length++;
+        op->waits = true;
         list_push(type->is_write ? &sh->writes : &sh->reads, &op->node);
         (void)pthread_cond_signal(type->is_write ? &sh->write_ready : &sh->read_ready);
     }
@@ -339,6 +341,23 @@ void store_start(struct store *s, struct store_op *op, const struct store_op_typ
     run_here(s, op);
     list_push(&one, &op->node);
     finish(s, &one);
+}
+
+bool store_take_back(struct store *s, struct store_op *op)
+{
+    struct shared *sh = s->shared;
+    bool found = false;
+
+    (void)pthread_mutex_lock(&sh->lock);
+    found = op->waits;
+    if (found) {
+        list_remove(&op->node);
+        op->waits = false;
+        sh->n_pending--;
+        sh->stats.queue_length--;
+    }
+    (void)pthread_mutex_unlock(&sh->lock);
+    return found;
 }
 
 enum status store_run(struct store *s, struct store_op *op, const struct store_op_type *type)

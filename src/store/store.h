@@ -25,6 +25,7 @@ struct store_op {
     const struct store_op_type *type;
     struct list node;
     store_done done;
+    bool waits; /* started, and no thread has taken it yet; the store's */
     void *user;
     struct arena arena; /* inputs may be copied here too, with store_keep() */
     enum status status; /* the outcome, also in error.status when not OK */
@@ -59,6 +60,9 @@ struct store_stats store_stats(const struct store *s);
  * into the caller's memory or were copied with store_keep(). */
 void store_start(struct store *s, struct store_op *op, const struct store_op_type *type,
                  store_done done);
+/* Takes back an operation that was started and that no thread has begun: true, and `done` does not
+ * come. */
+bool store_take_back(struct store *s, struct store_op *op);
 /* Runs one operation now on the loop's own connection; for start-up only. */
 enum status store_run(struct store *s, struct store_op *op, const struct store_op_type *type);
 

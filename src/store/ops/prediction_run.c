@@ -96,6 +96,10 @@ static enum status prediction_end(struct db *db, struct store_op *base)
         [SQL_PREDICTION_END_COMPLETED_AT] = DB_V_INT(op->completed_at),
         [SQL_PREDICTION_END_ACTIVE_MS] = DB_V_INT(op->active_ms),
         [SQL_PREDICTION_END_COST] = DB_V_INT(op->cost),
+        [SQL_PREDICTION_END_STARTED_ATTEMPT] = DB_V_INT(op->started_attempt),
+        [SQL_PREDICTION_END_STARTED_AT] = DB_V_INT(op->started_at),
+        [SQL_PREDICTION_END_STARTED_INSTANCE] = DB_V_TEXT(op->started_instance),
+        [SQL_PREDICTION_END_STARTED_LONG] = DB_V_INT(op->started_long),
     };
     const struct db_value count[SQL_MODEL_COUNT_RUN_PARAMS] = {
         [SQL_MODEL_COUNT_RUN_PREDICTION_ID] = DB_V_TEXT(op->id),

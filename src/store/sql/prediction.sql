@@ -101,9 +101,15 @@ UPDATE prediction
  WHERE id = :id AND status < 2 AND (:attempt < 0 OR attempt = :attempt);
 
 -- prediction_end(id, attempt, status, output, logs, metrics, error, predict_time, completed_at,
---                active_ms, cost)
+--                active_ms, cost, started_attempt, started_at, started_instance,
+--                started_long)
+-- With the record of its attempt where that was not written by itself (started_attempt > 0).
 UPDATE prediction
-   SET status = :status, output = :output, logs = :logs, metrics = :metrics, error = :error,
+   SET attempt = MAX(attempt, :started_attempt),
+       started_at = CASE WHEN started_at > 0 THEN started_at ELSE :started_at END,
+       instance_id = COALESCE(:started_instance, instance_id),
+       started_long = CASE WHEN :started_attempt > 0 THEN :started_long ELSE started_long END,
+       status = :status, output = :output, logs = :logs, metrics = :metrics, error = :error,
        predict_time = :predict_time, completed_at = :completed_at, sealed_input = NULL,
        active_ms = active_ms + :active_ms, cost = MIN(cost + :cost, 9000000000000000000)
  WHERE id = :id AND status < 2 AND (:attempt < 0 OR attempt = :attempt);

@@ -417,6 +417,7 @@ static struct job *ask(struct job *j, struct prediction_spec *spec, const char *
     if (!spec->webhook)
         spec->webhook_events = WEBHOOK_DEFAULT;
     spec->base_url = "http://localhost";
+    spec->is_waited_for = j->place->waits;
     prediction_create(&j->place->fleet, &j->request, spec);
     return j;
 }

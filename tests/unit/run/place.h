@@ -53,6 +53,7 @@ struct place {
     struct list jobs;
     bool has_stopped;
     struct map counts; /* pool id -> its instances at the last look */
+    bool waits;        /* what is asked is waited for: it may run while it is being stored */
     int n_over;        /* moments at which a pool had more instances than it may */
 };
 

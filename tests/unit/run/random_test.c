@@ -51,6 +51,7 @@ static void ask(struct chaos *c)
         return;
     (void)snprintf(input, sizeof(input), "{\"n\":1,\"ms\":%d,\"pieces\":[1,2],\"logs\":\"x\\n\"%s}",
                    ms, wrongs[below(c, ARRAY_SIZE(wrongs))]);
+    c->p->waits = one_in(c, 2);
     if (one_in(c, 5))
         c->jobs[c->n++] = place_ask_model(c->p, 1 + below(c, 4), input);
     else

@@ -8,6 +8,7 @@
 #include "store/sql.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -124,6 +125,30 @@ static void writes_share_a_commit(void **state)
     assert_true(has(f, "name0"));
     assert_true(has(f, "name299"));
     mem_free(&puts);
+}
+
+static void a_write_is_taken_back_until_it_has_begun(void **state)
+{
+    struct fixture *f = *state;
+    struct store_op first = { .status = STATUS_OK };
+    struct put puts[3];
+
+    n_done = 0;
+    close_gate(f, &first);
+    while (store_stats(f->store).queue_length > 0) /* until the writer stands at the gate */
+        (void)sched_yield();
+    for (int i = 0; i < 3; i++)
+        start_put(f, &puts[i], i, count);
+    assert_false(store_take_back(f->store, &first));
+    assert_true(store_take_back(f->store, &puts[1].op.op));
+    assert_false(store_take_back(f->store, &puts[1].op.op));
+    assert_int_equal(store_stats(f->store).queue_length, 2);
+    (void)pthread_mutex_unlock(&gate);
+    run_until(f, 3);
+    assert_false(store_take_back(f->store, &puts[0].op.op));
+    assert_true(has(f, "name0"));
+    assert_false(has(f, "name1"));
+    assert_true(has(f, "name2"));
 }
 
 static void a_failing_write_undoes_only_itself(void **state)
@@ -322,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FILE_TEST(writes_share_a_commit),
+        FILE_TEST(a_write_is_taken_back_until_it_has_begun),
         FILE_TEST(a_failing_write_undoes_only_itself),
         FILE_TEST(a_single_failing_write_leaves_nothing),
         MEMORY_TEST(a_single_failing_write_leaves_nothing),
