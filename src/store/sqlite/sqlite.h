@@ -20,7 +20,7 @@ struct sqlite_db {
     sqlite3 *handle;
     bool read_only;
     sqlite3_stmt
-        *cache[SQL_STATEMENTS]; /* prepared at first use, kept until the connection closes */
+        *cache[SQL_STATEMENTS];        /* prepared at first use, kept until the connection closes */
     sqlite3_stmt *words[SQLITE_WORDS]; /* likewise */
 };
 
