@@ -3,6 +3,7 @@
  * pages. */
 #include "api/api.h"
 #include "base/encode.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -25,7 +26,9 @@ static void on_op_done(struct store_op *op)
     if (x->request) {
         x->request->on_gone = NULL;
         x->request->context = NULL;
+        log_about(x->request->id);
         x->done(x->request, op);
+        log_about(NULL);
     }
     store_op_deinit(op);
     free(op);

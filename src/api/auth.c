@@ -166,7 +166,7 @@ void api_observe(struct http_request *r, int status, int64_t took_ms, uint64_t b
 {
     struct api_account *x = r->account;
 
-    log_debug("request", LOG_S("id", r->id), LOG_S("method", r->method ? r->method : ""),
+    log_debug("request", LOG_S("request", r->id), LOG_S("method", r->method ? r->method : ""),
               LOG_S("route", r->route ? r->route->path : ""), LOG_I("status", status),
               LOG_I("ms", took_ms), LOG_I("bytes", bytes_out), LOG_STR("peer", r->peer),
               LOG_S("account", x ? x->info.username : ""));

@@ -19,6 +19,8 @@ static struct {
     int fd;
 } config = { .least = LOG_INFO, .json = false, .fd = STDERR_FILENO };
 
+static _Thread_local const char *about;
+
 static const struct {
     const char *json, *text;
 } levels[] = {
@@ -47,6 +49,11 @@ bool log_level_parse(struct str s, enum log_level *out)
         return false;
     *out = LOG_WARNING;
     return true;
+}
+
+void log_about(const char *request)
+{
+    about = request;
 }
 
 /* The text may come from a peer: whatever a terminal could take as a command is spelled out. */
@@ -122,9 +129,20 @@ static void add_number(struct buf *out, const struct log_field *f)
         json_double(&w, f->d);
 }
 
+/* The request that lines are about, where a line does not name one. */
+static const char *unnamed_request(const struct log_field *fields)
+{
+    for (; about && fields && fields->key; fields++)
+        if (strcmp(fields->key, "request") == 0)
+            return NULL;
+    return about;
+}
+
 static void write_text(struct buf *out, enum log_level level, const char *time, const char *text,
                        const struct log_field *fields)
 {
+    const char *request = unnamed_request(fields);
+
     buf_addf(out, "%s %s ", time, levels[level].text);
     add_visible(out, cut(str_of(text)));
     for (; fields && fields->key; fields++) {
@@ -134,11 +152,16 @@ static void write_text(struct buf *out, enum log_level level, const char *time, 
         else
             add_number(out, fields);
     }
+    if (request) {
+        buf_adds(out, " request=");
+        add_text_value(out, str_of(request));
+    }
 }
 
 static void write_json(struct buf *out, enum log_level level, const char *time, const char *text,
                        const struct log_field *fields)
 {
+    const char *request = unnamed_request(fields);
     struct json_writer w;
 
     json_writer_init(&w, out);
@@ -154,6 +177,8 @@ static void write_json(struct buf *out, enum log_level level, const char *time, 
         else
             json_member_double(&w, fields->key, fields->d);
     }
+    if (request)
+        json_member_string(&w, "request", request);
     json_end_object(&w);
 }
 

@@ -30,6 +30,9 @@ struct log_field {
 
 void log_setup(enum log_level least, enum log_format format, int fd);
 bool log_level_parse(struct str s, enum log_level *out);
+/* From here on each line names this request (which must live until it is taken back), unless it
+ * does so itself; NULL: none. Of this thread alone. */
+void log_about(const char *request);
 void log_emit(enum log_level level, const char *text, const struct log_field *fields);
 
 /* The list ends with an entry whose key is NULL. */

@@ -28,6 +28,10 @@ enum option_type {
     X("Server", public_url, STRING, 0, 0, "",                                                      \
       "scheme and host that addresses in answers begin with; the default is what each request "    \
       "used")                                                                                      \
+    X("Server", trusted_proxies, STRING, 0, 0, "",                                                 \
+      "addresses and networks (10.0.0.0/8), and unix for unix sockets, with commas between: "      \
+      "their "                                                                                     \
+      "X-Forwarded-For, -Host, -Proto and X-Request-Id are believed")                              \
     X("Server", internal_listen, STRING, 0, 0, "127.0.0.1:0",                                      \
       "address where instances reach the server; port 0 takes a free one and keeps it")            \
     X("Server", log_level, STRING, 0, 0, "info",                                                   \
@@ -91,11 +95,22 @@ enum option_type {
       "other requests of an account in a minute; 0 is off")                                        \
     X("Limits", http_max_connections, INT, 1, 10000000, "10000", "open connections in all")        \
     X("Limits", http_max_connections_per_address, INT, 0, 10000000, "0",                           \
-      "open connections of one address (loopback excepted); 0 is off")                             \
+      "open connections of one address (loopback and trusted proxies excepted); 0 is off")         \
+    X("Limits", http_limit_loopback, BOOL, 0, 1, "false",                                          \
+      "count the connections of loopback addresses too")                                           \
     X("Limits", http_head_timeout, DURATION, 100, 3600000, "10s",                                  \
       "time for a request's head to arrive")                                                       \
     X("Limits", http_keep_alive, DURATION, 0, 3600000, "75s",                                      \
       "how long a connection may wait for its next request")                                       \
+    X("Limits", http_body_grace, DURATION, 100, 3600000, "10s",                                    \
+      "time for a request's body before it has to keep above http_body_floor")                     \
+    X("Limits", http_body_floor, SIZE, 1, 1073741824, "1KiB",                                      \
+      "bytes a second that a request's body has to go on with")                                    \
+    X("Limits", http_write_timeout, DURATION, 100, 3600000, "60s",                                 \
+      "how long an answer may wait for a reader that takes nothing of it")                         \
+    X("Limits", http_max_write_buffer, SIZE, 65536, 1073741824, "4MiB",                            \
+      "bytes of a streamed answer that wait for its reader; then the stream ends")                 \
+    X("Limits", http_max_request_line, SIZE, 256, 1048576, "8KiB", "bytes of a request's line")    \
     X("Limits", http_max_header_bytes, SIZE, 1024, 1048576, "32KiB",                               \
       "bytes of a request's header fields together")                                               \
     X("Limits", http_max_headers, INT, 10, 10000, "100", "header fields of a request")             \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What may stand in an option: types, ranges, and the forms of those that are text. */
 #include "base/clock.h"
+#include "base/network.h"
 #include "core/option_impl.h"
 
 #include <inttypes.h>
@@ -114,6 +115,16 @@ static bool is_base_url(struct str s)
     return true;
 }
 
+static enum status check_networks(struct str v, struct error *err)
+{
+    struct networks list;
+    enum status st = networks_parse(v, &list, err);
+
+    if (st == STATUS_OK)
+        networks_deinit(&list);
+    return st;
+}
+
 static enum status check_text(const struct option_row *r, struct str v, struct error *err)
 {
     static const char *const levels[] = { "debug", "info", "warning", "error", NULL };
@@ -134,6 +145,8 @@ static enum status check_text(const struct option_row *r, struct str v, struct e
     if (str_is(name, "internal_listen") && !is_address(v, false))
         return FAIL(err, STATUS_INVALID, "\"%.*s\" is not HOST:PORT", (int)MIN(v.n, (size_t)100),
                     v.p);
+    if (str_is(name, "trusted_proxies"))
+        return check_networks(v, err);
     if (str_is(name, "data") && v.n == 0)
         return FAIL(err, STATUS_INVALID, "the data folder needs a name");
     if (str_is(name, "public_url") && v.n > 0 && !is_base_url(v))

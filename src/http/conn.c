@@ -12,6 +12,7 @@
  * above a floor, a reader has to take something. None of them is put off by a byte now and then. */
 #include "http/conn.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -285,8 +286,10 @@ void conn_run(struct http_conn *c)
     if (c->is_running)
         return;
     c->is_running = true;
-    while (step(c))
-        ;
+    do
+        log_about(c->x ? c->x->r.id : NULL);
+    while (step(c));
+    log_about(NULL);
     c->is_running = false;
     if (c->state == CONN_CLOSING)
         return;
@@ -368,6 +371,7 @@ static void on_input(struct http_conn *c, const char *p, size_t n)
     /* The common case of a large body: parsed where it was read. */
     if (c->state == CONN_BODY && c->in.n == 0 && !exchange_holds(c->x)) {
         c->is_running = true;
+        log_about(c->x->r.id);
         used = exchange_feed(c, p, n);
         c->is_running = false;
     }

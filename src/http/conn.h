@@ -102,6 +102,7 @@ struct http_conn {
     char *address; /* key into server->addresses, NULL: not counted */
     size_t address_n;
     char peer[INET6_ADDRSTRLEN];
+    bool is_trusted; /* the peer is a proxy of ours */
 };
 
 enum answer { ANSWER_NONE, ANSWER_STREAM, ANSWER_DONE };
@@ -164,6 +165,13 @@ static inline struct exchange *exchange_of(const struct http_request *r)
 void server_on_connection(uv_stream_t *listener, int status);
 void server_handle_gone(struct http_server *s);
 void server_forget(struct http_conn *c); /* its handle is closed */
+
+/* peer.c: who connects. */
+/* Finds out, and counts the connection under its address; false when that has too many. */
+bool peer_meet(struct http_conn *c);
+void peer_forget(struct http_conn *c);
+/* Takes what a trusted proxy says of the request: whom it is for, and its id. */
+void peer_take_fields(struct exchange *x);
 
 /* listen.c */
 void listener_close(struct http_listener *li);

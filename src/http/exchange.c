@@ -6,12 +6,13 @@
  * the handler. */
 #include "http/conn.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { ID_FIELD_MAX = 64, US_PER_S = 1000000 };
+enum { US_PER_S = 1000000 };
 
 struct exchange *exchange_new(struct http_conn *c)
 {
@@ -44,25 +45,6 @@ void exchange_free(struct exchange *x)
     buf_deinit(&x->held);
     arena_deinit(&x->arena);
     free(x);
-}
-
-static bool id_field_valid(struct str s)
-{
-    if (s.n == 0 || s.n > ID_FIELD_MAX)
-        return false;
-    for (size_t i = 0; i < s.n; i++)
-        if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= 'A' && s.p[i] <= 'Z') ||
-              (s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '.' || s.p[i] == '_' || s.p[i] == '-'))
-            return false;
-    return true;
-}
-
-static void take_request_id(struct exchange *x)
-{
-    struct str id = http_header(&x->r, "X-Request-Id");
-
-    if (id_field_valid(id))
-        x->r.id = arena_copy(&x->arena, id);
 }
 
 static void refuse_method(struct http_request *r, const char *allow)
@@ -220,7 +202,8 @@ void exchange_begin(struct http_conn *c)
         x->r.is_head = true;
         x->r.method = "GET";
     }
-    take_request_id(x);
+    peer_take_fields(x);
+    log_about(x->r.id);
     c->read_due_ms = NEVER_MS;
     exchange_restart_floor(c);
     if (x->body_done)

@@ -79,11 +79,19 @@ static const char *own_address(const struct http_request *r)
 
 struct str http_base_url(const struct http_request *r)
 {
-    struct str host = exchange_of(r)->host;
+    struct str host = exchange_of(r)->host, said;
+    const char *scheme = "http";
 
+    if (r->conn->is_trusted) {
+        said = http_header(r, "X-Forwarded-Host");
+        if (said.n > 0 && host_valid(said))
+            host = said;
+        if (str_ieq(http_header(r, "X-Forwarded-Proto"), STR("https")))
+            scheme = "https";
+    }
     if (host.n == 0)
         host = str_of(own_address(r));
-    return str_of(arena_printf(r->arena, "http://%.*s", STR_ARG(host)));
+    return str_of(arena_printf(r->arena, "%s://%.*s", scheme, STR_ARG(host)));
 }
 
 void http_body_accept(struct http_request *r)

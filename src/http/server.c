@@ -48,63 +48,6 @@ void http_server_free(struct http_server *s)
     free(s);
 }
 
-/* A peer as a map key: 4 bytes of an IPv4 address, or the 8 bytes of network that an IPv6 host
- * usually has to itself. False for those that are never limited. */
-static bool address_key(const struct sockaddr_storage *at, char out[8], size_t *out_n)
-{
-    union {
-        const struct sockaddr_storage *any;
-        const struct sockaddr_in *v4;
-        const struct sockaddr_in6 *v6;
-    } p = { .any = at };
-
-    if (at->ss_family == AF_INET) {
-        memcpy(out, &p.v4->sin_addr, *out_n = 4);
-        return out[0] != 127;
-    }
-    if (at->ss_family != AF_INET6 || IN6_IS_ADDR_LOOPBACK(&p.v6->sin6_addr))
-        return false;
-    if (IN6_IS_ADDR_V4MAPPED(&p.v6->sin6_addr)) {
-        memcpy(out, p.v6->sin6_addr.s6_addr + 12, *out_n = 4);
-        return out[0] != 127;
-    }
-    memcpy(out, &p.v6->sin6_addr, *out_n = 8);
-    return true;
-}
-
-/* Counts the connection under its peer's address; false when that has too many. */
-static bool count_address(struct http_conn *c, const struct sockaddr_storage *at)
-{
-    struct http_server *s = c->server;
-    size_t max = c->listener->config.limits.max_per_address;
-    char key[8];
-    uintptr_t n;
-
-    if (max == 0 || !address_key(at, key, &c->address_n))
-        return true;
-    n = (uintptr_t)map_get(&s->addresses, str_make(key, c->address_n));
-    if (n >= max)
-        return false;
-    c->address = xmemdup(key, c->address_n);
-    map_put(&s->addresses, str_make(key, c->address_n), (void *)(n + 1));
-    return true;
-}
-
-static void uncount_address(struct http_conn *c)
-{
-    struct map *m = &c->server->addresses;
-    struct str key = str_make(c->address, c->address_n);
-    uintptr_t n;
-
-    if (!c->address)
-        return;
-    n = (uintptr_t)map_get(m, key);
-    if (n > 1)
-        map_put(m, key, (void *)(n - 1));
-    else
-        map_remove(m, key);
-}
-
 void server_handle_gone(struct http_server *s)
 {
     s->n_handles--;
@@ -114,7 +57,7 @@ void server_handle_gone(struct http_server *s)
 
 void server_forget(struct http_conn *c)
 {
-    uncount_address(c);
+    peer_forget(c);
     list_remove(&c->node);
     list_remove(&c->idle_node);
     c->server->n_conns--;
@@ -156,32 +99,11 @@ static void turn_away(struct http_conn *c)
     conn_drop(c);
 }
 
-static void name_peer(struct http_conn *c, struct sockaddr_storage *out)
-{
-    union {
-        struct sockaddr_storage *any;
-        struct sockaddr *plain;
-        struct sockaddr_in *v4;
-        struct sockaddr_in6 *v6;
-    } p = { .any = out };
-    int n = sizeof(*out);
-
-    memset(out, 0, sizeof(*out));
-    snprintf(c->peer, sizeof(c->peer), "%s", c->listener->is_unix ? "unix" : "?");
-    if (c->listener->is_unix || uv_tcp_getpeername(&c->handle.tcp, p.plain, &n) < 0)
-        return;
-    if (out->ss_family == AF_INET)
-        uv_ip4_name(p.v4, c->peer, sizeof(c->peer));
-    else if (out->ss_family == AF_INET6)
-        uv_ip6_name(p.v6, c->peer, sizeof(c->peer));
-}
-
 void server_on_connection(uv_stream_t *stream, int status)
 {
     struct http_listener *li =
         container_of((union http_handle *)(void *)stream, struct http_listener, handle);
     struct http_server *s = li->server;
-    struct sockaddr_storage from;
     struct http_conn *c;
 
     if (status < 0 || li->is_closing)
@@ -201,8 +123,7 @@ void server_on_connection(uv_stream_t *stream, int status)
         conn_drop(c);
         return;
     }
-    name_peer(c, &from);
-    if (!make_room(c) || !count_address(c, &from)) {
+    if (!make_room(c) || !peer_meet(c)) {
         turn_away(c);
         return;
     }

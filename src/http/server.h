@@ -14,6 +14,7 @@
 #include "loop/loop.h"
 
 struct http_server;
+struct networks;
 struct http_listener;
 struct http_conn;
 struct http_request;
@@ -26,7 +27,8 @@ struct http_limits {
     size_t max_headers;          /* 100 */
     size_t max_body;             /* for routes without a limit of their own: 16 MiB */
     size_t max_connections;      /* 10,000 */
-    size_t max_per_address;      /* 0: no limit; loopback is never limited */
+    size_t max_per_address;      /* 0: no limit; trusted proxies are never limited */
+    bool limit_loopback;         /* loopback addresses have that limit too */
     size_t max_write_buffer;     /* of a streamed answer whose reader does not read: 4 MiB */
     int64_t head_timeout_ms;     /* 10 s: the whole head */
     int64_t body_floor_after_ms; /* 10 s: from then on the body must keep above the floor */
@@ -75,6 +77,9 @@ struct http_config {
     http_observer observer; /* may be NULL */
     struct http_limits limits;
     void *user; /* r->user */
+    /* Peers whose X-Forwarded-For, -Host, -Proto and X-Request-Id are believed; NULL: none. Must
+     * outlive the server. */
+    const struct networks *trusted;
     /* "/v1" for the public API: paths are served with it, without it, and with it twice; and
      * "/v1/https://host/v1/..." (the Go client glues its base to an absolute `next`). NULL: as they
      * stand. */
@@ -113,7 +118,7 @@ struct http_request {
     struct str body;   /* whole body of buffered routes */
     /* HTTP_BODY_JSON: never NULL; no empty body, and at most HTTP_JSON_VALUES values. */
     struct json *json;
-    struct str peer;    /* "127.0.0.1"; "unix" */
+    struct str peer;    /* "127.0.0.1"; "unix"; of a trusted proxy, whom it speaks for */
     int64_t started_ms; /* loop_now_ms at the first byte */
     int64_t started_wall_ms;
     void *account; /* for the gate to fill, in whatever type the api uses */
@@ -139,8 +144,8 @@ struct str http_header(const struct http_request *r,
                        const char *name); /* p == NULL when absent; first of several */
 /* Decoded query parameter in r->arena; p == NULL when absent. */
 struct str http_query(const struct http_request *r, const char *name);
-/* "http://host:port" of this request, as the client spoke to us (its Host header), without a slash.
- */
+/* "http://host:port" of this request, as the client spoke to us (its Host header; behind a trusted
+ * proxy, what that says), without a slash. */
 struct str http_base_url(const struct http_request *r);
 
 void http_body_pause(struct http_request *r);

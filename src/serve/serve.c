@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/network.h"
 #include "driver/fake/fake.h"
 #include "driver/process/process.h"
 #include "http/client.h"
@@ -18,6 +19,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
@@ -45,6 +47,7 @@ struct serve {
     struct deliveries *deliveries;
     struct sweep *sweep;
     struct api api;
+    struct networks trusted; /* of the option trusted_proxies */
     struct http_server *internal,
         *public; /* internal last to go: instances tell their ends there */
     uv_signal_t signals[2];
@@ -188,8 +191,14 @@ static struct http_config http_config(struct serve *s)
             .max_body = (size_t)o->max_input,
             .max_connections = (size_t)o->http_max_connections,
             .max_per_address = (size_t)o->http_max_connections_per_address,
+            .limit_loopback = o->http_limit_loopback,
+            .max_request_line = (size_t)o->http_max_request_line,
+            .max_write_buffer = (size_t)o->http_max_write_buffer,
             .head_timeout_ms = o->http_head_timeout,
+            .body_floor_after_ms = o->http_body_grace,
+            .body_floor_per_s = (size_t)o->http_body_floor,
             .idle_timeout_ms = o->http_keep_alive,
+            .write_timeout_ms = o->http_write_timeout,
         },
     };
 }
@@ -232,6 +241,25 @@ static enum status listen_internal(struct serve *s, struct error *err)
     return st;
 }
 
+/* Each connection is a descriptor, and what most systems allow at first is a thousand. */
+static void raise_file_limit(const struct options *o)
+{
+    enum { OTHER_FILES = 256 };
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    if (files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (files.rlim_cur < (rlim_t)o->http_max_connections + OTHER_FILES)
+        log_warning("fewer files may be open than connections: the limit of the system is the one "
+                    "that counts",
+                    LOG_I("http_max_connections", o->http_max_connections),
+                    LOG_I("files", files.rlim_cur));
+}
+
 /* What this machine cannot enforce is said at each start, and in GET /v1/capacity. */
 static void say_what_is_missing(const struct serve *s)
 {
@@ -253,8 +281,12 @@ static enum status listen_public(struct serve *s, struct error *err)
     c.n_routes = API_N_ROUTES;
     c.gate = api_gate;
     c.optional_prefix = "/v1";
+    c.trusted = &s->trusted;
     admin.routes = ADMIN_ROUTES;
     admin.n_routes = ADMIN_N_ROUTES;
+    st = networks_parse(str_of(s->options.trusted_proxies), &s->trusted, err);
+    if (st != STATUS_OK)
+        return st;
     s->public = http_server_new(s->loop);
     /* Through the folder's descriptor: the address of a socket has room for 107 bytes only. */
     s->data_fd = open(s->data, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -475,6 +507,7 @@ static enum status prepare(struct serve *s, char **argv, struct error *err)
     if (st != STATUS_OK)
         return st;
     set_up_log(&s->options);
+    raise_file_limit(&s->options);
     list = json_get(s->options.file, "hardware");
     st = hardware_parse(&s->arena, list, &s->hardware, err);
     s->hardware.cpu_overcommit = s->options.cpu_overcommit;
@@ -488,6 +521,7 @@ static enum status prepare(struct serve *s, char **argv, struct error *err)
 
 static void forget(struct serve *s)
 {
+    networks_deinit(&s->trusted);
     options_deinit(&s->options);
     arena_deinit(&s->arena);
     if (s->lock_fd >= 0)

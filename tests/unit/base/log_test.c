@@ -169,12 +169,35 @@ static void levels_have_names(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void lines_name_the_request_they_are_about(void **state)
+{
+    (void)state;
+    log_setup(LOG_INFO, LOG_TEXT, fd);
+    log_about("r1");
+    log_info("begins", LOG_I("n", 1));
+    assert_line("INFO  begins n=1 request=r1\n");
+    log_info("plain");
+    assert_line("INFO  plain request=r1\n");
+    log_info("names it", LOG_S("request", "r2"));
+    assert_line("INFO  names it request=r2\n");
+    log_setup(LOG_INFO, LOG_JSON, fd);
+    log_info("begins");
+    assert_non_null(strstr(lines(), "\"message\":\"begins\",\"request\":\"r1\"}"));
+    log_about(NULL);
+    log_info("begins");
+    assert_null(strstr(lines(), "request"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(text_lines_are_readable), TEST(what_a_terminal_would_obey_is_spelled_out),
-        TEST(json_lines_are_objects),  TEST(what_is_no_terminal_gets_json),
-        TEST(lower_levels_are_silent), TEST(long_values_are_cut_between_characters),
+        TEST(text_lines_are_readable),
+        TEST(lines_name_the_request_they_are_about),
+        TEST(what_a_terminal_would_obey_is_spelled_out),
+        TEST(json_lines_are_objects),
+        TEST(what_is_no_terminal_gets_json),
+        TEST(lower_levels_are_silent),
+        TEST(long_values_are_cut_between_characters),
         TEST(levels_have_names),
     };
 

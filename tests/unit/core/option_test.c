@@ -183,6 +183,10 @@ static void errors_say_what_would_be_right(void **state)
           "--internal-listen: \"unix:/x\" is not HOST:PORT" },
         { "--public-url=example.org", NULL, NULL,
           "--public-url: \"example.org\" is not http:// or https:// and a host, without a path" },
+        { "--trusted-proxies=10.0.0.0/8,proxy", NULL, NULL,
+          "--trusted-proxies: \"proxy\" is neither an address, nor a network such as 10.0.0.0/8, "
+          "nor "
+          "unix" },
         { "--cpu-overcommit=nan", NULL, NULL, "--cpu-overcommit: " },
         { NULL, "BERTH_IDLE_TIMEOUTS=3", NULL,
           "the environment variable BERTH_IDLE_TIMEOUTS names no option; did you mean "

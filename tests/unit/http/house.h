@@ -2,6 +2,7 @@
 /* The routes that the server's tests are run against. */
 #pragma once
 
+#include "base/network.h"
 #include "serving.h"
 
 struct house {
@@ -12,6 +13,10 @@ struct house {
 };
 
 static struct house house;
+
+/* 127.0.0.0/8: the tests speak as a proxy of ours would. */
+static struct network loopback = { .address = { [10] = 0xff, 0xff, 127 }, .bits = 104 };
+static const struct networks trusted = { .items = &loopback, .n = 1 };
 
 static void on_ping(struct http_request *r)
 {
@@ -326,6 +331,7 @@ static inline void house_open(const struct http_limits *limits)
         .gate = house_gate,
         .observer = house_observer,
         .optional_prefix = "/v1",
+        .trusted = &trusted,
     };
     if (limits)
         house.s.config.limits = *limits;
