@@ -20,7 +20,13 @@ enum option_type {
  */
 #define OPTION_TABLE(X)                                                                            \
     X("Server", listen, STRING, 0, 0, "127.0.0.1:8080",                                            \
-      "address of the public API: HOST:PORT, or unix:PATH")                                        \
+      "addresses of the public API, with commas between: HOST:PORT, unix:PATH; sockets that "      \
+      "systemd hands over take their place")                                                       \
+    X("Server", listen_mode, STRING, 0, 0, "0600", "mode of the files of unix sockets")            \
+    X("Server", tls_cert, STRING, 0, 0, "",                                                        \
+      "file with the certificate and those between it and the root (PEM): the public API speaks "  \
+      "TLS; read again on SIGHUP")                                                                 \
+    X("Server", tls_key, STRING, 0, 0, "", "file with the certificate's key (PEM)")                \
     X("Server", data, STRING, 0, 0, "./data",                                                      \
       "folder of the database, models, environments, files and logs")                              \
     X("Server", config, STRING, 0, 0, "",                                                          \

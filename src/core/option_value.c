@@ -115,6 +115,34 @@ static bool is_base_url(struct str s)
     return true;
 }
 
+static enum status check_addresses(struct str list, struct error *err)
+{
+    struct str part;
+
+    do {
+        if (!str_split(&list, ',', &part))
+            part = STR("");
+        part = str_trim(part);
+        if (!is_address(part, true))
+            return FAIL(err, STATUS_INVALID, "\"%.*s\" is neither HOST:PORT nor unix:PATH",
+                        (int)MIN(part.n, (size_t)100), part.p);
+    } while (list.p);
+    return STATUS_OK;
+}
+
+/* Three octal digits, with or without a zero ahead; the owner may always connect. */
+static bool is_mode(struct str s)
+{
+    if (s.n == 4 && s.p[0] == '0')
+        s = str_make(s.p + 1, 3);
+    if (s.n != 3 || (s.p[0] & '6') != '6')
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < '0' || s.p[i] > '7')
+            return false;
+    return true;
+}
+
 static enum status check_networks(struct str v, struct error *err)
 {
     struct networks list;
@@ -139,9 +167,11 @@ static enum status check_text(const struct option_row *r, struct str v, struct e
     if (str_is(name, "log_format") && !is_one_of(v, formats))
         return FAIL(err, STATUS_INVALID, "\"%.*s\" is not one of auto, text and json",
                     (int)MIN(v.n, (size_t)60), v.p);
-    if (str_is(name, "listen") && !is_address(v, true))
-        return FAIL(err, STATUS_INVALID, "\"%.*s\" is neither HOST:PORT nor unix:PATH",
-                    (int)MIN(v.n, (size_t)100), v.p);
+    if (str_is(name, "listen"))
+        return check_addresses(v, err);
+    if (str_is(name, "listen_mode") && !is_mode(v))
+        return FAIL(err, STATUS_INVALID, "\"%.*s\" is not a mode such as 0600 or 0660",
+                    (int)MIN(v.n, (size_t)60), v.p);
     if (str_is(name, "internal_listen") && !is_address(v, false))
         return FAIL(err, STATUS_INVALID, "\"%.*s\" is not HOST:PORT", (int)MIN(v.n, (size_t)100),
                     v.p);

@@ -4,6 +4,8 @@
  */
 #include "http/client_impl.h"
 
+#include <stdlib.h>
+
 #include <assert.h>
 
 enum { CONNECT_TIMEOUT_MS = 5000, IDLE_REUSE_S = 4 };
@@ -107,6 +109,9 @@ static void set_protocol(CURL *e)
     curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    /* As OpenSSL itself would: an authority of the house, for servers that it vouches for. */
+    if (getenv("SSL_CERT_FILE"))
+        curl_easy_setopt(e, CURLOPT_CAINFO, getenv("SSL_CERT_FILE"));
     curl_easy_setopt(e, CURLOPT_USERAGENT, "Berth/" BERTH_VERSION);
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* Giving up a call does not wait for its name server. */

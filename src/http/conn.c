@@ -29,9 +29,10 @@ void conn_arm(struct http_conn *c)
 
     if (c->write_due_ms != NEVER_MS && (due == NEVER_MS || c->write_due_ms < due))
         due = c->write_due_ms;
-    if (due == NEVER_MS || c->state == CONN_CLOSING)
+    /* One that fires too early is set again then: moving it with each request would cost more. */
+    if (c->state == CONN_CLOSING)
         timer_stop(&c->timer);
-    else
+    else if (due != NEVER_MS && !(timer_armed(&c->timer) && c->timer.due_ms <= due))
         timer_start_at(&c->timer, due);
 }
 
@@ -56,6 +57,7 @@ static void on_closed(uv_handle_t *handle)
         container_of((union http_handle *)(void *)handle, struct http_conn, handle);
 
     server_forget(c);
+    tls_free(c->tls);
     buf_deinit(&c->in);
     buf_deinit(&c->out);
     free(c->address);
@@ -77,6 +79,8 @@ void conn_abort(struct http_conn *c)
 
     if (c->state == CONN_CLOSING)
         return;
+    if (c->tls && !x)
+        tls_goodbye(c);
     c->state = CONN_CLOSING;
     timer_stop(&c->timer);
     deferred_cancel(&c->turn);
@@ -135,6 +139,8 @@ static void enter_linger(struct http_conn *c)
 {
     uv_os_fd_t fd;
 
+    if (c->tls)
+        tls_goodbye(c);
     if (c->is_eof || uv_fileno(&c->handle.any, &fd) < 0 || shutdown(fd, SHUT_WR) < 0) {
         conn_abort(c);
         return;
@@ -148,7 +154,9 @@ static void enter_linger(struct http_conn *c)
 static void settle(struct http_conn *c)
 {
     struct exchange *x = c->x;
-    bool goes_on = x->keep_alive && !c->server->is_draining;
+    bool goes_on = x->keep_alive; /* as the answer said */
+    int64_t idle_ms =
+        c->server->is_draining ? LAST_IDLE_MS : c->listener->config.limits.idle_timeout_ms;
 
     observe(c, x);
     c->x = NULL;
@@ -159,7 +167,7 @@ static void settle(struct http_conn *c)
     else if (c->in.n > 0)
         enter_head(c);
     else
-        enter_idle(c, c->listener->config.limits.idle_timeout_ms);
+        enter_idle(c, idle_ms);
 }
 
 /* The steps return whether there may be more to do. */
@@ -358,7 +366,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
     *out = uv_buf_init(c->server->read_buf, READ_SIZE);
 }
 
-static void on_input(struct http_conn *c, const char *p, size_t n)
+void conn_input(struct http_conn *c, const char *p, size_t n)
 {
     size_t used = 0;
 
@@ -379,23 +387,35 @@ static void on_input(struct http_conn *c, const char *p, size_t n)
     conn_run(c);
 }
 
+void conn_end_of_input(struct http_conn *c)
+{
+    c->is_eof = true;
+    conn_read(c, false);
+    conn_run(c);
+}
+
+void conn_is_open(struct http_conn *c)
+{
+    c->is_last_call = false;
+    c->read_due_ms = now_ms(c) + c->listener->config.limits.head_timeout_ms;
+    conn_arm(c);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct http_conn *c =
         container_of((union http_handle *)(void *)stream, struct http_conn, handle);
 
-    if (n > 0) {
-        on_input(c, buf->base, (size_t)n);
+    if (n > 0 && c->tls && c->state != CONN_LINGER)
+        tls_input(c, buf->base, (size_t)n);
+    else if (n > 0)
+        conn_input(c, buf->base, (size_t)n);
+    if (n >= 0)
         return;
-    }
-    if (n == 0)
-        return;
-    c->is_eof = true;
-    c->is_reading = false;
-    uv_read_stop(stream);
     if (n != UV_EOF || c->state == CONN_LINGER)
         conn_abort(c);
-    conn_run(c);
+    else
+        conn_end_of_input(c);
 }
 
 void conn_read(struct http_conn *c, bool on)
@@ -407,6 +427,16 @@ void conn_read(struct http_conn *c, bool on)
         uv_read_stop(&c->handle.stream);
     else if (uv_read_start(&c->handle.stream, on_alloc, on_read) < 0)
         conn_abort(c);
+}
+
+void conn_last_call(struct http_conn *c)
+{
+    int64_t due = now_ms(c) + LAST_IDLE_MS;
+
+    if (c->state != CONN_IDLE || c->read_due_ms <= due)
+        return;
+    c->read_due_ms = due;
+    conn_arm(c);
 }
 
 void conn_start(struct http_conn *c)

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "http/server.h"
+#include "http/tls.h"
 
 #include <llhttp.h>
 #include <uv.h>
@@ -20,6 +21,7 @@ enum {
     DISCARD_MAX = 64 << 10, /* of a body nobody wants, before the connection is closed instead */
     LINGER_MAX = 16 << 20,  /* read and thrown away after the last answer, so that it can be read */
     LINGER_MS = 2000,
+    LAST_IDLE_MS = 1000,     /* for what a client had sent, or was about to, when a drain began */
     EXTENSION_MAX = 1 << 10, /* of one chunk */
     NEVER_MS = -1,
 };
@@ -42,6 +44,7 @@ struct http_server {
     size_t n_conns;
     size_t n_handles; /* libuv handles that are open or closing */
     char *read_buf;   /* one for all: what is read is used or copied before the next read */
+    char *plain_buf;  /* the same for what was encrypted; NULL until it is needed */
     char date[32];
     int64_t date_s;
     bool is_draining;
@@ -58,7 +61,7 @@ struct http_listener {
     struct router *router;
     union http_handle handle;
     bool is_unix, is_closing;
-    char *unix_path;
+    char *unix_path; /* of a socket that we made */
     int port;
 };
 
@@ -92,6 +95,8 @@ struct http_conn {
     size_t n_lines;    /* lines seen whole, */
     size_t head_at;    /* and where the first header field begins */
     struct buf out;    /* waits behind the write under way */
+    size_t out_at;     /* TLS: of `out`, how much is encrypted and gone */
+    struct tls *tls;   /* NULL: plain */
     struct conn_write *writing;
     bool has_written;    /* a write has ended since the stream was told */
     uint64_t queued;     /* bytes that ever had to wait, */
@@ -189,7 +194,13 @@ void conn_refuse(struct http_conn *c, int status, const char *detail);
 void conn_abort(struct http_conn *c);
 void conn_arm(struct http_conn *c); /* after a change of a deadline */
 void conn_read(struct http_conn *c, bool on);
-void conn_drop(struct http_conn *c); /* one that was never started */
+void conn_drop(struct http_conn *c);      /* one that was never started */
+void conn_last_call(struct http_conn *c); /* a drain: waits for a last request, not for long */
+/* What the client says (decrypted), and that it will say no more. Nothing below them knows of
+ * sockets. */
+void conn_input(struct http_conn *c, const char *p, size_t n);
+void conn_end_of_input(struct http_conn *c);
+void conn_is_open(struct http_conn *c); /* hands are shaken: now it may begin to speak */
 
 /* exchange.c: from a whole head to the handler. */
 struct exchange *exchange_new(struct http_conn *c) NODISCARD;
@@ -241,6 +252,8 @@ void router_allow_all(const struct router *rt, char out[64]);
 /* Sends now or queues; false when the connection broke. */
 bool conn_write(struct http_conn *c, const struct str *parts, size_t n_parts, size_t max_pending);
 size_t conn_pending(const struct http_conn *c);
+/* TLS: encrypts and sends what waits, as far as it goes without waiting. */
+void conn_flush(struct http_conn *c);
 
 /* respond.c */
 void respond_continue(struct http_conn *c);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -118,9 +119,10 @@ static void remove_stale(const struct sockaddr_un *at)
     close(fd);
 }
 
-static enum status open_unix(const char *path, int *out_fd, struct error *err)
+static enum status open_unix(const char *path, unsigned mode, int *out_fd, struct error *err)
 {
     struct sockaddr_un at;
+    mode_t mask;
     int fd, code;
 
     if (!unix_address(path, &at))
@@ -132,12 +134,16 @@ static enum status open_unix(const char *path, int *out_fd, struct error *err)
         return fail_errno(err, errno, path);
     /* The file takes over the mode of the socket, so that it is private from its first moment on.
      */
-    if (fchmod(fd, 0600) == 0 &&
-        bind(fd, (const struct sockaddr *)(const void *)&at, sizeof(at)) == 0) {
+    mask = umask(0);
+    code = fchmod(fd, mode ? mode : 0600) == 0 &&
+                   bind(fd, (const struct sockaddr *)(const void *)&at, sizeof(at)) == 0
+               ? 0
+               : errno;
+    umask(mask);
+    if (code == 0) {
         *out_fd = fd;
         return STATUS_OK;
     }
-    code = errno;
     close(fd);
     return fail_errno(err, code, path);
 }
@@ -227,22 +233,17 @@ static enum status adopt(struct http_listener *li, int fd, const char *address, 
     return fail_errno(err, -r, address);
 }
 
-enum status http_server_listen(struct http_server *s, const char *address,
+static enum status listen_with(struct http_server *s, int fd, const char *address,
+                               const char *unix_path, bool is_unix,
                                const struct http_config *config, struct http_listener **out,
                                struct error *err)
 {
-    bool is_unix = strncmp(address, "unix:", 5) == 0;
-    struct http_listener *li;
+    struct http_listener *li = xnew(struct http_listener);
     enum status st;
-    int fd;
 
-    st = is_unix ? open_unix(address + 5, &fd, err) : open_tcp(address, &fd, err);
-    if (st != STATUS_OK)
-        return st;
-    li = xnew(struct http_listener);
     li->server = s;
     li->is_unix = is_unix;
-    li->unix_path = is_unix ? xstrdup(address + 5) : NULL;
+    li->unix_path = unix_path ? xstrdup(unix_path) : NULL;
     li->config = *config;
     limits_default(&li->config.limits);
     list_init(&li->node);
@@ -254,4 +255,44 @@ enum status http_server_listen(struct http_server *s, const char *address,
     find_port(li);
     *out = li;
     return STATUS_OK;
+}
+
+enum status http_server_listen(struct http_server *s, const char *address,
+                               const struct http_config *config, struct http_listener **out,
+                               struct error *err)
+{
+    bool is_unix = strncmp(address, "unix:", 5) == 0;
+    const char *path = is_unix ? address + 5 : NULL;
+    enum status st;
+    int fd;
+
+    st = is_unix ? open_unix(path, config->unix_mode, &fd, err) : open_tcp(address, &fd, err);
+    if (st != STATUS_OK)
+        return st;
+    return listen_with(s, fd, address, path, is_unix, config, out, err);
+}
+
+static int socket_fact(int fd, int name)
+{
+    int value = -1;
+    socklen_t n = sizeof(value);
+
+    return getsockopt(fd, SOL_SOCKET, name, &value, &n) == 0 ? value : -1;
+}
+
+enum status http_server_listen_on(struct http_server *s, int fd, const struct http_config *config,
+                                  struct http_listener **out, struct error *err)
+{
+    int domain = socket_fact(fd, SO_DOMAIN);
+    char name[32];
+
+    snprintf(name, sizeof(name), "descriptor %d", fd);
+    if (socket_fact(fd, SO_TYPE) == SOCK_STREAM && socket_fact(fd, SO_ACCEPTCONN) == 1 &&
+        (domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX) &&
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
+        return listen_with(s, fd, name, NULL, domain == AF_UNIX, config, out, err);
+    close(fd);
+    return FAIL(err, STATUS_INVALID,
+                "%s, which was handed over, is not a stream socket that listens (TCP or unix)",
+                name);
 }

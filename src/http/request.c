@@ -80,14 +80,15 @@ static const char *own_address(const struct http_request *r)
 struct str http_base_url(const struct http_request *r)
 {
     struct str host = exchange_of(r)->host, said;
-    const char *scheme = "http";
+    const char *scheme = r->conn->tls ? "https" : "http";
 
     if (r->conn->is_trusted) {
         said = http_header(r, "X-Forwarded-Host");
         if (said.n > 0 && host_valid(said))
             host = said;
-        if (str_ieq(http_header(r, "X-Forwarded-Proto"), STR("https")))
-            scheme = "https";
+        said = http_header(r, "X-Forwarded-Proto");
+        if (said.n > 0)
+            scheme = str_ieq(said, STR("https")) ? "https" : "http";
     }
     if (host.n == 0)
         host = str_of(own_address(r));

@@ -45,6 +45,7 @@ void http_server_free(struct http_server *s)
     deferred_cancel(&s->drained);
     map_deinit(&s->addresses);
     free(s->read_buf);
+    free(s->plain_buf);
     free(s);
 }
 
@@ -85,6 +86,10 @@ static void turn_away(struct http_conn *c)
     char text[512], id[ID_SIZE];
     uv_buf_t part;
 
+    if (c->listener->config.tls && !c->listener->is_unix) { /* there is no time for a handshake */
+        conn_drop(c);
+        return;
+    }
     id_make(&c->server->ids, loop_wall_ms(c->server->loop), id);
     part.base = text;
     part.len = (size_t)snprintf(text, sizeof(text),
@@ -131,7 +136,12 @@ void server_on_connection(uv_stream_t *stream, int status)
         uv_tcp_nodelay(&c->handle.tcp, 1);
         uv_tcp_keepalive(&c->handle.tcp, 1, KEEPALIVE_S);
     }
-    conn_start(c);
+    if (li->config.tls && !li->is_unix)
+        c->tls = tls_new(li->config.tls);
+    if (li->config.tls && !li->is_unix && !c->tls)
+        conn_drop(c);
+    else
+        conn_start(c);
 }
 
 static void on_drained(struct deferred *d)
@@ -162,10 +172,8 @@ void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(voi
     s->done_arg = arg;
     list_each (&s->listeners, li, struct http_listener, node)
         listener_close(li);
-    list_each (&s->conns, c, struct http_conn, node) {
-        if (c->state == CONN_IDLE)
-            conn_abort(c);
-    }
+    list_each (&s->conns, c, struct http_conn, node)
+        conn_last_call(c);
     timer_start(&s->grace, grace_ms);
     if (s->n_handles == 0)
         deferred_call(&s->drained);

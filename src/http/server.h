@@ -15,6 +15,7 @@
 
 struct http_server;
 struct networks;
+struct http_tls;
 struct http_listener;
 struct http_conn;
 struct http_request;
@@ -80,6 +81,8 @@ struct http_config {
     /* Peers whose X-Forwarded-For, -Host, -Proto and X-Request-Id are believed; NULL: none. Must
      * outlive the server. */
     const struct networks *trusted;
+    struct http_tls *tls; /* NULL: plain; unix sockets always are. Must outlive the server */
+    unsigned unix_mode;   /* of a socket's file; 0: 0600 */
     /* "/v1" for the public API: paths are served with it, without it, and with it twice; and
      * "/v1/https://host/v1/..." (the Go client glues its base to an absolute `next`). NULL: as they
      * stand. */
@@ -89,15 +92,29 @@ struct http_config {
 /* A tree takes many times the memory of its text: its size has a limit of its own. */
 enum { HTTP_JSON_VALUES = 200000 };
 
+/* A certificate chain and its key, from files in PEM form. Errors name the option (--tls-cert,
+ * --tls-key), the file and what is wrong with it. */
+enum status http_tls_new(const char *cert, const char *key, struct http_tls **out,
+                         struct error *err) NODISCARD;
+/* Reads the files again, for connections to come; after a failure all is as it was. */
+enum status http_tls_reload(struct http_tls *t, struct error *err) NODISCARD;
+void http_tls_free(struct http_tls *t);
+
 struct http_server *http_server_new(struct loop *l) NODISCARD;
-/* "HOST:PORT", "[::1]:PORT", "unix:PATH" (mode 0600). Port 0 takes a free one. `config` is copied;
+/* "HOST:PORT", "[::1]:PORT", "unix:PATH". Port 0 takes a free one. `config` is copied;
  * its tables must outlive the server. */
 enum status http_server_listen(struct http_server *s, const char *address,
                                const struct http_config *config, struct http_listener **out,
                                struct error *err) NODISCARD;
 int http_listener_port(const struct http_listener *li); /* 0 for a unix socket */
-/* Drains: stops accepting, closes idle connections, answers what is open with "Connection: close".
- * `done` comes when the last connection is closed, at the latest after `grace_ms`. */
+/* A socket that listens already and belongs to somebody else as well (socket activation): nothing
+ * is done to it but accepting; what is not accepted before a drain waits for the next one who does.
+ * The descriptor is taken, also by a failure. */
+enum status http_server_listen_on(struct http_server *s, int fd, const struct http_config *config,
+                                  struct http_listener **out, struct error *err) NODISCARD;
+/* Drains: stops accepting, answers what is open, and what idle connections still ask within a
+ * second, with "Connection: close". May be called again with another grace. `done` comes when the
+ * last connection is closed, at the latest after `grace_ms`. */
 void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(void *arg), void *arg);
 void http_server_free(struct http_server *s); /* after a drain, or when nothing ever listened */
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes out. What the socket takes at once is never copied; the rest goes into one libuv write at a
- * time, and what comes meanwhile gathers in c->out behind it. */
+ * time, and what comes meanwhile gathers in c->out behind it. With TLS everything goes by c->out, a
+ * piece at a time, so that no more is encrypted than is about to leave. */
 #include "http/conn.h"
 
 #include "base/mem.h"
 
 #include <stdlib.h>
 
-enum { PARTS_MAX = 4 };
+enum { PARTS_MAX = 4, TLS_PIECE = 64 << 10, TLS_PIECES_MAX = 8 };
 
 struct conn_write {
     uv_write_t req;
@@ -17,12 +18,12 @@ struct conn_write {
 
 size_t conn_pending(const struct http_conn *c)
 {
-    if (!c->writing)
-        return 0;
-    return uv_stream_get_write_queue_size(&c->handle.stream) + c->out.n;
+    size_t waiting = c->out.n - c->out_at;
+
+    return waiting + (c->writing ? uv_stream_get_write_queue_size(&c->handle.stream) : 0);
 }
 
-static void start_write(struct http_conn *c);
+static void start_write(struct http_conn *c, struct buf *bytes);
 
 static void on_written(uv_write_t *req, int status)
 {
@@ -37,19 +38,22 @@ static void on_written(uv_write_t *req, int status)
         return;
     if (status < 0)
         c->is_broken = true;
+    else if (c->tls)
+        conn_flush(c);
     else if (c->out.n > 0)
-        start_write(c);
+        start_write(c, &c->out);
     conn_run(c);
 }
 
-static void start_write(struct http_conn *c)
+/* Takes the bytes. */
+static void start_write(struct http_conn *c, struct buf *bytes)
 {
     struct conn_write *w = xnew(struct conn_write);
     uv_buf_t part;
 
     w->conn = c;
-    w->bytes = c->out;
-    buf_init(&c->out, BUF_UNBOUNDED);
+    w->bytes = *bytes;
+    buf_init(bytes, BUF_UNBOUNDED);
     part = (uv_buf_t){ .base = w->bytes.p, .len = w->bytes.n };
     c->writing = w;
     if (uv_write(&w->req, &c->handle.stream, &part, 1, on_written) < 0) {
@@ -85,6 +89,63 @@ static ssize_t try_write(struct http_conn *c, const struct str *parts, size_t n_
     return r == UV_EAGAIN ? 0 : r;
 }
 
+/* Sends what is encrypted; false when it has to wait. */
+static bool send_encrypted(struct http_conn *c, bool may_try)
+{
+    struct str waiting = tls_waiting(c->tls);
+    struct buf rest = BUF_INIT(BUF_UNBOUNDED);
+    ssize_t n = may_try ? try_write(c, &waiting, 1) : 0;
+
+    if (n < 0) {
+        c->is_broken = true;
+        return false;
+    }
+    if ((size_t)n < waiting.n) {
+        buf_add(&rest, waiting.p + n, waiting.n - (size_t)n);
+        start_write(c, &rest);
+    }
+    tls_sent(c->tls);
+    return !c->writing;
+}
+
+/* Encrypting takes time, too: after a few pieces the others have their turn. */
+void conn_flush(struct http_conn *c)
+{
+    for (int n = 0; !c->writing && c->state != CONN_CLOSING; n++) {
+        size_t piece = MIN(c->out.n - c->out_at, (size_t)TLS_PIECE);
+
+        if (tls_waiting(c->tls).n > 0) {
+            if (!send_encrypted(c, n < TLS_PIECES_MAX))
+                return;
+            continue;
+        }
+        if (piece == 0)
+            break;
+        if (!tls_encrypt(c->tls, str_make(c->out.p + c->out_at, piece))) {
+            c->is_broken = true;
+            return;
+        }
+        c->out_at += piece;
+    }
+    if (c->out_at == c->out.n) {
+        buf_deinit(&c->out);
+        c->out_at = 0;
+    }
+}
+
+static bool write_encrypted(struct http_conn *c, const struct str *parts, size_t n_parts,
+                            size_t max_pending)
+{
+    for (size_t i = 0; i < n_parts; i++) {
+        buf_add_str(&c->out, parts[i]);
+        c->queued += parts[i].n;
+    }
+    conn_flush(c);
+    if (conn_pending(c) > max_pending)
+        c->is_broken = true;
+    return !c->is_broken;
+}
+
 bool conn_write(struct http_conn *c, const struct str *parts, size_t n_parts, size_t max_pending)
 {
     size_t skip = 0, total = 0;
@@ -93,6 +154,10 @@ bool conn_write(struct http_conn *c, const struct str *parts, size_t n_parts, si
         return false;
     for (size_t i = 0; i < n_parts; i++)
         total += parts[i].n;
+    if (c->x)
+        c->x->bytes_out += total;
+    if (c->tls)
+        return write_encrypted(c, parts, n_parts, max_pending);
     if (!c->writing) {
         ssize_t r = try_write(c, parts, n_parts);
 
@@ -102,8 +167,6 @@ bool conn_write(struct http_conn *c, const struct str *parts, size_t n_parts, si
         }
         skip = (size_t)r;
     }
-    if (c->x)
-        c->x->bytes_out += total;
     if (skip == total)
         return true;
     if (conn_pending(c) + total - skip > max_pending) {
@@ -119,6 +182,6 @@ bool conn_write(struct http_conn *c, const struct str *parts, size_t n_parts, si
             buf_add(&c->out, parts[i].p + gone, parts[i].n - gone);
     }
     if (!c->writing)
-        start_write(c);
+        start_write(c, &c->out);
     return true;
 }

@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/network.h"
 #include "driver/fake/fake.h"
 #include "driver/process/process.h"
 #include "http/client.h"
@@ -13,6 +12,8 @@
 #include "protocol/fake/fake.h"
 #include "run/deliver.h"
 #include "run/sweep.h"
+#include "serve/front.h"
+#include "serve/systemd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,7 @@ struct serve {
     struct arena arena;
     char data[PATH_MAX], self[PATH_MAX], internal_base[192];
     char helper[PATH_MAX + 32], shim[PATH_MAX + 32];
-    int lock_fd, data_fd;
+    int lock_fd;
     unsigned char key[SEAL_KEY_SIZE];
     struct hardware hardware;
     struct loop *loop;
@@ -47,11 +48,11 @@ struct serve {
     struct deliveries *deliveries;
     struct sweep *sweep;
     struct api api;
-    struct networks trusted; /* of the option trusted_proxies */
-    struct http_server *internal,
-        *public; /* internal last to go: instances tell their ends there */
-    uv_signal_t signals[2];
+    struct front front;
+    struct http_server *internal; /* last to go: instances tell their ends there */
+    uv_signal_t signals[3];
     int n_signals;
+    int64_t drain_until_ms;
     bool fleet_has_stopped, public_is_drained;
 };
 
@@ -269,41 +270,27 @@ static void say_what_is_missing(const struct serve *s)
         log_info("not enforced on this machine", LOG_S("what", facts->missing[i]));
 }
 
+/* Who asks for what on the public listeners. */
 static enum status listen_public(struct serve *s, struct error *err)
 {
-    struct http_config c = http_config(s), admin = c;
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX + 32);
-    struct http_listener *li;
+    struct http_config api = http_config(s), admin = api;
     enum status st;
-    char port[16];
 
-    c.routes = API_ROUTES;
-    c.n_routes = API_N_ROUTES;
-    c.gate = api_gate;
-    c.optional_prefix = "/v1";
-    c.trusted = &s->trusted;
+    api.routes = API_ROUTES;
+    api.n_routes = API_N_ROUTES;
+    api.gate = api_gate;
+    api.optional_prefix = "/v1";
     admin.routes = ADMIN_ROUTES;
     admin.n_routes = ADMIN_N_ROUTES;
-    st = networks_parse(str_of(s->options.trusted_proxies), &s->trusted, err);
-    if (st != STATUS_OK)
-        return st;
-    s->public = http_server_new(s->loop);
-    /* Through the folder's descriptor: the address of a socket has room for 107 bytes only. */
-    s->data_fd = open(s->data, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    buf_addf(&path, "unix:/proc/self/fd/%d/admin.sock", s->data_fd);
-    st = http_server_listen(s->public, path.p, &admin, &li, err);
+    st = front_open(&s->front, s->loop, &s->options, s->data, &api, &admin, err);
     if (st == STATUS_OK)
-        st = http_server_listen(s->public, s->options.listen, &c, &li, err);
-    if (st != STATUS_OK)
-        return st;
-    snprintf(port, sizeof(port), "%d", http_listener_port(li));
-    log_info("listening", LOG_S("address", s->options.listen), LOG_S("port", port),
-             LOG_S("data", s->data), LOG_S("version", BERTH_VERSION));
-    say_what_is_missing(s);
-    return STATUS_OK;
+        say_what_is_missing(s);
+    return st;
 }
 
 /* --- the beginning of the end --- */
+
+enum { LAST_ANSWERS_MS = 1000 }; /* for what was in hand when the last prediction ended */
 
 static void finish_if_done(struct serve *s)
 {
@@ -326,26 +313,33 @@ static void on_fleet_stopped(void *arg)
     s->fleet_has_stopped = true;
     api_answer_waits(&s->api);
     api_end_streams(&s->api);
-    http_server_drain(s->public, 1000, on_drained, s);
+    front_drain(&s->front, MAX(LAST_ANSWERS_MS, s->drain_until_ms - loop_now_ms(s->loop)),
+                on_drained, s);
 }
 
 static void on_signal(uv_signal_t *h, int number)
 {
     struct serve *s = h->data;
 
+    if (number == SIGHUP) {
+        front_reload(&s->front);
+        return;
+    }
     if (s->n_signals++ > 0) {
         log_info("stopping at once", LOG_I("signal", number));
         fleet_stop_now(&s->fleet);
         return;
     }
     log_info("stopping; a second signal stops without waiting", LOG_I("signal", number));
-    http_server_drain(s->public, s->options.drain_timeout + 2000, on_drained, s);
+    systemd_notify("STOPPING=1");
+    s->drain_until_ms = loop_now_ms(s->loop) + s->options.drain_timeout;
+    front_drain(&s->front, s->options.drain_timeout + 2 * LAST_ANSWERS_MS, on_drained, s);
     fleet_stop(&s->fleet, on_fleet_stopped, s);
 }
 
 static void watch_signals(struct serve *s)
 {
-    static const int numbers[] = { SIGTERM, SIGINT };
+    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
 
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
         uv_signal_init(loop_uv(s->loop), &s->signals[i]);
@@ -430,7 +424,10 @@ static enum status build_parts(struct serve *s, struct error *err)
         return st;
     s->sweep = sweep_new(s->loop, s->store, &s->options);
     watch_signals(s); /* before anybody is told that we listen */
-    return listen_public(s, err);
+    st = listen_public(s, err);
+    if (st == STATUS_OK)
+        systemd_notify("READY=1");
+    return st;
 }
 
 /* --- the end --- */
@@ -449,7 +446,7 @@ static void take_down(struct serve *s)
     files_stop(s->files, stop_loop, s);
     loop_run(s->loop);
     builds_free(s->builds);
-    http_server_free(s->public);
+    front_close(&s->front);
     http_server_free(s->internal);
     sweep_stop(s->sweep);
     deliveries_stop(s->deliveries);
@@ -521,7 +518,6 @@ static enum status prepare(struct serve *s, char **argv, struct error *err)
 
 static void forget(struct serve *s)
 {
-    networks_deinit(&s->trusted);
     options_deinit(&s->options);
     arena_deinit(&s->arena);
     if (s->lock_fd >= 0)
