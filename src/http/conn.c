@@ -250,6 +250,12 @@ static bool step_exchange(struct http_conn *c)
 {
     struct exchange *x = c->x;
 
+    if (x->zip) {
+        respond_zipped(c);
+        if (x->zip) /* the others first */
+            deferred_call(&c->turn);
+        return !x->zip;
+    }
     if (x->answer == ANSWER_DONE && conn_pending(c) == 0 && (x->body_done || !x->keep_alive)) {
         settle(c);
         return true;

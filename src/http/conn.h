@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "http/gzip.h"
 #include "http/server.h"
 #include "http/tls.h"
 
@@ -42,9 +43,10 @@ struct http_server {
     struct list idle;     /* connections between requests, the longest idle first */
     struct map addresses; /* of a peer, packed, to its number of connections */
     size_t n_conns;
-    size_t n_handles; /* libuv handles that are open or closing */
-    char *read_buf;   /* one for all: what is read is used or copied before the next read */
-    char *plain_buf;  /* the same for what was encrypted; NULL until it is needed */
+    size_t n_handles;       /* libuv handles that are open or closing */
+    char *read_buf;         /* one for all: what is read is used or copied before the next read */
+    struct z_stream_s *zip; /* for small answers; NULL until it is needed */
+    char *plain_buf;        /* the same for what was encrypted; NULL until it is needed */
     char date[32];
     int64_t date_s;
     bool is_draining;
@@ -153,6 +155,7 @@ struct exchange {
     bool half_told; /* on_half_closed was due */
     bool keep_alive;
     bool in_chunks;
+    struct gzip *zip;   /* the answer is given, and being compressed */
     bool is_sized;      /* a streamed answer with Content-Length, */
     uint64_t size_left; /* and so much of it still to come */
     bool wants_drained;
@@ -257,3 +260,5 @@ void conn_flush(struct http_conn *c);
 
 /* respond.c */
 void respond_continue(struct http_conn *c);
+/* Goes on compressing; sends the answer at the end. */
+void respond_zipped(struct http_conn *c);

@@ -40,6 +40,7 @@ void exchange_free(struct exchange *x)
 {
     if (!x)
         return;
+    gzip_free(x->zip);
     buf_deinit(&x->extra);
     buf_deinit(&x->body);
     buf_deinit(&x->held);

@@ -147,26 +147,68 @@ static bool has_no_body(int status)
     return status < 200 || status == 204 || status == 304;
 }
 
-/* Compressing a body (for clients that ask) belongs here, before its length is known. */
-static void answer(struct http_request *r, int status, const char *type, struct str body)
+static void send_whole(struct http_conn *c, int status, const char *type, struct str body,
+                       bool is_zipped)
 {
     struct buf CLEANUP(buf_deinit) head = BUF_INIT(BUF_UNBOUNDED);
-    struct http_conn *c = r->conn;
-    struct exchange *x = exchange_of(r);
+    struct exchange *x = c->x;
     struct str parts[2];
 
-    assert(x->answer == ANSWER_NONE);
-    x->answer = ANSWER_DONE;
-    x->status = status;
     x->keep_alive = can_keep(c, x);
     write_head(&head, c, status, type);
+    if (is_zipped)
+        buf_adds(&head, "Content-Encoding: gzip\r\n");
     if (!has_no_body(status))
         buf_addf(&head, "Content-Length: %zu\r\n", body.n);
     buf_adds(&head, "\r\n");
     parts[0] = buf_str(&head);
-    parts[1] = r->is_head || has_no_body(status) ? STR("") : body;
+    parts[1] = x->r.is_head || has_no_body(status) ? STR("") : body;
     conn_write(c, parts, ARRAY_SIZE(parts), SIZE_MAX);
     conn_kick(c);
+}
+
+/* Sends the answer compressed, or begins to compress it; false: it is to be sent as it is. */
+static bool answer_zipped(struct http_request *r, int status, const char *type, struct str body)
+{
+    struct buf CLEANUP(buf_deinit) zipped = BUF_INIT(BUF_UNBOUNDED);
+    struct exchange *x = exchange_of(r);
+
+    if (has_no_body(status) || !gzip_fits(type, body))
+        return false;
+    buf_adds(&x->extra, "Vary: Accept-Encoding\r\n");
+    if (!gzip_asked(http_header(r, "Accept-Encoding")))
+        return false;
+    if (body.n > GZIP_SLICE) {
+        x->zip = gzip_new(status, arena_copy(r->arena, str_of(type)), body);
+        conn_kick(r->conn);
+        return x->zip != NULL;
+    }
+    if (!gzip_now(r->conn->server, body, &zipped))
+        return false;
+    send_whole(r->conn, status, type, buf_str(&zipped), true);
+    return true;
+}
+
+void respond_zipped(struct http_conn *c)
+{
+    struct gzip *g = c->x->zip;
+
+    if (gzip_step(g))
+        return;
+    c->x->zip = NULL;
+    send_whole(c, gzip_status(g), gzip_type(g), gzip_body(g), gzip_is_smaller(g));
+    gzip_free(g);
+}
+
+static void answer(struct http_request *r, int status, const char *type, struct str body)
+{
+    struct exchange *x = exchange_of(r);
+
+    assert(x->answer == ANSWER_NONE);
+    x->answer = ANSWER_DONE;
+    x->status = status;
+    if (!answer_zipped(r, status, type, body))
+        send_whole(r->conn, status, type, body, false);
 }
 
 void http_respond(struct http_request *r, int status, const char *content_type, struct str body)

@@ -46,6 +46,7 @@ void http_server_free(struct http_server *s)
     map_deinit(&s->addresses);
     free(s->read_buf);
     free(s->plain_buf);
+    gzip_deinit(s);
     free(s);
 }
 

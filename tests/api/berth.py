@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real server for the tests, started from the binary in BERTH_TEST_BIN, and callers that can send what no client would."""
 
+import fcntl
 import http.client
 import json
 import os
@@ -19,6 +20,14 @@ EXAMPLES = ROOT / "examples"
 LIMIT = 90
 TERMINAL = ("succeeded", "failed", "canceled", "aborted")
 SANITIZER = re.compile(r"(ERROR: \w+Sanitizer|runtime error: |LeakSanitizer|Assertion .* failed|stack smashing)")
+
+
+# Run with the descriptors in $0: they become 3, 4 and so on of the program.
+HAND_OVER = """
+n=3
+for fd in $0; do eval "exec $n<&$fd $fd<&-"; n=$((n + 1)); done
+LISTEN_FDS=$((n - 3)) LISTEN_PID=$$ exec "$@"
+"""
 
 
 def binary():
@@ -120,7 +129,8 @@ class Client:
 class Server:
     """`berth serve` on a free port, with a data folder that is its own."""
 
-    def __init__(self, data, *options, environment=None):
+    def __init__(self, data, *options, environment=None, sockets=()):
+        self.sockets = sockets  # those that listen already, handed over as systemd does
         self.data, self.options, self.environment = Path(data), options, environment or {}
         self.port, self.process, self.lines, self.clients = None, None, [], {}
         self.changed = threading.Condition()
@@ -137,9 +147,14 @@ class Server:
         command = [binary(), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data), "--log-format", "json",
                    "--rate-limit-predictions", "0", "--rate-limit-requests", "0", *self.options]
         self.port = None
+        passed = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 100) for one in self.sockets]
+        if passed:
+            command = ["bash", "-c", HAND_OVER, " ".join(map(str, passed)), *command]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                        errors="replace", start_new_session=True, cwd=self.data,
+                                        errors="replace", start_new_session=True, cwd=self.data, pass_fds=passed,
                                         env={**environment, **self.environment})
+        for one in passed:
+            os.close(one)
         self.reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self.reader.start()
         with self.changed:
@@ -153,7 +168,7 @@ class Server:
                 with self.changed:
                     self.lines.append(line)
                     if '"message":"listening"' in line:
-                        self.port = int(json.loads(line)["port"])
+                        self.port = self.port or int(json.loads(line)["port"])
                     self.changed.notify_all()
         process.wait()
         with self.changed:
