@@ -30,6 +30,7 @@ struct api {
     struct store *store;
     struct fleet *fleet;
     struct builds *builds;
+    struct backups *backups; /* set once they are there */
     struct hardware *hardware;
     const struct options *options;
     struct map accounts; /* id -> struct api_account */
@@ -267,6 +268,8 @@ void search_show(struct http_request *r);
 void example_add(struct http_request *r);
 void example_remove(struct http_request *r);
 void admin_collection_put(struct http_request *r);
+void admin_backup_begin(struct http_request *r);
+void admin_backup_end(struct http_request *r);
 void admin_collection_delete(struct http_request *r);
 
 /* Deployments: what runs, and the way back. */

@@ -178,6 +178,10 @@ const struct http_route ADMIN_ROUTES[] = {
           "collections.put", "Make or change a collection"),
     ROUTE("DELETE", "/collections/{slug}", admin_collection_delete, HTTP_OPEN | HTTP_BODY_NONE,
           "collections.delete", "Delete a collection; its models stay"),
+    ROUTE("POST", "/backups", admin_backup_begin, HTTP_OPEN | HTTP_BODY_NONE, "backups.begin",
+          "Copy the database and hold all files"),
+    ROUTE("DELETE", "/backups/{id}", admin_backup_end, HTTP_OPEN | HTTP_BODY_NONE, "backups.end",
+          "End a backup's hold"),
     ROUTE("DELETE", "/tokens/{id}", admin_token_revoke, HTTP_OPEN | HTTP_BODY_NONE, "tokens.revoke",
           "Revoke a token"),
 };

@@ -73,6 +73,9 @@ void blob_reader_close(struct blob_reader *r);
 /* Removes blobs; those that are not there are no failure. The ids are copied. `done` (may be NULL)
  * comes once. */
 void blobs_remove(struct blobs *b, const char *const *ids, size_t n, blob_done done, void *arg);
+/* While blobs are held (for a backup), those that are removed stay on the disk, and `done` of
+ * blobs_remove() comes at once. They go when the hold ends, or at the next start, as strays. */
+void blobs_hold(struct blobs *b, bool is_held);
 /* All blobs whose id is smaller than `before` (ids begin with their time). `done` comes once; the
  * ids are valid until it returns. Long where there are many; for the start. */
 void blobs_list(struct blobs *b, const char *before,

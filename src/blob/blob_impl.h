@@ -9,6 +9,8 @@ struct blobs {
     char *folder; /* <data>/blobs */
     size_t n_busy;
     bool is_stopping;
+    bool is_held;
+    struct list kept; /* removals that wait for the end of the hold */
     void (*idle)(void *arg);
     void *idle_arg;
     struct deferred when_idle;
@@ -19,8 +21,12 @@ void blobs_work(struct blobs *b, struct work *w, void (*run)(struct work *),
                 void (*done)(struct work *));
 void blobs_worked(struct blobs *b); /* first in `done` */
 
+/* Forgets removals that wait for the end of a hold: their blobs are strays for the next start. */
+void blobs_drop_kept(struct blobs *b);
+
 /* Paths; `out` is cleared. */
 void blob_path(const struct blobs *b, const char *id, struct buf *out);
+void blob_parent(struct buf *path); /* cuts the last segment off */
 void blob_part_path(const struct blobs *b, const char *id, struct buf *out);
 
 /* From here on for work threads. */

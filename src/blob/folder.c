@@ -47,6 +47,7 @@ enum status blobs_open(struct loop *l, const char *data, struct blobs **out, str
         return FAIL(err, STATUS_BROKEN, "cannot make the folder %s: %s", path.p, strerror(errno));
     b = xnew(struct blobs);
     b->loop = l;
+    list_init(&b->kept);
     b->folder = str_dup(buf_str(&path));
     deferred_init(l, &b->when_idle, on_idle);
     buf_adds(&path, "/part");
@@ -67,6 +68,7 @@ void blobs_free(struct blobs *b)
     if (!b)
         return;
     assert(b->n_busy == 0);
+    blobs_drop_kept(b);
     deferred_cancel(&b->when_idle);
     free(b->folder);
     free(b);
@@ -153,7 +155,7 @@ static bool sync_folder(const char *path)
 }
 
 /* Cuts the last segment off. */
-static void parent_of(struct buf *path)
+void blob_parent(struct buf *path)
 {
     char *slash = strrchr(path->p, '/');
 
@@ -168,9 +170,9 @@ static bool make_folders(const struct blobs *b, const char *path)
     struct buf outer CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX);
 
     buf_adds(&inner, path);
-    parent_of(&inner);
+    blob_parent(&inner);
     buf_add_str(&outer, buf_str(&inner));
-    parent_of(&outer);
+    blob_parent(&outer);
     if (mkdir(outer.p, 0700) == 0)
         (void)sync_folder(b->folder);
     else if (errno != EEXIST)
@@ -202,7 +204,7 @@ enum status blob_publish(const struct blobs *b, const char *id, int fd, struct e
     }
     if (!ok)
         return blob_errno(err, errno, "put in its place");
-    parent_of(&to);
+    blob_parent(&to);
     (void)sync_folder(to.p);
     return STATUS_OK;
 }
@@ -216,64 +218,4 @@ enum status blob_open(const struct blobs *b, const char *id, int *out_fd, struct
     if (*out_fd < 0 && errno == ENOENT)
         return FAIL(err, STATUS_NOT_FOUND, "the file does not exist any more");
     return *out_fd < 0 ? blob_errno(err, errno, "read") : STATUS_OK;
-}
-
-/* --- removing --- */
-
-struct removal {
-    struct work work;
-    struct blobs *blobs;
-    char **ids;
-    size_t n;
-    enum status status;
-    struct error error;
-    blob_done done;
-    void *arg;
-};
-
-static void remove_work(struct work *w)
-{
-    struct removal *x = container_of(w, struct removal, work);
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX);
-
-    for (size_t i = 0; i < x->n; i++) {
-        blob_path(x->blobs, x->ids[i], &path);
-        if (unlink(path.p) != 0 && errno != ENOENT) {
-            x->status = blob_errno(&x->error, errno, "removed");
-            continue;
-        }
-        for (int level = 0; level < 2; level++) { /* folders that are empty now go too */
-            parent_of(&path);
-            if (rmdir(path.p) != 0)
-                break;
-        }
-    }
-}
-
-static void on_removed(struct work *w)
-{
-    struct removal *x = container_of(w, struct removal, work);
-
-    blobs_worked(x->blobs);
-    if (x->done)
-        x->done(x->arg, x->status == STATUS_OK ? NULL : &x->error);
-    else if (x->status != STATUS_OK)
-        log_warning("a file could not be removed", LOG_ERR(&x->error));
-    for (size_t i = 0; i < x->n; i++)
-        free(x->ids[i]);
-    free(x->ids);
-    free(x);
-}
-
-void blobs_remove(struct blobs *b, const char *const *ids, size_t n, blob_done done, void *arg)
-{
-    struct removal *x = xnew(struct removal);
-
-    x->blobs = b;
-    x->ids = xcalloc(n + 1, sizeof(*x->ids));
-    for (; x->n < n; x->n++)
-        x->ids[x->n] = xstrdup(ids[x->n]);
-    x->done = done;
-    x->arg = arg;
-    blobs_work(b, &x->work, remove_work, on_removed);
 }

@@ -84,6 +84,12 @@ static const struct flag push_flags[] = {
     { .name = NULL },
 };
 
+static const struct flag backup_flags[] = {
+    { .name = "--force", .takes_value = false, .help = "end a backup that another command began" },
+    ADMIN_FLAGS,
+    { .name = NULL },
+};
+
 static const struct command commands[] = {
     { .words = "account create",
       .usage = "NAME",
@@ -135,6 +141,19 @@ static const struct command commands[] = {
       .run = collection_list_command,
       .flags = admin_flags,
       .help = "List all collections." },
+    { .words = "backup",
+      .usage = "FILE",
+      .run = backup_command,
+      .flags = backup_flags,
+      .help = "Write all that the running server keeps to a tar: database, files, versions, keys. "
+              "The server works on meanwhile. FILE ending in .gz is compressed; - is standard "
+              "output. Whoever can read the file can read all secrets." },
+    { .words = "restore",
+      .usage = "FILE",
+      .run = restore_command,
+      .flags = admin_flags,
+      .help = "Unpack a backup into a data folder that is not there yet, or empty. Then start a "
+              "server on it. - is standard input." },
     { .words = "login",
       .usage = "",
       .run = login_command,

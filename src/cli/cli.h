@@ -101,6 +101,14 @@ void remote_follow(const struct remote *r, const char *path, size_t *shown);
         .help = "the server's data folder (BERTH_DATA; default ./data)"                            \
     }
 
+/* --- backups --- */
+
+/* A backup is a tar: BACKUP_FIRST, a line of text with the form's version, then berth.db and the
+ * files of the data folder, then BACKUP_LAST, how many entries stood between, as a number. */
+#define BACKUP_FIRST "berth-backup"
+#define BACKUP_FORM  "1\n"
+#define BACKUP_LAST  "berth-backup-complete"
+
 /* --- packing --- */
 
 /* A gzip tar of a folder, without what its .dockerignore names and without .git. Appends to a
@@ -117,6 +125,8 @@ int account_list_command(const struct command *c, const char *const *args);
 int token_create_command(const struct command *c, const char *const *args);
 int token_list_command(const struct command *c, const char *const *args);
 int token_revoke_command(const struct command *c, const char *const *args);
+int backup_command(const struct command *c, const char *const *args);
+int restore_command(const struct command *c, const char *const *args);
 int push_command(const struct command *c, const char *const *args);
 
 int collection_create_command(const struct command *c, const char *const *args);

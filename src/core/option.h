@@ -45,6 +45,8 @@ enum option_type {
     X("Server", log_format, STRING, 0, 0, "auto", "text, json, or auto (text on a terminal)")      \
     X("Server", keep_instances, BOOL, 0, 1, "false",                                               \
       "leave instances running when the server ends, for the next server")                         \
+    X("Server", backup_hold, DURATION, 1000, 604800000, "1h",                                      \
+      "how long a backup may take to copy the files that it holds")                                \
     X("Server", drain_timeout, DURATION, 0, 86400000, "30s",                                       \
       "how long open predictions may go on when the server ends")                                  \
     X("Instances", setup_timeout, DURATION, 1000, 86400000, "600s",                                \

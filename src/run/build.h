@@ -32,6 +32,8 @@ void builds_free(struct builds *b);
  * row. INVALID for a data folder whose path is too long. Before anything is listened on. */
 enum status builds_load(struct builds *b, struct error *err) NODISCARD;
 
+/* While held (for a backup), no version's folder goes; those that should go when the hold ends. */
+void builds_hold(struct builds *b, bool is_held);
 /* The row of a version is gone and no other has its content: its folder (relative to the data
  * folder) goes too, once `in_use` (NULL: it is not) says no: asked now and again, until
  * builds_free(). */

@@ -49,7 +49,8 @@ static void set_busy(struct forget *f, bool is_busy)
 
 static bool must_wait(const struct forget *f)
 {
-    return builds_are_storing(f->owner) || (f->in_use && f->in_use(f->arg, f->path));
+    return f->owner->is_held || builds_are_storing(f->owner) ||
+           (f->in_use && f->in_use(f->arg, f->path));
 }
 
 static void try_later(struct forget *f)
@@ -148,6 +149,11 @@ void builds_forget_version(struct builds *o, const char *path,
     buf_init(&f->aside, 2048);
     list_push(&o->forgotten, &f->node);
     try_now(f);
+}
+
+void builds_hold(struct builds *o, bool is_held)
+{
+    o->is_held = is_held;
 }
 
 void forget_init(struct builds *o)

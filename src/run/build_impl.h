@@ -41,6 +41,7 @@ struct builds {
     struct map live;       /* id -> struct build */
     struct list forgotten; /* struct forget.node: versions whose folders go */
     struct timer forget_timer;
+    bool is_held;      /* for a backup: no folder goes */
     int n_forgetting;  /* of these, under way */
     uint64_t n_stored; /* builds that came to storing, ever */
 };

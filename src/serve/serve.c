@@ -10,6 +10,7 @@
 #include "http/client.h"
 #include "protocol/cog/cog.h"
 #include "protocol/fake/fake.h"
+#include "run/backup.h"
 #include "run/deliver.h"
 #include "run/sweep.h"
 #include "serve/front.h"
@@ -47,6 +48,7 @@ struct serve {
     struct builds *builds;
     struct deliveries *deliveries;
     struct sweep *sweep;
+    struct backups *backups;
     struct api api;
     struct front front;
     struct http_server *internal; /* last to go: instances tell their ends there */
@@ -350,6 +352,19 @@ static void watch_signals(struct serve *s)
 
 /* --- all parts --- */
 
+static void make_backups(struct serve *s)
+{
+    const struct backups_config c = {
+        .options = &s->options,
+        .data = s->data,
+        .store = s->store,
+        .files = s->files,
+        .builds = s->builds,
+    };
+
+    s->backups = s->api.backups = backups_new(s->loop, &c);
+}
+
 /* With enable_fake every instance of this server is fake, and without it none can be: there is
  * nothing that a version or a deployment could ask for. */
 static enum status make_runtime(struct serve *s, struct error *err)
@@ -423,6 +438,7 @@ static enum status build_parts(struct serve *s, struct error *err)
     if (st != STATUS_OK)
         return st;
     s->sweep = sweep_new(s->loop, s->store, &s->options);
+    make_backups(s);
     watch_signals(s); /* before anybody is told that we listen */
     st = listen_public(s, err);
     if (st == STATUS_OK)
@@ -443,6 +459,8 @@ static void take_down(struct serve *s)
         http_server_drain(s->internal, 100, stop_loop, s);
         loop_run(s->loop);
     }
+    if (s->backups)
+        backups_stop(s->backups);
     files_stop(s->files, stop_loop, s);
     loop_run(s->loop);
     builds_free(s->builds);
@@ -452,6 +470,7 @@ static void take_down(struct serve *s)
     deliveries_stop(s->deliveries);
     store_close(s->store); /* what is pending ends here, with its effects on all that follows */
     sweep_free(s->sweep);
+    backups_free(s->backups);
     api_deinit(&s->api);
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);

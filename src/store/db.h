@@ -40,6 +40,9 @@ struct db_ops {
                  struct error *err); /* false at the end or on error (err->status set) */
     struct db_value (*column)(struct db_rows *rows, int at); /* valid until next() */
     void (*close)(struct db_rows *rows);
+    /* Writes all that this connection's transaction sees to a new database at `path`, durably.
+     * Others go on writing meanwhile. CONFLICT where something is at the path. */
+    enum status (*copy)(struct db *db, const char *path, struct error *err);
 } DESIGNATED;
 
 struct db {

@@ -193,6 +193,20 @@ class Server:
         assert (done.returncode != 0) == fails, done
         return done.stderr if fails else done.stdout.strip()
 
+    def ask(self, method, path):
+        """A request over the administrator's socket."""
+        connection = http.client.HTTPConnection("localhost", timeout=LIMIT)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(LIMIT)
+        folder = os.open(self.data, os.O_PATH | os.O_DIRECTORY)
+        try:
+            connection.sock.connect(f"/proc/self/fd/{folder}/admin.sock")
+            connection.request(method, path)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+            os.close(folder)
+
     def account(self, name, kind="user", *more):
         """A caller for an account, which is made with a token if it is new."""
         if name not in self.clients:

@@ -30,4 +30,6 @@ extern const struct db_ops sqlite_db_ops;
 enum status sqlite_fail(struct sqlite_db *db, int rc, const char *what, struct error *err);
 /* Runs fixed text (pragmas, BEGIN, a migration). */
 enum status sqlite_text(struct sqlite_db *db, const char *text, struct error *err);
+/* db_ops.copy */
+enum status sqlite_copy(struct db *base, const char *path, struct error *err);
 enum status sqlite_migrate(struct db *base, struct error *err);

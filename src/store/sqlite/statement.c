@@ -198,4 +198,5 @@ const struct db_ops sqlite_db_ops = {
     .next = sqlite_next,
     .column = sqlite_column,
     .close = sqlite_close_rows,
+    .copy = sqlite_copy,
 };

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""berth backup and berth restore: a second server made from the first while that works."""
+
+import subprocess
+import tarfile
+import threading
+
+import pytest
+from berth import MODELS, Server, binary, wait_for
+
+WORDS = {"mode": "words", "text": "w", "steps": 2}
+FILE = {"mode": "file", "text": "kept"}
+
+
+def berth(*words, **more):
+    return subprocess.run([binary(), *map(str, words)], capture_output=True, text=True, timeout=120, **more)
+
+
+def backup(server, path, *more):
+    return berth("backup", path, "--data", server.data, *more)
+
+
+def restore(path, data):
+    return berth("restore", path, "--data", data)
+
+
+@pytest.fixture
+def first(new_server):
+    server = new_server("--retention", "1h")
+    client = server.account("acme")
+    server.version = server.push(client, MODELS / "ctl", "model")
+    server.path = client.deploy("d", "acme/model", server.version)
+    return server
+
+
+def second_of(server, data):
+    """A server on a restored folder; its clients have the tokens of the first."""
+    second = Server(data)
+    second.start()
+    second.clients = {name: type(each)(second, each.account, each.token) for name, each in server.clients.items()}
+    return second
+
+
+def test_a_backup_under_load_has_all_that_was_there(first, tmp_path):
+    me = first.account("acme")
+    before = [me.predict(first.path, WORDS) for _ in range(20)]
+    uploaded = me.call("POST", "/files", b'--x\r\nContent-Disposition: form-data; name="content"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n',
+                       {"Content-Type": "multipart/form-data; boundary=x"}).json
+    stop, made, failed = threading.Event(), [], []
+
+    def load():
+        while not stop.is_set():
+            answer = me.post(first.path + "/predictions", {"input": WORDS})
+            (made if answer.status == 201 else failed).append(answer.json)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        wait_for(lambda: len(made) > 20, "some load")
+        done = backup(first, tmp_path / "all.tar")
+        assert done.returncode == 0, done.stderr
+        assert "backup of" in done.stderr and "files" in done.stderr
+    finally:
+        stop.set()
+        thread.join()
+    assert not failed
+    assert not list((first.data / "backups").iterdir()), "the copy is gone"
+    assert (tmp_path / "all.tar").stat().st_mode & 0o777 == 0o600
+    done = restore(tmp_path / "all.tar", tmp_path / "second")
+    assert done.returncode == 0, done.stderr
+    second = second_of(first, tmp_path / "second")
+    try:
+        again = second.account("acme")
+        for each in before:
+            there = again.prediction(each)
+            assert (there["status"], there["output"]) == ("succeeded", each["output"])
+        known = [each for each in made[:21] if again.get(f"/predictions/{each['id']}").status == 200]
+        assert len(known) == 21, "what was accepted before the backup began is in it"
+        for each in known:
+            assert again.ended(each)["status"] == "succeeded"
+        answer = again.get(f"/files/{uploaded['id']}")
+        assert answer.status == 200 and answer.json["checksums"] == uploaded["checksums"]
+        assert (second.data / "key").read_bytes() == (first.data / "key").read_bytes()
+        assert again.predict(first.path, WORDS)["status"] == "succeeded"
+        second.stop()
+    finally:
+        second.end()
+
+
+def test_through_a_pipe_and_compressed(first, tmp_path):
+    done = subprocess.run(f"'{binary()}' backup - --data '{first.data}' | '{binary()}' restore - --data '{tmp_path}/piped'",
+                          shell=True, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "piped/berth.db").exists() and (tmp_path / "piped").stat().st_mode & 0o777 == 0o700
+    assert backup(first, tmp_path / "all.tar.gz").returncode == 0
+    with tarfile.open(tmp_path / "all.tar.gz", "r:gz") as tar:
+        names = tar.getnames()
+    assert names[0] == "berth-backup" and names[1] == "berth.db" and names[-1] == "berth-backup-complete"
+    assert not [name for name in names if name.split("/")[0] in ("instances", "cache", "lock", "tools", "backups")]
+
+
+def test_files_that_go_meanwhile_are_held(first, tmp_path):
+    """What the database's copy names is still there when its turn comes; it goes when the backup has ended."""
+    me = first.account("acme")
+    made = me.call("POST", "/files", b'--x\r\nContent-Disposition: form-data; name="content"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n',
+                   {"Content-Type": "multipart/form-data; boundary=x"}).json
+    blobs = first.data / "blobs"
+
+    def stored():
+        return [path for path in blobs.rglob("*") if path.is_file() and "part" not in path.parts]
+
+    assert len(stored()) == 1
+    begun = first.ask("POST", "/backups")
+    assert begun.status == 201
+    assert (first.data / begun.json["database"]).exists()
+    refused = backup(first, tmp_path / "no.tar")
+    assert refused.returncode == 1 and begun.json["id"] in refused.stderr and "--force" in refused.stderr
+    assert not (tmp_path / "no.tar").exists()
+    assert me.delete(f"/files/{made['id']}").status == 204
+    assert me.get(f"/files/{made['id']}").status == 404
+    me.predict(first.path, WORDS)
+    assert len(stored()) == 1, "held"
+    assert first.ask("DELETE", f"/backups/{begun.json['id']}").status == 204
+    wait_for(lambda: not stored(), "the end of the file")
+    assert first.ask("DELETE", f"/backups/{begun.json['id']}").status == 404
+    assert first.ask("POST", "/backups").status == 201
+    assert backup(first, tmp_path / "forced.tar", "--force").returncode == 0
+
+
+def test_a_hold_ends_by_itself(new_server):
+    server = new_server("--backup-hold", "1s")
+    begun = server.ask("POST", "/backups")
+    assert begun.status == 201
+    wait_for(lambda: not (server.data / begun.json["database"]).exists(), "the end of the hold")
+    assert server.ask("DELETE", f"/backups/{begun.json['id']}").status == 404
+    assert server.ask("POST", "/backups").status == 201
+
+
+def test_what_is_refused(first, tmp_path):
+    path = tmp_path / "all.tar"
+    assert backup(first, path).returncode == 0
+    again = backup(first, path)
+    assert again.returncode == 1 and "exists" in again.stderr and path.stat().st_size > 1000
+    done = restore(path, first.data)
+    assert done.returncode == 1 and "not empty" in done.stderr
+    short = tmp_path / "short.tar"
+    short.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+    done = restore(short, tmp_path / "half")
+    assert done.returncode == 1 and "not a whole backup" in done.stderr and not (tmp_path / "half").exists()
+    other = tmp_path / "other.tar"
+    with tarfile.open(other, "w") as tar:
+        tar.add(MODELS / "ctl", "ctl")
+    done = restore(other, tmp_path / "none")
+    assert done.returncode == 1 and "not made by" in done.stderr and not (tmp_path / "none").exists()
+    missing = restore(tmp_path / "missing.tar", tmp_path / "none")
+    assert missing.returncode == 1 and "missing.tar" in missing.stderr
+    stopped = berth("backup", tmp_path / "x.tar", "--data", tmp_path / "nobody")
+    assert stopped.returncode == 2 and "no server runs" in stopped.stderr
