@@ -108,6 +108,13 @@ void capacity_show(struct http_request *r)
     json_begin_object(&w);
     show_machine(&w, a->hardware);
     show_holders(&w, r);
+    json_key(&w, "disk");
+    json_begin_object(&w);
+    (void)disk_is_low(a->disk); /* the next one knows better */
+    json_member_int(&w, "free_bytes", a->disk->free);
+    json_member_int(&w, "reserve_bytes", a->disk->reserve);
+    json_member_bool(&w, "is_low", a->disk->is_low);
+    json_end_object(&w);
     json_key(&w, "not_enforced");
     json_begin_array(&w);
     for (size_t i = 0; i < ARRAY_SIZE(facts->missing) && facts->missing[i]; i++)

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "http/server.h"
 #include "run/build.h"
+#include "run/disk.h"
 #include "run/fleet.h"
 #include "store/account.h"
 
@@ -31,6 +32,7 @@ struct api {
     struct fleet *fleet;
     struct builds *builds;
     struct backups *backups; /* set once they are there */
+    struct disk *disk;
     struct hardware *hardware;
     const struct options *options;
     struct map accounts; /* id -> struct api_account */

@@ -141,6 +141,26 @@ static bool take(struct http_request *r, bool creates_prediction)
     return false;
 }
 
+/* False: the answer 507 has been given. */
+static bool has_room(struct http_request *r)
+{
+    const struct disk *d = api_of(r)->disk;
+
+    if (!(r->route->flags & HTTP_TAKES_ROOM) || !disk_is_low(api_of(r)->disk))
+        return true;
+    http_set_header(r, "Retry-After", "10");
+    if (openai_is(r))
+        openai_problem(r, 507, "server_error", NULL, "insufficient_storage",
+                       "The server's disk is nearly full: nothing new is accepted.");
+    else
+        http_problem(
+            r, 507, NULL,
+            "The server's disk is nearly full (%lld bytes are free, and disk_reserve is "
+            "%lld): nothing new is accepted until there is room. What was accepted goes on.",
+            (long long)d->free, (long long)d->reserve);
+    return false;
+}
+
 bool api_gate(struct http_request *r)
 {
     struct str given = http_header(r, "authorization");
@@ -156,6 +176,8 @@ bool api_gate(struct http_request *r)
         refuse_token(r, "You did not pass a valid authentication token");
         return false;
     }
+    if (!has_room(r))
+        return false;
     if (strstr(r->route->name, "predictions.create") ||
         strstr(r->route->name, "completions.create"))
         return take(r, true);

@@ -45,6 +45,8 @@ enum option_type {
     X("Server", log_format, STRING, 0, 0, "auto", "text, json, or auto (text on a terminal)")      \
     X("Server", keep_instances, BOOL, 0, 1, "false",                                               \
       "leave instances running when the server ends, for the next server")                         \
+    X("Server", disk_reserve, SIZE, 0, 1000000000000000, "64MB",                                   \
+      "free space on the data folder's disk below which nothing new is accepted (507)")            \
     X("Server", backup_hold, DURATION, 1000, 604800000, "1h",                                      \
       "how long a backup may take to copy the files that it holds")                                \
     X("Server", drain_timeout, DURATION, 0, 86400000, "30s",                                       \

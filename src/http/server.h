@@ -48,6 +48,7 @@ enum http_route_flags {
     HTTP_BODY_NONE = 16, /* read and thrown away (clients put Content-Type on a GET); the default */
     HTTP_HIDDEN = 32,    /* not in the OpenAPI document */
     HTTP_PARAM_SLASHES = 64, /* a parameter may have encoded slashes (%2F) in it */
+    HTTP_TAKES_ROOM = 128,   /* writes what stays: refused while the disk is nearly full */
 };
 
 /* One row of the one list of what the server answers. Path segments in braces are parameters:

@@ -17,15 +17,21 @@ struct end_op {
     struct timer retry;
     struct str inlined;
     bool had_files;
+    bool needs_room; /* the output's files could not be written: the disk is full */
 };
 
 static void on_end_stored(struct store_op *op);
+static void store_output(struct end_op *e);
 
 static void on_end_retry(struct timer *t)
 {
     struct end_op *e = container_of(t, struct end_op, retry);
 
     e->op.op.status = STATUS_OK;
+    if (e->needs_room) {
+        store_output(e);
+        return;
+    }
     store_start(e->p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
 }
 
@@ -89,6 +95,13 @@ static void on_output_stored(void *arg, const struct output_files_result *r,
 {
     struct end_op *e = arg;
 
+    e->needs_room = err && err->status == STATUS_DISK_FULL;
+    if (e->needs_room) { /* it is not lost for that: the prediction ends when there is room */
+        log_error("an output could not be stored; it is tried again", LOG_S("prediction", e->p->id),
+                  LOG_ERR(err));
+        timer_start(&e->retry, STORE_RETRY_MS);
+        return;
+    }
     e->op.output = r->output;
     e->inlined = r->inlined;
     e->op.files = r->rows;

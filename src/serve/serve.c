@@ -49,6 +49,7 @@ struct serve {
     struct deliveries *deliveries;
     struct sweep *sweep;
     struct backups *backups;
+    struct disk disk;
     struct api api;
     struct front front;
     struct http_server *internal; /* last to go: instances tell their ends there */
@@ -363,6 +364,8 @@ static void make_backups(struct serve *s)
     };
 
     s->backups = s->api.backups = backups_new(s->loop, &c);
+    disk_init(&s->disk, s->loop, s->data, s->options.disk_reserve);
+    s->api.disk = &s->disk;
 }
 
 /* With enable_fake every instance of this server is fake, and without it none can be: there is
@@ -480,6 +483,9 @@ static void take_down(struct serve *s)
     http_client_free(s->client); /* its calls end without a word, before what they belong to goes */
     deliveries_free(s->deliveries);
     protocol_free(s->protocol);
+    while (s->disk.is_looking)
+        uv_run(loop_uv(s->loop), UV_RUN_ONCE);
+    disk_deinit(&s->disk);
     uv_run(loop_uv(s->loop), UV_RUN_NOWAIT);
     loop_free(s->loop);
 }
