@@ -2,10 +2,12 @@
 """The disk of the data folder is full, at every place where something is written, and then there is room again."""
 
 import os
+import shutil
 import subprocess
+import urllib.request
 
 import pytest
-from berth import EXAMPLES, MODELS, Server, instance_processes, wait_for
+from berth import EXAMPLES, MODELS, Server, wait_for
 
 WORDS = {"mode": "words", "text": "w", "steps": 2}
 UPLOAD = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -43,14 +45,21 @@ class Disk:
         subprocess.run(["umount", "-l", self.folder], check=False)
 
 
-@pytest.fixture
-def disk(tmp_path):
-    made = Disk(tmp_path / "disk")
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory):
+    made = Disk(tmp_path_factory.mktemp("small") / "disk")
     yield made
     made.unmount()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
+def room(disk):
+    """Each test begins and ends with an empty disk."""
+    yield
+    disk.empty()
+
+
+@pytest.fixture(scope="module")
 def server(disk):
     """A server whose data is on the small disk, and that does not watch how much is left."""
     made = Server(disk.folder / "data", "--disk-reserve", "0").start()
@@ -116,15 +125,37 @@ def everything(client):
     return found
 
 
-def test_files_in_outputs_wait_for_room(server, disk, tmp_path):
-    me, go = server.account("acme"), tmp_path / "go"
-    made = me.predict(server.path, {"mode": "words", "text": "w", "steps": 1}, wait=False)
-    me.ended(made)
+def test_an_unfinished_upload_leaves_nothing(server, disk):
+    me = server.account("acme")
+    before = me.get("/files").json["results"]
     assert not [path for path in (server.data / "blobs/part").iterdir()], "nothing unfinished is left"
     disk.fill()
     assert me.call("POST", "/files", upload(100_000), UPLOAD).status == 507
     wait_for(lambda: not list((server.data / "blobs/part").iterdir()), "what was begun to go")
-    assert me.get("/files").json["results"] == []
+    assert me.get("/files").json["results"] == before
+
+
+def test_output_files_wait_for_room(server, tmp_path):
+    """Files of a list come with the end: it waits until they can be stored, and nothing is lost."""
+    me, blobs = server.account("acme"), server.data / "blobs"
+    shutil.copytree(MODELS / "files", tmp_path / "model")
+    config = tmp_path / "model/cog.yaml"
+    config.write_text(config.read_text().replace(":One", ":Many"))
+    path = me.deploy("many", "acme/many", server.push(me, tmp_path / "model", "many"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=700", "berth-test", blobs], check=True)
+    try:
+        (blobs / "part").mkdir()
+        (blobs / "filler").write_bytes(b"x" * 16384)
+        made = me.predict(path, {"n": 3}, wait=False)
+        wait_for(lambda: server.records("an output could not be stored; it is tried again"), "the first try")
+        assert me.prediction(made)["status"] == "processing"
+    finally:
+        subprocess.run(["umount", "-l", blobs], check=True)
+    ended = me.ended(made)
+    assert ended["status"] == "succeeded" and len(ended["output"]) == 3, ended
+    for index, url in enumerate(ended["output"]):
+        with urllib.request.urlopen(url) as answer:
+            assert answer.read() == f"part {index}".encode()
 
 
 def test_a_start_on_a_full_disk_says_so(server, disk):
@@ -142,26 +173,27 @@ def test_a_start_on_a_full_disk_says_so(server, disk):
     assert me.predict(server.path, WORDS)["status"] == "succeeded"
 
 
-def test_the_reserve_is_kept_for_what_was_accepted(disk, tmp_path):
-    server = Server(disk.folder / "data", "--disk-reserve", "8MB").start()
+def test_the_reserve_is_kept_for_what_was_accepted(server, disk, tmp_path):
+    server.stop()
+    watching = Server(server.data, "--disk-reserve", "8MB").start()
+    watching.clients = {"acme": type(server.account("acme"))(watching, "acme", server.account("acme").token)}
     try:
-        me, go = server.account("acme"), tmp_path / "go"
-        version = server.push(me, MODELS / "ctl", "model")
-        path = me.deploy("d", "acme/model", version, low=1)
-        long = me.predict(path, {"mode": "wait", "file": str(go)}, wait=False)
+        me, go = watching.account("acme"), tmp_path / "go"
+        long = me.predict(server.path, {"mode": "wait", "file": str(go)}, wait=False)
         disk.fill(4 << 20)
         wait_for(lambda: me.get("/capacity").json["disk"]["is_low"], "the disk to be seen full")
-        refused = me.post(path + "/predictions", {"input": WORDS})
+        refused = me.post(server.path + "/predictions", {"input": WORDS})
         assert refused.status == 507 and "disk_reserve" in refused.json["detail"] and refused.headers["Retry-After"]
         assert me.call("POST", "/files", upload(10), UPLOAD).status == 507
         assert me.get("/predictions").status == 200
         go.touch()
         assert me.ended(long)["status"] == "succeeded", "there is room for its end"
-        assert server.records("the disk is nearly full: nothing new is accepted until there is room again")
+        assert watching.records("the disk is nearly full: nothing new is accepted until there is room again")
         disk.empty()
         wait_for(lambda: not me.get("/capacity").json["disk"]["is_low"], "the room to be seen")
-        assert me.predict(path, WORDS)["status"] == "succeeded"
-        server.stop()
+        assert me.predict(server.path, WORDS)["status"] == "succeeded"
+        watching.stop()
     finally:
-        server.end()
-    assert not instance_processes(server.data)
+        watching.end()
+        disk.empty()
+        server.start()
