@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Versions of models. How a new one is pushed is in push.c. */
 #include "api/api.h"
+#include "run/weights.h"
 
 #include <stdlib.h>
 
@@ -101,9 +102,13 @@ static bool version_is_running(void *arg, const char *path)
 static void delete_effect(struct api *a, struct store_op *op)
 {
     struct store_version_delete *gone = container_of(op, struct store_version_delete, op);
+    struct version_config config;
+    struct error err;
     struct instance *in;
     size_t at = 0;
 
+    if (version_config_parse(&op->arena, gone->config, &config, &err) == STATUS_OK)
+        weights_release(a->fleet, config.weights);
     if (!gone->content_unused || a->fleet->is_stopping) /* the next start sweeps what is left */
         return;
     while (map_next(&a->fleet->instances, &at, NULL, (void **)&in))

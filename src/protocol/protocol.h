@@ -83,6 +83,10 @@ enum run_verdict {
     /* The server or the connection to it went; nobody knows how far it came: another attempt, or
      * failure where attempts are used up. */
     RUN_LOST,
+    /* Of a join: the server is well and does not know it, and no end was heard of. It ended while
+     * nobody listened, or it never came there: another attempt, or failure where attempts are used
+     * up. */
+    RUN_FORGOTTEN,
     /* The model process died by itself while running this: failed, never tried again. Output and
      * logs are what there was. */
     RUN_CRASHED,

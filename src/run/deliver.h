@@ -9,6 +9,7 @@
 
 #include "http/client.h"
 #include "run/fleet.h"
+#include "store/training.h"
 #include "store/webhook.h"
 
 struct deliveries;
@@ -36,6 +37,9 @@ void deliveries_follow(struct deliveries *d, struct prediction *p);
  * webhook for that. */
 void deliveries_fill(struct deliveries *d, const struct prediction_row *row,
                      struct store_prediction_end *op);
+/* The same where a training succeeded, whose end is told only when its version is there. */
+void deliveries_fill_training(struct deliveries *d, const struct prediction_row *row,
+                              struct store_training_end *op);
 /* The key of an account has changed. */
 void deliveries_forget_keys(struct deliveries *d);
 /* Something may be due for this receiver. */

@@ -266,10 +266,23 @@ void deliveries_follow(struct deliveries *d, struct prediction *p)
     prediction_watch(p, &h->watcher);
 }
 
+/* The message of an end: NULL id where there is none. */
+static const char *make_message(struct deliveries *d, const struct prediction_row *row,
+                                struct store_op *op, const char **out_target)
+{
+    char origin[WEBHOOK_ORIGIN_SIZE], id[ID_SIZE];
+
+    if (!row->webhook || !(row->webhook_events & WEBHOOK_COMPLETED) ||
+        !webhook_origin(str_of(row->webhook), origin))
+        return NULL;
+    id_make(d->ids, loop_wall_ms(d->loop), id);
+    *out_target = store_keep(op, str_of(origin));
+    return store_keep(op, str_of(id));
+}
+
 void deliveries_fill(struct deliveries *d, const struct prediction_row *row,
                      struct store_prediction_end *op)
 {
-    char origin[WEBHOOK_ORIGIN_SIZE], id[ID_SIZE];
     struct hook *h = map_get(&d->hooks, str_of(row->id));
     struct webhook_note *notes;
 
@@ -278,11 +291,16 @@ void deliveries_fill(struct deliveries *d, const struct prediction_row *row,
         op->n_notes = move_notes(h, &op->op, notes);
         op->notes = notes;
     }
-    if (!row->webhook || !(row->webhook_events & WEBHOOK_COMPLETED) ||
-        !webhook_origin(str_of(row->webhook), origin))
-        return;
-    id_make(d->ids, loop_wall_ms(d->loop), id);
-    op->webhook_id = store_keep(&op->op, str_of(id));
-    op->webhook_target = store_keep(&op->op, str_of(origin));
+    if (row->destination && op->status == PREDICTION_SUCCEEDED)
+        return; /* ends when its version is there */
+    op->webhook_id = make_message(d, row, &op->op, &op->webhook_target);
     op->webhook_until = op->completed_at + d->options->webhook_retry_for;
+}
+
+void deliveries_fill_training(struct deliveries *d, const struct prediction_row *row,
+                              struct store_training_end *op)
+{
+    op->webhook_id = make_message(d, row, &op->op, &op->webhook_target);
+    op->webhook_at = loop_wall_ms(d->loop);
+    op->webhook_until = op->webhook_at + d->options->webhook_retry_for;
 }

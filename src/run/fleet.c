@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/deliver.h"
+#include "run/weights.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -387,6 +388,8 @@ enum status fleet_load(struct fleet *f, struct error *err)
         s = load_deployments(f, err);
     if (s == STATUS_OK)
         s = load_predictions(f, err);
+    if (s == STATUS_OK)
+        s = weights_sweep(f, err);
     if (s == STATUS_OK)
         s = trainings_load(f, err);
     if (s == STATUS_OK)

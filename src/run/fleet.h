@@ -201,6 +201,8 @@ struct fleet {
     struct map instances;    /* id -> struct instance */
     struct map capabilities; /* secret -> struct instance */
     struct map versions;     /* "model_id/version id" -> struct version */
+    int n_keeping;           /* trainings between their weights' file and their version */
+    uint64_t n_kept;         /* those that are through */
     int64_t lease_epoch;
     bool is_stopping;
     struct meters meters;

@@ -90,6 +90,15 @@ static struct str keep(struct end_op *e, struct str s)
     return str_make(store_keep(&e->op.op, s), s.n);
 }
 
+static void store_end(struct end_op *e)
+{
+    struct fleet *f = e->p->fleet;
+
+    if (f->deliveries)
+        deliveries_fill(f->deliveries, &e->p->row, &e->op);
+    store_start(f->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
+}
+
 static void on_output_stored(void *arg, const struct output_files_result *r,
                              const struct error *err)
 {
@@ -114,7 +123,7 @@ static void on_output_stored(void *arg, const struct output_files_result *r,
         e->op.output = STR_NULL;
         e->op.n_files = 0;
     }
-    store_start(e->p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
+    store_end(e);
 }
 
 /* A model of an older Cog whose file could not be uploaded says that it succeeded, with nothing. */
@@ -151,7 +160,7 @@ static void store_output(struct end_op *e)
     if (f->files && output_files_needed(e->op.output, &p->uploads))
         output_files_start(f->files, &e->op.op.arena, &spec, on_output_stored, e);
     else
-        store_start(f->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
+        store_end(e);
 }
 
 static void end_with(struct prediction *p, const struct run_result *res)
@@ -178,8 +187,6 @@ static void end_with(struct prediction *p, const struct run_result *res)
     e->op.predict_time = res->predict_time;
     if (e->op.predict_time < 0)
         e->op.predict_time = p->row.started_at ? (double)(now - p->row.started_at) / 1000 : 0;
-    if (p->fleet->deliveries)
-        deliveries_fill(p->fleet->deliveries, &p->row, &e->op);
     timer_stop(&p->deadline);
     if (p->instance && p->instance->has_launch && p->row.attempt > 0)
         driver_clean(&p->instance->launch, p->id);

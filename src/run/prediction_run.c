@@ -74,6 +74,16 @@ void prediction_ask_to_end(struct prediction *p)
     run_cancel(&p->run);
 }
 
+/* A first attempt that is joined began when the prediction did; of a later one nobody knows. */
+static int64_t run_time_left(const struct prediction *p, bool join)
+{
+    int64_t limit = p->fleet->options->run_timeout;
+
+    if (!join || p->row.attempt != 1 || !p->row.started_at)
+        return limit;
+    return MIN(MAX(p->row.started_at + limit - loop_wall_ms(p->fleet->loop), 0), limit);
+}
+
 static void run_begin(struct prediction *p, bool join)
 {
     struct run_spec spec = run_spec_of(p);
@@ -81,7 +91,7 @@ static void run_begin(struct prediction *p, bool join)
     spec.join = join;
     p->has_run = true;
     p->must_join = p->timed_out = false;
-    timer_start(&p->timer, p->fleet->options->run_timeout);
+    timer_start(&p->timer, run_time_left(p, join));
     run_start(&p->instance->peer, &p->run, &spec, &run_events);
     if (p->row.cancel_requested)
         prediction_ask_to_end(p);
@@ -384,6 +394,14 @@ static void on_run_ended(struct run *r, const struct run_result *res)
             lane_take(p);
             timer_start(&p->timer, REFUSED_RETRY_MS);
         }
+        break;
+    case RUN_FORGOTTEN:
+        if (p->row.cancel_requested)
+            prediction_end(p, PREDICTION_CANCELED, NULL);
+        else if (p->row.attempt < p->fleet->options->max_attempts)
+            prediction_requeue(p, false);
+        else
+            prediction_end(p, PREDICTION_FAILED, error);
         break;
     case RUN_CRASHED:
         if (!error)

@@ -7,8 +7,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "blob/name.h"
+#include "run/deliver.h"
 #include "run/fleet.h"
 #include "run/input_url.h"
+#include "run/weights.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,14 +112,23 @@ static void keep_weights(struct work *w)
         return;
     sha256(buf_str(&bytes), hash);
     hex_of(hash, x->hash);
-    snprintf(x->kept, sizeof(x->kept), "weights/%s", x->hash);
+    snprintf(x->kept, sizeof(x->kept), WEIGHTS_FOLDER "%s", x->hash);
     x->status = write_weights(x, &bytes);
 }
 
 static void on_ended(struct store_op *op)
 {
     struct finishing *x = container_of(op, struct finishing, end.op);
+    struct fleet *f = x->fleet;
+    bool is_new_failure = op->status != STATUS_OK && op->status != STATUS_CONFLICT &&
+                          !x->end.failure && !f->is_stopping;
 
+    if (is_new_failure) { /* the destination may be gone */
+        x->end.failure = arena_printf(&x->arena, "The training's version could not be stored: %s",
+                                      op->error.text);
+        store_start(f->store, op, &STORE_TRAINING_END, on_ended);
+        return;
+    }
     if (op->status == STATUS_OK)
         log_info("training ended", LOG_S("training", x->get.id),
                  LOG_S("version", x->end.version ? x->end.version : ""),
@@ -125,6 +136,12 @@ static void on_ended(struct store_op *op)
     else
         log_error("a training's version could not be stored", LOG_S("training", x->get.id),
                   LOG_ERR(&op->error));
+    f->n_keeping--;
+    f->n_kept++;
+    if (*x->kept && (op->status != STATUS_OK || x->end.failure))
+        weights_release(f, x->kept);
+    if (op->status == STATUS_OK && x->end.webhook_id)
+        deliveries_wake(f->deliveries, x->end.webhook_target);
     arena_deinit(&x->arena);
     store_op_deinit(&x->get.op);
     store_op_deinit(&x->file.op);
@@ -168,6 +185,8 @@ static void on_kept(struct work *w)
     x->end.id = x->get.id;
     if (x->status != STATUS_OK)
         x->end.failure = x->error.text;
+    if (x->fleet->deliveries)
+        deliveries_fill_training(x->fleet->deliveries, &x->get.row, &x->end);
     store_start(x->fleet->store, &x->end.op, &STORE_TRAINING_END, on_ended);
 }
 
@@ -191,6 +210,7 @@ static void on_file(struct store_op *op)
 static void on_read(struct store_op *op)
 {
     struct finishing *x = container_of(op, struct finishing, get.op);
+    struct fleet *f = x->fleet;
     struct json *output = NULL;
     struct input_url u;
     struct error err;
@@ -200,6 +220,7 @@ static void on_read(struct store_op *op)
                   LOG_ERR(&op->error));
         store_op_deinit(op);
         free(x);
+        f->n_keeping--;
         return;
     }
     if (json_parse(&x->arena, x->get.row.output, NULL, &output, &err) == STATUS_OK)
@@ -227,6 +248,7 @@ void training_finish(struct fleet *f, const char *id)
     struct finishing *x = xnew(struct finishing);
 
     x->fleet = f;
+    f->n_keeping++;
     x->get.id = store_keep(&x->get.op, str_of(id));
     store_start(f->store, &x->get.op, &STORE_TRAINING_GET, on_read);
 }

@@ -110,8 +110,8 @@ struct store_model_delete {
 };
 extern const struct store_op_type STORE_MODEL_DELETE;
 
-/* Registers a version (and makes it the model's latest). When the model has it already, nothing
- * changes and `existed` is set. */
+/* Registers a version and makes it the model's latest. When the model has it already, `existed` is
+ * set and it is the latest again. */
 struct store_version_create {
     struct store_op op;
     struct version_row
@@ -161,5 +161,14 @@ struct store_version_delete {
     bool content_unused;  /* out: no other model has this content: its files may go */
     const char *path;     /* out */
     const char *model_id; /* out */
+    struct str config;    /* out */
 };
 extern const struct store_op_type STORE_VERSION_DELETE;
+
+/* Whether a version runs with these weights of a training: a file, relative to the data folder. */
+struct store_weights_used {
+    struct store_op op;
+    const char *weights;
+    bool is_used; /* out */
+};
+extern const struct store_op_type STORE_WEIGHTS_USED;

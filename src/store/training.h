@@ -16,14 +16,16 @@ struct store_training_get {
 };
 extern const struct store_op_type STORE_TRAINING_GET;
 
-/* Makes the version (as STORE_VERSION_CREATE does) and notes it, or notes why there is none.
- * CONFLICT when that was done before. */
+/* Makes the version (as STORE_VERSION_CREATE does) and notes it, or notes why there is none; with
+ * it goes the message to the training's webhook. CONFLICT when that was done before. */
 struct store_training_end {
     struct store_op op;
     const char *id;
-    const char *failure;   /* NULL: the version is made */
-    struct version_row in; /* as for STORE_VERSION_CREATE */
-    const char *version;   /* "owner/name:id" */
+    const char *failure;                     /* NULL: the version is made */
+    struct version_row in;                   /* as for STORE_VERSION_CREATE */
+    const char *version;                     /* "owner/name:id" */
+    const char *webhook_id, *webhook_target; /* as in store_prediction_end; NULL: none */
+    int64_t webhook_at, webhook_until;
 };
 extern const struct store_op_type STORE_TRAINING_END;
 

@@ -55,9 +55,11 @@ def test_a_training_makes_a_version(house, smith):
     assert house.account("acme").get(f"/trainings/{made['id']}").status == 404
     refused = smith.delete(f"/models/smith/writer/versions/{smith.version}")
     assert refused.status == 422 and "trained" in refused.text
-    # The trained one can go; the files, which are the base's, stay.
+    # The trained one can go, with its weights; the files, which are the base's, stay.
+    [weights] = (house.data / "weights").iterdir()
     assert smith.delete(f"/models/smith/trained/versions/{version}").status == 202
     wait_for(lambda: smith.get("/models/smith/trained").json["latest_version"] is None, "the version's end")
+    wait_for(lambda: not weights.exists(), "the end of its weights")
     assert (house.data / "versions" / smith.version).exists()
     assert smith.predict("/models/smith/writer", {"start": "hello", "words": 2})["status"] == "succeeded"
 
@@ -94,6 +96,28 @@ def test_with_the_official_client(house, smith):
     assert training.output["version"].startswith("smith/trained:")
     assert json.dumps(training.input)
     assert training.id in [one.id for one in client.trainings.list()]
+
+
+def test_its_webhook_comes_with_the_version(new_server):
+    """`completed` is told when the version is there, and not before."""
+    from receiver import Receiver
+    hook = Receiver()
+    try:
+        server = new_server("--webhook-private-targets")
+        client = server.account("smith")
+        client.version = server.push(client, EXAMPLES / "train", "writer")
+        client.post("/models", {"owner": "smith", "name": "trained", "visibility": "private", "hardware": "cpu-small"})
+        made = start(client, webhook=hook.url(), webhook_events_filter=["start", "completed"]).json
+        first, last = hook.until(made, 2)
+        assert first.json["status"] == "processing"
+        assert last.json["status"] == "succeeded" and last.json["completed_at"], last
+        assert last.json["output"] == ended(client, made)["output"]
+        assert last.json["output"]["version"].startswith("smith/trained:")
+        bad = start(client, values={"steps": 1000, "step_seconds": 1}, webhook=hook.url()).json
+        client.post(f"/trainings/{bad['id']}/cancel")
+        assert hook.until(bad)[-1].json["status"] == "canceled"
+    finally:
+        hook.stop()
 
 
 def test_a_restart_in_between(new_server):

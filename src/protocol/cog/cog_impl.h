@@ -152,7 +152,7 @@ enum cog_run_at {
 };
 
 enum cog_put { PUT_STREAM, PUT_ASYNC, PUT_JOIN };
-enum cog_late { LATE_FAILED, LATE_LOST, LATE_CRASHED, LATE_CANCELED, LATE_JOIN };
+enum cog_late { LATE_FAILED, LATE_FORGOTTEN, LATE_LOST, LATE_CRASHED, LATE_CANCELED, LATE_JOIN };
 
 struct cog_run {
     struct list node;

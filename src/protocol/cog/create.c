@@ -262,7 +262,9 @@ static void on_join_answer(struct cog_run *cr)
             cog_run_await(cr, t->webhook_wait_ms, LATE_LOST);
         else
             cog_run_await(cr, cr->join ? t->retry_wait_ms : t->webhook_wait_ms,
-                          cr->canceled ? LATE_CANCELED : LATE_FAILED);
+                          cr->canceled ? LATE_CANCELED
+                          : cr->join   ? LATE_FORGOTTEN
+                                       : LATE_FAILED);
     }
 }
 

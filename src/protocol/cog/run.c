@@ -177,6 +177,9 @@ static void on_late(struct cog_run *cr)
     case LATE_FAILED:
         cog_run_fail(cr, RUN_DONE, LOST_RESULT_TEXT);
         return;
+    case LATE_FORGOTTEN:
+        cog_run_fail(cr, RUN_FORGOTTEN, LOST_RESULT_TEXT);
+        return;
     case LATE_LOST:
         cog_run_fail(cr, RUN_LOST, LOST_TEXT);
         return;
@@ -199,7 +202,7 @@ static void begin(struct cog_run *cr)
     else if (cog_peer_streams(cr->peer))
         cog_run_join(cr);
     else
-        cog_run_await(cr, 0, LATE_FAILED);
+        cog_run_await(cr, 0, LATE_FORGOTTEN);
 }
 
 static void on_timer(struct timer *t)
@@ -363,7 +366,7 @@ void cog_run_peer_ready(struct cog_run *cr)
     if (cr->ready_since_ms < 0)
         cr->ready_since_ms = now;
     else if (now - cr->ready_since_ms >= cr->peer->cog->timing.lost_result_ms)
-        cog_run_await(cr, 1, LATE_FAILED);
+        cog_run_await(cr, 1, cr->join ? LATE_FORGOTTEN : LATE_FAILED);
 }
 
 void cog_run_peer_sick(struct cog_run *cr, bool worker_is_gone)

@@ -48,7 +48,7 @@ struct fake_run {
     int64_t ms;
     size_t n_pieces, n_sent;
     bool is_accepted, must_join, logs_sent;
-    bool never_ran, lost, crashed;
+    bool never_ran, lost, crashed, unheard;
 };
 
 static struct fake_protocol *fake_of(struct protocol *pr)
@@ -260,8 +260,10 @@ static void on_run_timer(struct timer *t)
             finish_done(fr, true);
             return;
         }
+        if (fr->unheard)
+            return;
         if (fr->must_join && !fr->record->is_running) {
-            finish_verdict(fr, RUN_DONE, "the result was lost");
+            finish_verdict(fr, RUN_FORGOTTEN, "the result was lost");
             return;
         }
         if (fr->must_join) {
@@ -322,6 +324,7 @@ static void read_script(struct fake_run *fr, const struct run_spec *spec)
     verdict = json_to_str(json_get(fr->script, "verdict"));
     fr->never_ran = holds && str_is(verdict, "never_ran");
     fr->lost = holds && str_is(verdict, "lost");
+    fr->unheard = fr->record->tries == 1 && !spec->join && flag(fr->script, "unheard");
     fr->crashed = holds && str_is(verdict, "crashed");
     if (json_is(json_get(fr->script, "pieces"), JSON_ARRAY))
         fr->n_pieces = json_get(fr->script, "pieces")->n;

@@ -4,7 +4,8 @@
  * the input itself), "pieces" (array: streamed evenly over the time), "logs" (text), "fail" (error
  * text), "verdict" ("never_ran", "lost", "crashed"), "ignore_cancel" (true), "times" (the verdict
  * holds for the first so many attempts only), "metrics" (object), "clock" (true: the output is the
- * wall clock in microseconds at which the run began). */
+ * wall clock in microseconds at which the run began), "unheard" (true: the first attempt never
+ * reaches the server). */
 #pragma once
 
 #include "protocol/protocol.h"

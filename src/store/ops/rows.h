@@ -27,7 +27,7 @@ enum status check_owner(const char *viewer_id, const char *owner_id, bool is_pub
                         struct error *err);
 bool is_owner(const char *viewer_id, const char *owner_id); /* viewer NULL: yes */
 
-/* Inserts it and makes it the model's latest, unless the model has it. */
+/* Inserts it, unless the model has it, and makes it the model's latest. */
 enum status put_version(struct db *db, const struct version_row *in, bool *out_existed,
                         struct error *err) NODISCARD;
 /* The version `id` of a model by name, as the viewer may see it; an empty id asks for the latest.

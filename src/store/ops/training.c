@@ -57,6 +57,14 @@ static enum status training_end(struct db *db, struct store_op *base)
         [SQL_TRAINING_END_VERSION] = DB_V_TEXT(op->failure ? NULL : op->version),
         [SQL_TRAINING_END_FAILURE] = DB_V_TEXT(op->failure),
     };
+    const struct webhook_row message = {
+        .id = op->webhook_id,
+        .prediction_id = op->id,
+        .event = WEBHOOK_COMPLETED,
+        .created_at = op->webhook_at,
+        .next_at = op->webhook_at,
+        .until = op->webhook_until,
+    };
     bool existed;
     int64_t changed = 0;
     enum status s = db_exec(db, &sql_training_end, args, &changed, &base->error);
@@ -65,6 +73,8 @@ static enum status training_end(struct db *db, struct store_op *base)
         return FAIL(&base->error, STATUS_CONFLICT, "the training has its end already");
     if (s == STATUS_OK && !op->failure)
         s = put_version(db, &op->in, &existed, &base->error);
+    if (s == STATUS_OK && op->webhook_id)
+        s = add_webhook(db, &message, op->webhook_target, &base->error);
     return s;
 }
 

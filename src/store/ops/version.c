@@ -93,6 +93,10 @@ enum status put_version(struct db *db, const struct version_row *in, bool *out_e
                         struct error *err)
 {
     const struct db_value model[1] = { DB_V_TEXT(in->model_id) };
+    const struct db_value latest[SQL_MODEL_SET_LATEST_TO_PARAMS] = {
+        [SQL_MODEL_SET_LATEST_TO_ID] = DB_V_TEXT(in->model_id),
+        [SQL_MODEL_SET_LATEST_TO_VERSION] = DB_V_TEXT(in->id),
+    };
     int64_t changed = 0;
     bool found = false;
     enum status s = db_exists(db, &sql_version_model_exists, model, &found, err);
@@ -104,7 +108,7 @@ enum status put_version(struct db *db, const struct version_row *in, bool *out_e
     if (s != STATUS_OK)
         return s;
     *out_existed = changed == 0;
-    return changed == 0 ? STATUS_OK : db_exec(db, &sql_model_set_latest, model, NULL, err);
+    return db_exec(db, &sql_model_set_latest_to, latest, NULL, err);
 }
 
 static enum status version_create(struct db *db, struct store_op *base)
@@ -307,6 +311,7 @@ static enum status version_delete(struct db *db, struct store_op *base)
         return s;
     op->path = v.path;
     op->model_id = v.model_id;
+    op->config = v.config;
     s = remove_version(db, &v, &op->content_unused, &base->error);
     op->content_unused = op->content_unused && !is_shared;
     return s;
@@ -316,4 +321,19 @@ const struct store_op_type STORE_VERSION_DELETE = {
     .name = "version_delete",
     .is_write = true,
     .exec = version_delete,
+};
+
+static enum status weights_used(struct db *db, struct store_op *base)
+{
+    struct store_weights_used *op = container_of(base, struct store_weights_used, op);
+    const struct db_value args[SQL_VERSION_OF_WEIGHTS_PARAMS] = {
+        [SQL_VERSION_OF_WEIGHTS_WEIGHTS] = DB_V_TEXT(op->weights),
+    };
+
+    return db_exists(db, &sql_version_of_weights, args, &op->is_used, &base->error);
+}
+
+const struct store_op_type STORE_WEIGHTS_USED = {
+    .name = "weights_used",
+    .exec = weights_used,
 };

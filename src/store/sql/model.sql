@@ -95,13 +95,20 @@ UPDATE model SET run_count = run_count + 1
                      (SELECT v.model_id FROM prediction p JOIN version v ON v.seq = p.version_seq
                        WHERE p.id = :prediction_id));
 
+-- model_set_latest_to(id, version)
+UPDATE model
+   SET (latest_seq, latest_at) =
+       (SELECT v.seq, v.created_at FROM version v WHERE v.model_id = :id AND v.id = :version)
+ WHERE id = :id;
+
 -- model_set_latest(id)
--- The newest version that is left, or none.
+-- Where the latest is gone: the newest version that is left, or none.
 UPDATE model
    SET latest_seq = (SELECT MAX(v.seq) FROM version v WHERE v.model_id = model.id),
        latest_at = COALESCE((SELECT v.created_at FROM version v WHERE v.model_id = model.id
                               ORDER BY v.seq DESC LIMIT 1), 0)
- WHERE id = :id;
+ WHERE id = :id
+   AND NOT EXISTS (SELECT 1 FROM version v WHERE v.seq = model.latest_seq);
 
 -- model_forget_example(id, version_seq)
 UPDATE model SET default_example = NULL

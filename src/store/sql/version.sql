@@ -80,6 +80,12 @@ SELECT 1 FROM prediction WHERE status < 2 AND version_seq = :seq LIMIT 1;
 -- version_is_base(path, id)
 SELECT 1 FROM version WHERE path = :path AND id <> :id LIMIT 1;
 
+-- version_of_weights(weights)
+SELECT 1 FROM version
+ WHERE path <> 'versions/' || id
+   AND (CASE WHEN json_valid(CAST(config AS TEXT)) THEN json_extract(CAST(config AS TEXT), '$.weights') END) = :weights
+ LIMIT 1;
+
 -- version_delete(seq)
 DELETE FROM version WHERE seq = :seq;
 

@@ -49,7 +49,7 @@ static void on_progress(struct run *r, struct str piece, struct str log)
 
 static void on_ended(struct run *r, const struct run_result *res)
 {
-    static const char *const verdicts[] = { "done", "never-ran", "lost", "crashed" };
+    static const char *const verdicts[] = { "done", "never-ran", "lost", "forgotten", "crashed" };
     struct watch *w = container_of(r, struct watch, run);
 
     buf_adds(&w->trail, verdicts[res->verdict]);

@@ -102,6 +102,55 @@ static void short_runs_again(void **state)
     place_free(p);
 }
 
+/* Its attempt was stored, and the server killed before the instance heard of it. */
+static void never_came_there(void **state)
+{
+    struct place *p = place_new(NULL);
+    struct job *j, *last;
+
+    (void)state;
+    place_deploy(p, "d", 1, "cpu", 1, 1);
+    place_run(p, 1000);
+    j = place_ask(p, "d", "{\"ms\":500,\"unheard\":true}");
+    place_run(p, 0);
+    place_restart(p);
+    place_run(p, 5000);
+    assert_job(j, PREDICTION_SUCCEEDED);
+    assert_int_equal(attempts(j), 2);
+    assert_int_equal(fake_protocol_runs(p->protocol, j->id), 1);
+    p->options.max_attempts = 1;
+    last = place_ask(p, "d", "{\"ms\":500,\"unheard\":true}");
+    place_run(p, 0);
+    place_restart(p);
+    place_run(p, 5000);
+    assert_job(last, PREDICTION_FAILED);
+    assert_int_equal(fake_protocol_runs(p->protocol, last->id), 0);
+    place_free(p);
+}
+
+/* run_timeout counts from the start of the run, whichever server it began with. */
+static void the_limit_counts_from_the_start(void **state)
+{
+    struct place *p = place_new(NULL);
+    struct job *j;
+
+    (void)state;
+    p->options.run_timeout = 10000;
+    place_deploy(p, "d", 1, "cpu", 1, 1);
+    place_run(p, 1000);
+    j = place_ask(p, "d", "{\"ms\":60000}");
+    for (int i = 0; i < 3; i++) {
+        place_run(p, 3000);
+        place_restart(p);
+    }
+    place_run(p, 500);
+    assert_non_null(job_live(j));
+    place_run(p, 1000);
+    assert_job(j, PREDICTION_FAILED);
+    assert_in_range(loop_now_ms(p->loop) - j->created_at, 10000, 10600);
+    place_free(p);
+}
+
 /* The machine restarted too: nothing of the instances is left. */
 static void the_instances_are_gone(void **state)
 {
@@ -288,6 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_half_way),
         cmocka_unit_test(killed_again_and_again),
+        cmocka_unit_test(never_came_there),
+        cmocka_unit_test(the_limit_counts_from_the_start),
         cmocka_unit_test(short_runs_again),
         cmocka_unit_test(the_instances_are_gone),
         cmocka_unit_test(cancels_over_a_restart),
