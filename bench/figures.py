@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmarks. Each is a function that gives rows (what, value, unit, goal) and the command that repeats its main figure."""
 
+import contextlib
 import json
+import os
 import shutil
 import sqlite3
 
-from harness import BUILD, OUT, ROOT, TEXT, Missing, Process, Server, body, cpu_seconds, fresh, load, run, wait_for
+from harness import BUILD, ROOT, TEXT, Missing, Process, Server, body, cpu_seconds, free_port, fresh, load, run, wait_for
 
 BENCHMARKS = {}
-SECONDS = 5
+SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
 
 
 def benchmark(title):
@@ -36,23 +38,29 @@ def fake_server(name, *options):
     return Server(name, "--enable-fake", "--surge", "0", *options)
 
 
-def nginx(name, clients, text):
-    """nginx with one worker, answering 200 to the same requests."""
+@contextlib.contextmanager
+def nginx_server(name):
+    """nginx with one worker that answers 200 to everything; gives its address."""
     if not shutil.which("nginx"):
         raise Missing("nginx is not installed")
-    folder = fresh(name)
+    folder, port = fresh(name), free_port()
     (folder / "nginx.conf").write_text(f"""
 daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/log;
 events {{ worker_connections 4096; }}
 http {{
     access_log off; keepalive_requests 100000000; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    server {{ listen unix:{folder}/socket; listen 127.0.0.1:18977 reuseport; location / {{ return 200; }} }}
+    server {{ listen 127.0.0.1:{port}; location / {{ return 200; }} }}
 }}
 """)
     with Process("nginx", "-p", folder, "-c", folder / "nginx.conf"):
-        wait_for((folder / "socket").exists, "nginx")
-        return load("127.0.0.1:18977", "/", "-c", clients, "-t", SECONDS, "-w", 0.5, "-d", text)
+        wait_for((folder / "pid").exists, "nginx")
+        yield f"127.0.0.1:{port}"
+
+
+def nginx(name, clients, text):
+    with nginx_server(name) as address:
+        return load(address, "/", "-c", clients, "-t", SECONDS, "-w", 0.5, "-d", text)
 
 
 def server_cost(server, cpu, done):

@@ -10,6 +10,7 @@ import platform
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -131,7 +132,8 @@ class Server:
 
     def __enter__(self):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("BERTH_")}
-        command = [str(BERTH), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data), "--log-format", "json", *self.options]
+        command = [str(BERTH), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data), "--log-format", "json",
+                   "--orphan-timeout", "20s", *self.options]
         self.log = self.data / "log"
         began = time.monotonic()
         with self.log.open("wb") as log:
@@ -175,6 +177,17 @@ class Server:
         """Options of the load generator that every request needs."""
         return ("-H", f"Authorization: Bearer {self.token}")
 
+    def text(self, path):
+        """An answer that is not JSON, from a path without a prefix."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        if answer.status != 200:
+            raise RuntimeError(f"GET {path}: {answer.status}")
+        return text
+
     def call(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
         sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **(headers or {})}
@@ -198,6 +211,12 @@ class Server:
 
     def predict(self, path, values, wait=True):
         return self.call("POST", path.removeprefix("/v1"), {"input": values}, {"Prefer": "wait"} if wait else None)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def body(**values):

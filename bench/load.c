@@ -28,6 +28,7 @@ struct client {
     size_t body; /* bytes of the body received so far */
     size_t length;
     bool is_chunked, is_ended;
+    bool has_answer; /* its connection has carried an answer */
     int status;
 };
 
@@ -113,6 +114,17 @@ static void send_more(struct load *l, struct client *c)
         watch(l, c, EPOLL_CTL_MOD, EPOLLIN);
 }
 
+/* A server may close a connection between two requests: the second one is sent on another. */
+static void send_again(struct load *l, struct client *c)
+{
+    close(c->fd);
+    c->fd = connect_to(l->o);
+    watch(l, c, EPOLL_CTL_ADD, EPOLLIN);
+    c->has_answer = false;
+    c->sent = 0;
+    send_more(l, c);
+}
+
 static bool is_over(const struct load *l, int64_t now_ns)
 {
     return (l->o->count && l->started >= l->o->count) || now_ns >= l->end_ns;
@@ -179,6 +191,7 @@ static void client_answered(struct load *l, struct client *c)
     int64_t now = clock_ns(CLOCK_MONOTONIC);
     struct load_result *r = l->out;
 
+    c->has_answer = true;
     if (c->status < 200 || c->status > 299)
         note_error(l, c);
     if (c->sent_ns >= l->measure_ns && r->n < MOST_SAMPLES) {
@@ -203,6 +216,10 @@ static bool client_read(struct load *l, struct client *c)
     n = recv(c->fd, c->in + c->n, room, 0);
     if (n < 0 && errno == EAGAIN)
         return false;
+    if (n <= 0 && c->n == 0 && c->has_answer) {
+        send_again(l, c);
+        return false;
+    }
     if (n <= 0) {
         note_error(l, c);
         client_close(l, c);

@@ -83,6 +83,7 @@ struct lane {
     int refs;          /* live predictions that were bound to it */
     struct list queue; /* struct prediction.node, in the order they will run */
     int n_queue;
+    int n_gaps; /* how many left the queue from its middle since it was empty last */
     struct list instances;
     int failures;       /* boots that failed in a row, for whatever reason */
     int setup_failures; /* of these, the ones that were the model's own */
@@ -130,6 +131,7 @@ struct watcher {
 
 struct prediction {
     struct list node;     /* lane->queue while it waits */
+    int64_t queue_at;     /* rises along the queue, by one but where there are gaps */
     struct list run_node; /* instance->runs while it runs */
     struct fleet *fleet;
     struct lane *lane;

@@ -9,25 +9,41 @@
 
 enum { LOOK_AHEAD = 16 }; /* predictions whose files are fetched at a time */
 
+static struct prediction *queued(struct list *node)
+{
+    return container_of(node, struct prediction, node);
+}
+
 void lane_push(struct lane *l, struct prediction *p, bool at_head)
 {
     assert(!p->is_queued && !p->instance);
     p->is_queued = true;
+    p->queue_at = 0;
     p->lane->n_queue++;
-    if (at_head)
+    if (at_head) {
+        if (!list_empty(&l->queue))
+            p->queue_at = queued(l->queue.next)->queue_at - 1;
         list_push_front(&l->queue, &p->node);
-    else
+    } else {
+        if (!list_empty(&l->queue))
+            p->queue_at = queued(l->queue.prev)->queue_at + 1;
         list_push(&l->queue, &p->node);
+    }
     pool_wake(l->pool);
 }
 
 void lane_take(struct prediction *p)
 {
+    struct lane *l = p->lane;
+
     if (!p->is_queued)
         return;
+    if (l->queue.next != &p->node && l->queue.prev != &p->node)
+        l->n_gaps++;
     list_remove(&p->node);
     p->is_queued = false;
-    p->lane->n_queue--;
+    if (--l->n_queue == 0)
+        l->n_gaps = 0;
 }
 
 /* The ready instance with the fewest predictions, if it has a free slot. */
