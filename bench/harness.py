@@ -31,7 +31,7 @@ http_max_connections: 20000
 max_queue: 10000000
 max_instances_limit: 100
 hardware:
-  - {sku: small, name: Small, price: 0, cpus: 0.1, memory: 64MB}
+  - {sku: small, name: Small, price: 0, cpus: 0.1, memory: 1GB}
   - {sku: absent, name: Absent, price: 0, cpus: 1, memory: 64MB, gpus: 8, gpu_kind: absent}
 """
 

@@ -381,36 +381,6 @@ static void disabled(void **state)
     place_free(p);
 }
 
-/* It runs while it is being stored, and that fails: the client hears why, nobody of an end. */
-static void one_that_cannot_be_stored(void **state)
-{
-    (void)state;
-    for (int way = 0; way < 3; way++) { /* queued; long; short */
-        struct place *p = place_new(NULL);
-        struct pool *pool = place_deploy(p, "d", 1, "cpu", way > 0, 1);
-        struct store_deployment_delete gone = { .owner = STR("alice"), .name = STR("d") };
-        struct job *j;
-
-        place_run(p, 1000);
-        if (way == 2)
-            version_measured(pool_current(pool)->lane->version, 5);
-        assert_int_equal(store_run(p->store, &gone.op, &STORE_DEPLOYMENT_DELETE), STATUS_OK);
-        store_op_deinit(&gone.op);
-        p->waits = true;
-        j = place_ask(p, "d", "{\"ms\":1000}");
-        assert_int_equal(p->fleet.predictions.n, 1);
-        place_run(p, 5000);
-        assert_int_equal(j->refused, STATUS_NOT_FOUND);
-        assert_int_equal(j->n_told, 0);
-        assert_int_equal(p->fleet.predictions.n, 0);
-        assert_int_equal(p->fleet.n_created, 0);
-        assert_int_equal(p->fleet.n_ended, 0);
-        if (way > 0)
-            assert_int_equal(pool_first_instance(pool)->in_flight, 0);
-        place_free(p);
-    }
-}
-
 static void removed(void **state)
 {
     struct place *p = place_new(NULL);
@@ -599,7 +569,6 @@ int main(void)
         cmocka_unit_test(the_order_after_a_loss),
         cmocka_unit_test(a_sick_instance),
         cmocka_unit_test(disabled),
-        cmocka_unit_test(one_that_cannot_be_stored),
         cmocka_unit_test(removed),
         cmocka_unit_test(a_full_queue),
         cmocka_unit_test(deadlines),

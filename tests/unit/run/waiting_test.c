@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What waits: predictions that are waited for, which run while they are being stored, and places in
+ * a queue. */
+#include "place.h"
+
+/* It runs while it is being stored, and that fails: the client hears why, nobody of an end. */
+static void one_that_cannot_be_stored(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) { /* queued; long; short */
+        struct place *p = place_new(NULL);
+        struct pool *pool = place_deploy(p, "d", 1, "cpu", way > 0, 1);
+        struct store_deployment_delete gone = { .owner = STR("alice"), .name = STR("d") };
+        struct job *j;
+
+        place_run(p, 1000);
+        if (way == 2)
+            version_measured(pool_current(pool)->lane->version, 5);
+        assert_int_equal(store_run(p->store, &gone.op, &STORE_DEPLOYMENT_DELETE), STATUS_OK);
+        store_op_deinit(&gone.op);
+        p->waits = true;
+        j = place_ask(p, "d", "{\"ms\":1000}");
+        assert_int_equal(p->fleet.predictions.n, 1);
+        place_run(p, 5000);
+        assert_int_equal(j->refused, STATUS_NOT_FOUND);
+        assert_int_equal(j->n_told, 0);
+        assert_int_equal(p->fleet.predictions.n, 0);
+        assert_int_equal(p->fleet.n_created, 0);
+        assert_int_equal(p->fleet.n_ended, 0);
+        if (way > 0)
+            assert_int_equal(pool_first_instance(pool)->in_flight, 0);
+        place_free(p);
+    }
+}
+
+static void positions_in_the_queue(void **state)
+{
+    struct place *p = place_new(NULL);
+    struct job *jobs[5];
+    struct prediction *first;
+
+    (void)state;
+    place_deploy(p, "d", 1, "cpu", 0, 1);
+    for (int i = 0; i < 5; i++)
+        jobs[i] = place_ask(p, "d", "{\"ms\":1000}");
+    place_run(p, 1);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(prediction_queue_position(job_live(jobs[i])), i + 1);
+    first = job_live(jobs[0]);
+    lane_take(first);
+    assert_int_equal(prediction_queue_position(first), 0);
+    assert_int_equal(prediction_queue_position(job_live(jobs[4])), 4);
+    lane_push(first->lane, first, true); /* back to the head */
+    assert_int_equal(prediction_queue_position(first), 1);
+    assert_int_equal(prediction_queue_position(job_live(jobs[4])), 5);
+    prediction_cancel(job_live(jobs[2])); /* leaves a gap */
+    assert_int_equal(prediction_queue_position(job_live(jobs[1])), 2);
+    assert_int_equal(prediction_queue_position(job_live(jobs[3])), 3);
+    assert_int_equal(prediction_queue_position(job_live(jobs[4])), 4);
+    place_run(p, 10000);
+    assert_job(jobs[4], PREDICTION_SUCCEEDED);
+    place_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_cannot_be_stored),
+        cmocka_unit_test(positions_in_the_queue),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
