@@ -52,7 +52,7 @@ static void open_database(struct limit *l, const char *path)
             SQLITE_OK ||
         sqlite3_exec(l->db,
                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = "
-                     "ON; PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -32000",
+                     "ON; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -32000",
                      NULL, NULL, NULL) != SQLITE_OK)
         die(l, path);
     read_one(l, "SELECT owner_id FROM deployment LIMIT 1", l->account, sizeof(l->account));

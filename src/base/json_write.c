@@ -244,6 +244,10 @@ void json_double(struct json_writer *w, double v)
         add_micro(w, micro);
         return;
     }
+    if (v == 0 && !signbit(v)) {
+        word(w, "0");
+        return;
+    }
     do
         snprintf(text, sizeof(text), "%.*g", digits, v);
     while (digits++ < 17 && strtod(text, NULL) != v);

@@ -78,7 +78,7 @@ static enum status configure(struct sqlite_db *db, const char *path, struct erro
         return s;
     return sqlite_text(db,
                        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                       "PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 67108864;"
+                       "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
                        "PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY",
                        err);
 }
