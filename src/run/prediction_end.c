@@ -166,6 +166,7 @@ static void store_output(struct end_op *e)
 static void end_with(struct prediction *p, const struct run_result *res)
 {
     struct end_op *e = xnew(struct end_op);
+    struct instance *in = p->instance;
     int64_t now = loop_wall_ms(p->fleet->loop);
 
     assert(!p->is_ending);
@@ -188,13 +189,14 @@ static void end_with(struct prediction *p, const struct run_result *res)
     if (e->op.predict_time < 0)
         e->op.predict_time = p->row.started_at ? (double)(now - p->row.started_at) / 1000 : 0;
     timer_stop(&p->deadline);
-    if (p->instance && p->instance->has_launch && p->row.attempt > 0)
-        driver_clean(&p->instance->launch, p->id);
     e->had_files = p->files != NULL;
     prediction_unprepare(p);
     meter_bill(p, &e->op);
     prediction_detach(p);
     store_output(e);
+    /* Last, so that nobody waits for it. */
+    if (in && in->has_launch && p->row.attempt > 0)
+        driver_clean(&in->launch, p->id);
 }
 
 void prediction_final(struct prediction *p, const struct run_result *given)
