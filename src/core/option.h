@@ -69,6 +69,12 @@ enum option_type {
       "how many times the machine's memory may be promised")                                       \
     X("Instances", surge, INT, 0, 100, "1",                                                        \
       "instances above max_instances while a new release takes over")                              \
+    X("Instances", instance_uids, STRING, 0, 0, "200000-265535",                                   \
+      "users that instances and builds run as, one each, where the server runs as root: "          \
+      "FIRST-LAST, used by nobody else; off runs them as the server's own user")                   \
+    X("Instances", instance_folders, STRING, 0, 0, "",                                             \
+      "folders that instances may read beside their own (weights that many models share, say), "   \
+      "with colons between; PATH=rw also lets them write, where its mode does")                    \
     X("Instances", max_setup_log, SIZE, 1024, 1073741824, "1MB",                                   \
       "bytes of an instance's own log that are kept")                                              \
     X("Predictions", run_timeout, DURATION, 1000, 604800000, "30m",                                \

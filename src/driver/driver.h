@@ -65,6 +65,7 @@ struct launch {
 
 struct driver_facts {
     const char *name;        /* "process" */
+    bool has_users;          /* each instance is a user of its own */
     const char *missing[16]; /* what this machine cannot enforce, as sentences for the operator;
                                 ends with NULL */
 };

@@ -16,14 +16,21 @@
 
 enum { SPEC_MAX = 4 * 1024 * 1024 };
 
-static int probe(void)
+static int probe(const char *user)
 {
+    int64_t uid;
     struct cgroup g;
     char name[64];
     int has = INIT_PROBED;
 
     if (sandbox_can_mount())
         has |= INIT_HAS_MOUNTS;
+    if (str_to_i64(str_of(user), &uid) && uid > 0 && uid < UINT32_MAX &&
+        sandbox_can_become((uid_t)uid)) {
+        has |= INIT_HAS_USERS;
+        if (sandbox_can_hide_processes())
+            has |= INIT_HAS_HIDDEN_PROCESSES;
+    }
     snprintf(name, sizeof(name), "berth-probe-%d", (int)getpid());
     cgroup_create(&g, name, 64 * 1024 * 1024, 1000);
     if (g.memory[0])
@@ -83,8 +90,8 @@ int init_main(int argc, char **argv)
     int dirfd = -1, listener = -1;
     pid_t pid;
 
-    if (argc == 3 && strcmp(argv[2], "--probe") == 0)
-        return probe();
+    if (argc == 4 && strcmp(argv[2], "--probe") == 0)
+        return probe(argv[3]);
     if (argc != 3) {
         fputs("usage: berth init FOLDER (started by the server, not by hand)\n", stderr);
         return 1;

@@ -27,8 +27,16 @@
 #define INIT_SPEC   "spec.json"
 #define INIT_SOCKET "ctl"
 
-/* What `berth init --probe` answers as its exit code: bits of what this machine lets us have. */
-enum { INIT_HAS_MOUNTS = 1, INIT_HAS_MEMORY_LIMIT = 2, INIT_HAS_CPU_LIMIT = 4, INIT_PROBED = 8 };
+/* What `berth init --probe UID` answers as its exit code: bits of what this machine lets us have.
+ * UID is a user that instances could be; 0: none. */
+enum {
+    INIT_HAS_MOUNTS = 1,
+    INIT_HAS_MEMORY_LIMIT = 2,
+    INIT_HAS_CPU_LIMIT = 4,
+    INIT_PROBED = 8,
+    INIT_HAS_USERS = 16,
+    INIT_HAS_HIDDEN_PROCESSES = 32,
+};
 
 /* `berth init FOLDER` with main's arguments. Returns 0 once the supervisor runs by itself (in the
  * background), or 1 after a sentence on standard error. */

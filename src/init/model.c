@@ -2,6 +2,7 @@
 #include "init/model.h"
 
 #include "init/file.h"
+#include "init/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,11 +35,41 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* In the child. Reports errno through `report`, which closes by itself when the program runs. */
-NORETURN static void become(const struct init_spec *s, const struct cgroup *g, int log, int report)
+/* What the child says before it becomes the model server, and once more if it cannot. */
+struct report {
+    bool has_own_coglet;
+    struct error error;
+};
+
+NORETURN static void give_up(int report, const struct report *r)
+{
+    _exit(write(report, r, sizeof(*r)) > 0 ? 127 : 126);
+}
+
+/* The channels: /dev/null, the log twice, and 3 for the report. What the supervisor has open beyond
+ * is not the model's. */
+static int take_channels(int log, int report, struct report *r)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    int failed = 0;
+
+    if (dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
+        FAIL(&r->error, STATUS_UNREACHABLE, "cannot open the log: %s", strerror(errno));
+    if (report != 3 && dup3(report, 3, O_CLOEXEC) == 3)
+        report = 3;
+    if (report == 3)
+        close_range(4, ~0U, 0);
+    return report;
+}
+
+/* In the child. The report's end closes by itself when the program runs. */
+NORETURN static void become(const struct init_spec *s, const struct cgroup *g, const char *folder,
+                            int log, int report)
+{
+    struct report r = { .error = { .status = STATUS_OK } };
+    union {
+        const char *const *ours;
+        char *const *theirs;
+    } argv = { .ours = s->argv }, env = { .ours = s->env };
 
     setpgid(0, 0);
     reset_signals();
@@ -46,33 +77,56 @@ NORETURN static void become(const struct init_spec *s, const struct cgroup *g, i
     set_limits();
     /* When the machine runs out of memory, an instance goes before the server does. */
     init_file_poke("/proc/self/oom_score_adj", "500");
-    if (dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
-        failed = errno;
-    /* What the supervisor has open is not the model's. */
-    if (report != 3 && dup3(report, 3, O_CLOEXEC) == 3)
-        report = 3;
-    if (report == 3)
-        close_range(4, ~0U, 0);
-    if (!failed && (chdir(s->cwd) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0))
-        failed = errno;
-    if (!failed) {
-        union {
-            const char *const *ours;
-            char *const *theirs;
-        } argv = { .ours = s->argv }, env = { .ours = s->env };
-
+    report = take_channels(log, report, &r);
+    if (r.error.status || sandbox_enter(s, folder, &r.has_own_coglet, &r.error))
+        give_up(report, &r);
+    if (write(report, &r, sizeof(r)) != (ssize_t)sizeof(r))
+        _exit(126);
+    if (chdir(s->cwd) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
         execve(s->argv[0], argv.theirs, env.theirs);
-        failed = errno;
-    }
-    _exit(write(report, &failed, sizeof(failed)) > 0 ? 127 : 126);
+    FAIL(&r.error, STATUS_BROKEN, "cannot start %s in %s: %s", s->argv[0], s->cwd, strerror(errno));
+    give_up(report, &r);
 }
 
-enum status model_server_start(const struct init_spec *s, const struct cgroup *g, pid_t *out_pid,
-                               int *out_log, struct error *err)
+static bool read_report(int fd, struct report *out)
 {
-    int log[2], report[2], failed = 0;
     ssize_t n;
-    pid_t pid;
+
+    do {
+        n = read(fd, out, sizeof(*out));
+    } while (n < 0 && errno == EINTR);
+    return n == (ssize_t)sizeof(*out);
+}
+
+static enum status start(const struct init_spec *s, const struct cgroup *g, const char *folder,
+                         const int log[2], const int report[2], struct model_server *out,
+                         struct error *err)
+{
+    struct report r;
+
+    out->pid = fork();
+    if (out->pid == 0)
+        become(s, g, folder, log[1], report[1]);
+    close(log[1]);
+    close(report[1]);
+    if (out->pid < 0)
+        return FAIL(err, STATUS_UNREACHABLE, "cannot start a process: %s", strerror(errno));
+    FAIL(&r.error, STATUS_UNREACHABLE, "the process ended before the model server began");
+    if (!read_report(report[0], &r) || r.error.status || !read_report(report[0], &r)) {
+        out->has_own_coglet = r.has_own_coglet;
+        if (r.error.status == STATUS_OK)
+            return STATUS_OK;
+    }
+    waitpid(out->pid, NULL, 0);
+    *err = r.error;
+    return r.error.status;
+}
+
+enum status model_server_start(const struct init_spec *s, const struct cgroup *g,
+                               const char *folder, struct model_server *out, struct error *err)
+{
+    int log[2], report[2];
+    enum status st;
 
     if (pipe2(log, O_CLOEXEC) != 0)
         return FAIL(err, STATUS_UNREACHABLE, "cannot make a pipe: %s", strerror(errno));
@@ -81,29 +135,15 @@ enum status model_server_start(const struct init_spec *s, const struct cgroup *g
         close(log[1]);
         return FAIL(err, STATUS_UNREACHABLE, "cannot make a pipe: %s", strerror(errno));
     }
-    pid = fork();
-    if (pid == 0)
-        become(s, g, log[1], report[1]);
-    if (pid < 0)
-        FAIL(err, STATUS_UNREACHABLE, "cannot start a process: %s", strerror(errno));
-    close(log[1]);
-    close(report[1]);
-    do {
-        n = pid > 0 ? read(report[0], &failed, sizeof(failed)) : 0;
-    } while (n < 0 && errno == EINTR);
+    st = start(s, g, folder, log, report, out, err);
     close(report[0]);
-    if (pid > 0 && n == (ssize_t)sizeof(failed)) {
-        waitpid(pid, NULL, 0);
-        FAIL(err, STATUS_BROKEN, "cannot start %s in %s: %s", s->argv[0], s->cwd, strerror(failed));
-        pid = -1;
-    }
-    if (pid < 0) {
+    if (st) {
         close(log[0]);
-        return STATUS_BROKEN;
+        out->pid = 0;
+        return st;
     }
     fcntl(log[0], F_SETFL, O_NONBLOCK);
-    *out_pid = pid;
-    *out_log = log[0];
+    out->log = log[0];
     return STATUS_OK;
 }
 

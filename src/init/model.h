@@ -9,10 +9,17 @@
 
 #include <sys/types.h>
 
-/* Starts it in its own process group. *out_log is what it prints on both outputs (does not block).
- * On failure it never ran: BROKEN when the program itself cannot be started. */
-enum status model_server_start(const struct init_spec *s, const struct cgroup *g, pid_t *out_pid,
-                               int *out_log, struct error *err) NODISCARD;
+struct model_server {
+    pid_t pid;
+    int log;             /* what it prints on both outputs (does not block) */
+    bool has_own_coglet; /* it does not share /tmp/coglet */
+};
+
+/* Starts it in its own process group and its own surroundings (sandbox.h). On failure it never ran:
+ * BROKEN when the program itself cannot be started. */
+enum status model_server_start(const struct init_spec *s, const struct cgroup *g,
+                               const char *folder, struct model_server *out,
+                               struct error *err) NODISCARD;
 /* The port in "Starting coglet server on 127.0.0.1:41234" (within coglet's JSON line) or "listening
  * 127.0.0.1:41234"; 0 when the line does not say. */
 int model_server_port(struct str line);

@@ -2,10 +2,14 @@
 #include "init/procs.h"
 
 #include "base/mem.h"
+#include "init/sandbox.h"
 
+#include <assert.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct proc {
@@ -234,4 +238,54 @@ size_t procs_kill_marked(struct str name_and_value)
     if (d)
         closedir(d);
     return n;
+}
+
+static bool belongs_to(struct str status, uid_t uid)
+{
+    char wanted[32];
+    struct str line;
+    bool is_users = false;
+
+    snprintf(wanted, sizeof(wanted), "Uid:\t%u\t", (unsigned)uid);
+    while (str_split(&status, '\n', &line)) {
+        if (str_starts(line, "State:\tZ"))
+            return false;
+        is_users = is_users || str_starts(line, wanted);
+    }
+    return is_users;
+}
+
+size_t procs_of_user(uid_t uid)
+{
+    struct buf b CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
+    DIR *d = opendir("/proc");
+    const struct dirent *e;
+    size_t n = 0;
+
+    while (d && (e = readdir(d))) {
+        pid_t pid;
+
+        n +=
+            pid_of(e->d_name, &pid) && read_proc(pid, "status", &b) && belongs_to(buf_str(&b), uid);
+    }
+    if (d)
+        closedir(d);
+    return n;
+}
+
+/* As that user, kill(-1) is everything of that user and nothing else. sandbox_become() makes sure
+ * that we are nobody else when it is called. */
+void procs_kill_user(uid_t uid)
+{
+    pid_t pid;
+
+    assert(uid > 0);
+    pid = fork();
+    if (pid == 0) {
+        if (sandbox_become(uid, NULL) == STATUS_OK && getuid() == uid && geteuid() == uid)
+            kill(-1, SIGKILL);
+        _exit(0);
+    }
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
 }

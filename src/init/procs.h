@@ -20,3 +20,9 @@ int64_t procs_memory(int64_t enough);
 /* SIGKILL for every process of ours whose environment holds this "NAME=value". For what a
  * supervisor that died before its time left behind. Returns how many were signalled. */
 size_t procs_kill_marked(struct str name_and_value);
+
+/* Processes of the machine that belong to the user (its real one); zombies do not count. */
+size_t procs_of_user(uid_t uid);
+/* SIGKILL for all of them at once, so that none can be born meanwhile. For root only; `uid` is
+ * never 0. */
+void procs_kill_user(uid_t uid);

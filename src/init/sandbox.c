@@ -5,13 +5,16 @@
 #include "init/sandbox.h"
 
 #include "init/file.h"
+#include "init/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,9 +28,9 @@ static bool enter_namespace(void)
     gid_t gid = getegid();
     char map[64];
 
-    if (unshare(CLONE_NEWNS) == 0)
+    if (unshare(CLONE_NEWNS | CLONE_NEWIPC) == 0)
         return true;
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC) != 0)
         return false;
     init_file_poke("/proc/self/setgroups", "deny");
     snprintf(map, sizeof(map), "%u %u 1", (unsigned)uid, (unsigned)uid);
@@ -43,16 +46,14 @@ static bool detach_mounts(void)
     return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0;
 }
 
-bool sandbox_can_mount(void)
+/* What `test` says in a child, which may change its namespaces and rights for that. */
+static bool try_out(bool (*test)(uid_t uid), uid_t uid)
 {
     int status;
     pid_t pid = fork();
 
     if (pid == 0)
-        _exit(enter_namespace() && detach_mounts() &&
-                      mount("/tmp", "/tmp", NULL, MS_BIND, NULL) == 0
-                  ? 0
-                  : 1);
+        _exit(test(uid) ? 0 : 1);
     if (pid < 0)
         return false;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -60,13 +61,68 @@ bool sandbox_can_mount(void)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static enum status make_folder(int dirfd, const char *name, mode_t mode, struct error *err)
+static bool test_mounts(uid_t uid)
 {
+    (void)uid;
+    return enter_namespace() && detach_mounts() && mount("/tmp", "/tmp", NULL, MS_BIND, NULL) == 0;
+}
+
+static bool test_user(uid_t uid)
+{
+    return geteuid() == 0 && unshare(CLONE_NEWNS | CLONE_NEWIPC) == 0 && detach_mounts() &&
+           sandbox_become(uid, NULL) == STATUS_OK;
+}
+
+static bool test_hidden_processes(uid_t uid)
+{
+    return test_mounts(uid) && view_hide_processes();
+}
+
+bool sandbox_can_mount(void)
+{
+    return try_out(test_mounts, 0);
+}
+
+bool sandbox_can_become(uid_t uid)
+{
+    return try_out(test_user, uid);
+}
+
+bool sandbox_can_hide_processes(void)
+{
+    return try_out(test_hidden_processes, 0);
+}
+
+enum status sandbox_become(uid_t uid, struct error *err)
+{
+    uid_t r = 0, e = 0, s = 0;
+
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+    if (setgroups(0, NULL) != 0 || setresgid((gid_t)uid, (gid_t)uid, (gid_t)uid) != 0 ||
+        setresuid(uid, uid, uid) != 0 || getresuid(&r, &e, &s) != 0 || r != uid || e != uid ||
+        s != uid)
+        return FAIL(err, STATUS_UNREACHABLE, "cannot become user %u: %s", (unsigned)uid,
+                    strerror(errno));
+    return STATUS_OK;
+}
+
+static enum status make_folder(int dirfd, const char *name, mode_t mode, uid_t uid,
+                               struct error *err)
+{
+    int fd;
+
     if (mkdirat(dirfd, name, 0700) != 0 && errno != EEXIST)
         return FAIL(err, STATUS_UNREACHABLE, "cannot make %s: %s", name, strerror(errno));
-    if (fchmodat(dirfd, name, mode, 0) != 0)
-        return FAIL(err, STATUS_UNREACHABLE, "cannot set the mode of %s: %s", name,
-                    strerror(errno));
+    fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || (uid && fchown(fd, uid, (gid_t)uid) != 0) || fchmod(fd, mode) != 0) {
+        FAIL(err, STATUS_UNREACHABLE, "cannot set the mode of %s: %s", name, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return STATUS_UNREACHABLE;
+    }
+    close(fd);
     return STATUS_OK;
 }
 
@@ -101,58 +157,30 @@ static enum status share_coglet(struct error *err)
     return st;
 }
 
-static bool mount_coglet(const char *folder)
+enum status sandbox_prepare(const struct init_spec *s, int dirfd, struct error *err)
 {
-    char own[4200], at[64];
-    int fd = open(COGLET, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    bool done;
+    uid_t uid = (uid_t)s->uid;
+    enum status st = make_folder(dirfd, "home", 0700, uid, err);
 
-    if (fd < 0)
-        return false;
-    snprintf(own, sizeof(own), "%s/coglet", folder);
-    snprintf(at, sizeof(at), "/proc/self/fd/%d", fd);
-    done = mount(own, at, NULL, MS_BIND, NULL) == 0;
-    close(fd);
-    return done;
+    st = st ? st : make_folder(dirfd, "tmp", 0700, uid, err);
+    return st ? st : make_folder(dirfd, "coglet", uid ? 0700 : 01777, uid, err);
 }
 
-/* Flags that a mount has already must be named again: without them a user namespace is refused the
- * change. */
-static void make_read_only(const char *path)
+enum status sandbox_enter(const struct init_spec *s, const char *folder, bool *out_own_coglet,
+                          struct error *err)
 {
-    static const struct {
-        unsigned long have, flag;
-    } kept[] = {
-        { ST_NOSUID, MS_NOSUID },   { ST_NODEV, MS_NODEV },           { ST_NOEXEC, MS_NOEXEC },
-        { ST_NOATIME, MS_NOATIME }, { ST_NODIRATIME, MS_NODIRATIME }, { ST_RELATIME, MS_RELATIME },
-    };
-    unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
-    struct statvfs v;
+    enum status st;
 
-    if (mount(path, path, NULL, MS_BIND, NULL) != 0 || statvfs(path, &v) != 0)
-        return;
-    for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
-        if (v.f_flag & kept[i].have)
-            flags |= kept[i].flag;
+    *out_own_coglet = s->use_mounts && sandbox_can_mount();
+    if (!*out_own_coglet && s->uid)
+        return FAIL(err, STATUS_UNREACHABLE,
+                    "a mount namespace is refused here, though it was granted before");
+    if (!*out_own_coglet) {
+        st = make_shared(COGLET, err);
+        return st ? st : share_coglet(err);
     }
-    mount(NULL, path, NULL, flags, NULL);
-}
-
-enum status sandbox_enter(const struct init_spec *s, int dirfd, const char *folder,
-                          bool *out_own_coglet, struct error *err)
-{
-    enum status st = make_folder(dirfd, "home", 0700, err);
-
-    st = st ? st : make_folder(dirfd, "tmp", 0700, err);
-    st = st ? st : make_folder(dirfd, "coglet", 01777, err);
-    st = st ? st : make_shared(COGLET, err);
-    if (st)
-        return st;
-    *out_own_coglet = s->use_mounts && sandbox_can_mount() && enter_namespace() &&
-                      detach_mounts() && mount_coglet(folder);
-    if (!*out_own_coglet)
-        return share_coglet(err);
-    for (const char *const *path = s->read_only; *path; path++)
-        make_read_only(*path);
-    return STATUS_OK;
+    if (!enter_namespace() || !detach_mounts())
+        return FAIL(err, STATUS_UNREACHABLE, "cannot enter a mount namespace: %s", strerror(errno));
+    st = view_enter(s, folder, err);
+    return st || !s->uid ? st : sandbox_become((uid_t)s->uid, err);
 }

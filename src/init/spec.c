@@ -21,7 +21,10 @@ void init_spec_write(const struct init_spec *s, struct buf *out)
     json_member_string(&w, "cwd", s->cwd);
     write_list(&w, "argv", s->argv);
     write_list(&w, "env", s->env);
+    write_list(&w, "hide", s->hide);
     write_list(&w, "read_only", s->read_only);
+    write_list(&w, "writable", s->writable);
+    json_member_int(&w, "uid", s->uid);
     json_member_int(&w, "memory", s->memory);
     json_member_int(&w, "cpus_milli", s->cpus_milli);
     json_member_int(&w, "orphan_timeout_ms", s->orphan_timeout_ms);
@@ -81,7 +84,10 @@ static enum status read_all(struct arena *a, const struct json *o, struct init_s
     st = st ? st : read_text(a, o, "cwd", &s->cwd, err);
     st = st ? st : read_list(a, o, "argv", &s->argv, err);
     st = st ? st : read_list(a, o, "env", &s->env, err);
+    st = st ? st : read_list(a, o, "hide", &s->hide, err);
     st = st ? st : read_list(a, o, "read_only", &s->read_only, err);
+    st = st ? st : read_list(a, o, "writable", &s->writable, err);
+    st = st ? st : read_number(o, "uid", 0, &s->uid, err);
     st = st ? st : read_number(o, "memory", 0, &s->memory, err);
     st = st ? st : read_number(o, "cpus_milli", 0, &s->cpus_milli, err);
     st = st ? st : read_number(o, "orphan_timeout_ms", 0, &s->orphan_timeout_ms, err);

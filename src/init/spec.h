@@ -12,10 +12,13 @@ struct init_spec {
     const char *cwd;
     const char *const *argv; /* argv[0] is the path of the program */
     const char *const *env;  /* the whole environment */
-    const char *const
-        *read_only;     /* folders that the instance must not change, where mounts are possible */
-    int64_t memory;     /* bytes of all processes together; 0: no limit */
-    int64_t cpus_milli; /* 0: no limit */
+    /* Where mounts are possible: */
+    const char *const *hide;      /* folders of which only what follows is seen */
+    const char *const *read_only; /* folders and files that are seen and cannot be changed */
+    const char *const *writable;  /* folders, beside home and tmp, that are seen as they are */
+    int64_t uid;                  /* 0: the server's own user */
+    int64_t memory;               /* bytes of all processes together; 0: no limit */
+    int64_t cpus_milli;           /* 0: no limit */
     int64_t orphan_timeout_ms;
     int64_t stop_grace_ms; /* for a stop that no server asked for */
     int64_t max_log;       /* bytes */

@@ -69,6 +69,12 @@ static int64_t after(int64_t ms)
     return ms > NEVER - now ? NEVER : now + ms;
 }
 
+/* What the model's user still runs though it is no descendant of ours. */
+static bool has_strays(const struct supervisor *s)
+{
+    return s->spec->uid && procs_of_user((uid_t)s->spec->uid) > 0;
+}
+
 static void save(struct supervisor *s)
 {
     /* A full disk costs the record, not the instance. */
@@ -168,7 +174,7 @@ static void reap(struct supervisor *s)
             s->kill_at = 0;
         }
     }
-    if (pid < 0 && errno == ECHILD && s->phase == KILLING)
+    if (pid < 0 && errno == ECHILD && s->phase == KILLING && !has_strays(s))
         on_all_gone(s);
 }
 
@@ -179,6 +185,8 @@ static void kill_all(struct supervisor *s)
     s->phase = KILLING;
     cgroup_kill(&s->cgroup);
     procs_kill_descendants();
+    if (s->spec->uid)
+        procs_kill_user((uid_t)s->spec->uid);
     s->kill_at = after(KILL_AGAIN_MS);
     reap(s);
 }
@@ -335,6 +343,10 @@ static enum status prepare(struct supervisor *s, struct error *err)
 
     if (st)
         return st;
+    if (has_strays(s))
+        return FAIL(err, STATUS_UNREACHABLE,
+                    "something runs as user %lld already; instance_uids must be nobody else's",
+                    (long long)s->spec->uid);
     /* The pid, so that what a supervisor of the same id left behind is not shared. */
     snprintf(name, sizeof(name), "berth-%.32s-%d", s->spec->id, (int)getpid());
     if (s->spec->use_cgroup)
@@ -342,17 +354,21 @@ static enum status prepare(struct supervisor *s, struct error *err)
     memcpy(s->state.cgroups[0], s->cgroup.memory, sizeof(s->cgroup.memory));
     if (strcmp(s->cgroup.cpu, s->cgroup.memory) != 0)
         memcpy(s->state.cgroups[1], s->cgroup.cpu, sizeof(s->cgroup.cpu));
-    return sandbox_enter(s->spec, s->dirfd, s->folder, &s->state.has_own_coglet, err);
+    return sandbox_prepare(s->spec, s->dirfd, err);
 }
 
 static void start_model(struct supervisor *s)
 {
     struct error err = { .status = STATUS_OK };
+    struct model_server m = { .pid = 0 };
     enum status st = prepare(s, &err);
 
     if (st == STATUS_OK)
-        st = model_server_start(s->spec, &s->cgroup, &s->model, &s->log, &err);
+        st = model_server_start(s->spec, &s->cgroup, s->folder, &m, &err);
     if (st == STATUS_OK) {
+        s->model = m.pid;
+        s->log = m.log;
+        s->state.has_own_coglet = m.has_own_coglet;
         s->state.model_pid = s->model;
         s->state.model_start = procs_start(s->model);
         save(s);

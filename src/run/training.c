@@ -73,7 +73,9 @@ static enum status write_weights(struct finishing *x, const struct buf *bytes)
             break;
         done += (size_t)n;
     }
-    if (fd < 0 || done < bytes->n || fsync(fd) != 0 || rename(temporary.p, path.p) != 0) {
+    /* Whatever our umask is: the instances' users read it. */
+    if (fd < 0 || done < bytes->n || fchmod(fd, 0444) != 0 || fsync(fd) != 0 ||
+        rename(temporary.p, path.p) != 0) {
         FAIL(&x->error, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN, "cannot write %s: %s",
              path.p, strerror(errno));
         if (fd >= 0)

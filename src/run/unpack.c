@@ -389,8 +389,10 @@ static void remove_one(const FTSENT *e)
 
 static void make_readonly_one(const FTSENT *e)
 {
-    if (e->fts_info == FTS_F || e->fts_info == FTS_DP)
-        chmod(e->fts_accpath, e->fts_statp->st_mode & 0555);
+    if (e->fts_info == FTS_DP)
+        chmod(e->fts_accpath, 0555);
+    else if (e->fts_info == FTS_F)
+        chmod(e->fts_accpath, e->fts_statp->st_mode & 0111 ? 0555 : 0444);
 }
 
 void tree_remove(const char *path)

@@ -22,5 +22,5 @@ enum status tree_digest(const char *folder, const char *also, char out_hex[65],
 
 /* Removes a folder and all in it, read-only ones too; silent when it is not there. Blocks. */
 void tree_remove(const char *path);
-/* Takes the right to write from everything in a folder. Blocks. */
+/* Everything in a folder can be read by everybody and written by nobody. Blocks. */
 void tree_make_readonly(const char *path);

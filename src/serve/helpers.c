@@ -29,7 +29,7 @@ static enum status write_file(const char *path, const void *p, size_t n, struct 
 
 static enum status make_dir(const char *path, struct error *err)
 {
-    if (mkdir(path, 0755) != 0 && errno != EEXIST)
+    if ((mkdir(path, 0755) != 0 && errno != EEXIST) || chmod(path, 0755) != 0)
         return FAIL(err, STATUS_BROKEN, "cannot make the folder %s: %s", path, strerror(errno));
     return STATUS_OK;
 }

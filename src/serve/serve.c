@@ -15,6 +15,7 @@
 #include "run/sweep.h"
 #include "serve/front.h"
 #include "serve/systemd.h"
+#include "serve/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,7 @@ struct serve {
     struct http_client *client;
     struct protocol *protocol;
     struct driver *driver;
+    struct uids *uids; /* NULL: instances and builds run as our own user */
     struct id_gen ids;
     struct files *files;
     struct fleet fleet;
@@ -379,7 +381,10 @@ static enum status make_runtime(struct serve *s, struct error *err)
         .self = s->self,
         .shim = s->shim,
         .ids = &s->ids,
+        .home = trust_home(),
+        .folders = s->options.instance_folders,
     };
+    enum status st;
 
     if (s->options.enable_fake) {
         s->driver = fake_driver_new(s->loop, &launch, 1);
@@ -387,7 +392,10 @@ static enum status make_runtime(struct serve *s, struct error *err)
         return STATUS_OK;
     }
     s->protocol = cog_protocol_new(s->loop, s->client);
-    return process_driver_new(s->loop, &config, &s->driver, err);
+    st = trust_folders(s->options.instance_folders, err);
+    st = st ? st : trust_uids(&s->options, s->data, &s->uids, err);
+    config.uids = s->uids;
+    return st ? st : process_driver_new(s->loop, &config, &s->driver, err);
 }
 
 static enum status build_parts(struct serve *s, struct error *err)
@@ -480,6 +488,7 @@ static void take_down(struct serve *s)
     fleet_deinit(&s->fleet);
     files_free(s->files);
     driver_free(s->driver);
+    uids_free(s->uids);
     http_client_free(s->client); /* its calls end without a word, before what they belong to goes */
     deliveries_free(s->deliveries);
     protocol_free(s->protocol);

@@ -142,10 +142,17 @@ class Server:
             (self.data / "tools/bin").mkdir(parents=True)
             (self.data / "tools/bin/uv").symlink_to(uv)
 
+    def shared_folders(self):
+        """Instances see the tests' own folders, where a test and its model meet; they see nothing else of /tmp."""
+        base = [folder for folder in self.data.parents if folder.parent.name.startswith("pytest-of-")]
+        if base:
+            base[0].chmod(0o711)
+        return [f"--instance-folders={base[0]}=rw"] if base else []
+
     def start(self):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("BERTH_")}
         command = [binary(), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data), "--log-format", "json",
-                   "--rate-limit-predictions", "0", "--rate-limit-requests", "0", *self.options]
+                   "--rate-limit-predictions", "0", "--rate-limit-requests", "0", *self.shared_folders(), *self.options]
         self.port = None
         passed = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 100) for one in self.sockets]
         if passed:

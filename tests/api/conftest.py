@@ -7,6 +7,15 @@ import pytest
 from berth import EXAMPLES, MODELS, Server
 
 
+@pytest.fixture(autouse=True)
+def meeting_place(request):
+    """Models may run as users of their own: the folder where a test meets its model is open to them."""
+    if "tmp_path" in request.fixturenames:
+        folder = request.getfixturevalue("tmp_path")
+        folder.chmod(0o777)
+        folder.parent.chmod(0o711)
+
+
 @pytest.fixture(scope="session")
 def house(tmp_path_factory):
     """The shared server, with an organization, two models and their versions."""

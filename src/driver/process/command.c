@@ -121,20 +121,46 @@ static const char *const *make_argv(const struct process_driver *p, struct arena
     return v.items;
 }
 
+/* "PATH" or "PATH=rw" */
+static void push_folders(const struct process_driver *p, struct arena *a, struct list_of_text *ro,
+                         struct list_of_text *rw)
+{
+    struct str rest = str_of(p->folders), one;
+
+    while (str_split(&rest, ':', &one)) {
+        if (str_ends(one, "=rw"))
+            push(rw, arena_copy(a, str_make(one.p, one.n - strlen("=rw"))));
+        else if (one.n > 0)
+            push(ro, arena_copy(a, one));
+    }
+}
+
 struct init_spec process_command(const struct process_driver *p, struct arena *a,
                                  const char *folder, const struct launch_spec *s)
 {
-    struct list_of_text ro = { .arena = a, .items = arena_array(a, const char *, 4), .max = 4 };
+    struct list_of_text ro = { .arena = a, .items = arena_array(a, const char *, 32), .max = 32 };
+    struct list_of_text rw = { .arena = a, .items = arena_array(a, const char *, 32), .max = 32 };
+    struct list_of_text hide = { .arena = a, .items = arena_array(a, const char *, 3), .max = 3 };
 
+    push(&hide, p->data);
+    if (p->home)
+        push(&hide, p->home);
     push(&ro, s->version_path);
     if (s->env_path)
         push(&ro, s->env_path);
+    if (p->shim)
+        push(&ro, p->shim);
+    if (s->weights && s->weights[0] == '/')
+        push(&ro, s->weights);
+    push_folders(p, a, &ro, &rw);
     return (struct init_spec){
         .id = s->id,
         .cwd = s->version_path,
         .argv = make_argv(p, a, s),
         .env = make_env(p, a, folder, s),
+        .hide = hide.items,
         .read_only = ro.items,
+        .writable = rw.items,
         .memory = s->sku ? s->sku->memory : 0,
         .cpus_milli = s->sku ? s->sku->cpus_milli : 0,
         .orphan_timeout_ms = s->orphan_timeout_ms,

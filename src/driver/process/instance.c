@@ -165,6 +165,7 @@ static void tell_handle(struct process_instance *i)
     json_member_string(&w, "folder", i->folder);
     json_member_int(&w, "pid", i->state.pid);
     json_member_int(&w, "start", i->state.start);
+    json_member_int(&w, "uid", i->uid);
     json_end_object(&w);
     i->launch->events->handle(i->launch, buf_str(&b));
 }
@@ -346,6 +347,7 @@ static enum status write_spec(struct process_instance *i, const struct launch_sp
     struct buf text CLEANUP(buf_deinit) = BUF_INIT(EVENT_MAX);
     struct arena a CLEANUP(arena_deinit) = { .head = NULL };
     struct init_spec s = process_command(i->driver, &a, i->folder, spec);
+    enum status st;
 
     if (mkdirat(i->driver->instances_fd, i->id, 0700) != 0)
         return FAIL(err, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_UNREACHABLE,
@@ -354,6 +356,10 @@ static enum status write_spec(struct process_instance *i, const struct launch_sp
     if (i->dirfd < 0)
         return FAIL(err, STATUS_UNREACHABLE, "cannot open the instance folder: %s",
                     strerror(errno));
+    st = process_user_take(i, err);
+    if (st)
+        return st;
+    s.uid = i->uid;
     init_spec_write(&s, &text);
     if (text.failed)
         return FAIL(err, STATUS_TOO_LARGE, "the model's environment is too large");
@@ -385,6 +391,7 @@ void process_instance_find(struct process_instance *i)
 {
     i->dirfd =
         openat(i->driver->instances_fd, i->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    i->uid = process_user_read(i->dirfd);
     deferred_call(&i->later);
 }
 

@@ -43,7 +43,9 @@ static void kill_leftovers(const struct process_instance *i)
         kill(-(pid_t)s->model_pid, SIGKILL);
     for (int n = 0; n < ROUNDS; n++) {
         cgroup_kill(&g);
-        if (procs_kill_marked(str_of(mark)) == 0)
+        if (i->uid)
+            procs_kill_user(i->uid);
+        if (procs_kill_marked(str_of(mark)) == 0 && (!i->uid || procs_of_user(i->uid) == 0))
             break;
         usleep(PAUSE_US);
     }
@@ -54,12 +56,11 @@ static void kill_leftovers(const struct process_instance *i)
 /* On another thread. */
 static void run_removal(struct work *w)
 {
-    const struct process_instance *i = container_of(w, struct process_instance, removal);
+    struct process_instance *i = container_of(w, struct process_instance, removal);
 
     if (i->kill_leftovers)
         kill_leftovers(i);
-    if (i->dirfd >= 0)
-        folder_remove(AT_FDCWD, i->folder);
+    i->is_removed = i->dirfd < 0 || folder_remove(i->driver->instances_fd, i->id);
 }
 
 static void removal_done(struct process_driver *p)
@@ -74,6 +75,9 @@ static void on_removed(struct work *w)
     struct process_instance *i = container_of(w, struct process_instance, removal);
     struct process_driver *p = i->driver;
 
+    /* What still has a folder keeps its user: the next start finds both. */
+    if (i->is_removed)
+        uids_give(p->uids, i->uid);
     process_instance_tell_end(i);
     process_instance_drop(i);
     removal_done(p);
@@ -90,12 +94,25 @@ void process_instance_leave(struct process_instance *i, bool kill_leftovers)
 struct clean {
     struct work work;
     struct process_driver *driver;
-    char *path;
+    int dirfd; /* the folder that holds `coglet` */
+    char prediction_id[64];
 };
 
+/* The folders on the way belong to the model, which may have put a link there. */
 static void run_clean(struct work *w)
 {
-    folder_remove(AT_FDCWD, container_of(w, struct clean, work)->path);
+    struct clean *c = container_of(w, struct clean, work);
+    enum { FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+    int coglet = openat(c->dirfd, "coglet", FLAGS);
+    int predictions = coglet < 0 ? -1 : openat(coglet, "predictions", FLAGS);
+
+    if (predictions >= 0) {
+        folder_remove(predictions, c->prediction_id);
+        close(predictions);
+    }
+    if (coglet >= 0)
+        close(coglet);
+    close(c->dirfd);
 }
 
 static void on_clean_done(struct work *w)
@@ -103,7 +120,6 @@ static void on_clean_done(struct work *w)
     struct clean *c = container_of(w, struct clean, work);
 
     removal_done(c->driver);
-    free(c->path);
     free(c);
 }
 
@@ -113,9 +129,15 @@ void process_clean(struct process_driver *p, const struct process_instance *i,
     struct clean *c = xnew(struct clean);
 
     c->driver = p;
-    c->path = i->state.has_own_coglet
-                  ? xasprintf("%s/coglet/predictions/%s", i->folder, prediction_id)
-                  : xasprintf("/tmp/coglet/predictions/%s", prediction_id);
+    c->dirfd = i->state.has_own_coglet ? fcntl(i->dirfd, F_DUPFD_CLOEXEC, 0)
+                                       : open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (c->dirfd < 0 || strlen(prediction_id) >= sizeof(c->prediction_id)) {
+        if (c->dirfd >= 0)
+            close(c->dirfd);
+        free(c);
+        return;
+    }
+    memcpy(c->prediction_id, prediction_id, strlen(prediction_id) + 1);
     p->n_removals++;
     work_start(p->driver.loop, &c->work, run_clean, on_clean_done);
 }

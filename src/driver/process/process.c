@@ -96,6 +96,17 @@ static void process_sweep(struct driver *d)
         closedir(dir);
 }
 
+static void free_driver(struct process_driver *p)
+{
+    free(p->data);
+    free(p->instances_path);
+    free(p->self);
+    free(p->shim);
+    free(p->home);
+    free(p->folders);
+    free(p);
+}
+
 static void process_free(struct driver *d)
 {
     struct process_driver *p = process_of(d);
@@ -113,10 +124,7 @@ static void process_free(struct driver *d)
     while (!list_empty(&p->instances))
         list_remove(list_first(&p->instances));
     close(p->instances_fd);
-    free(p->instances_path);
-    free(p->self);
-    free(p->shim);
-    free(p);
+    free_driver(p);
 }
 
 static const struct driver_ops process_ops = {
@@ -132,12 +140,14 @@ static const struct driver_ops process_ops = {
 };
 
 /* Asks the supervisor program what this machine lets it have; no bits when it does not run. */
-static enum status probe(const char *self, int *out_bits, struct error *err)
+static enum status probe(const char *self, uint32_t uid, int *out_bits, struct error *err)
 {
-    char *name = xstrdup(self), command[] = "init", option[] = "--probe";
-    char *argv[] = { name, command, option, NULL }, *env[] = { NULL };
+    char *name = xstrdup(self), command[] = "init", option[] = "--probe", user[16];
+    char *argv[] = { name, command, option, user, NULL }, *env[] = { NULL };
     int status = 0, failed;
     pid_t pid;
+
+    snprintf(user, sizeof(user), "%u", uid);
 
     failed = posix_spawn(&pid, self, NULL, NULL, argv, env);
     free(name);
@@ -156,11 +166,18 @@ static void state_facts(struct driver_facts *f, int bits)
     size_t n = 0;
 
     f->name = "process";
-    f->missing[n++] = "instances run as the server's own user and share its network: a model can "
-                      "read what the server can read";
+    f->has_users = bits & INIT_HAS_USERS;
+    f->missing[n++] = "instances share the server's network: a model can call other instances, and "
+                      "whatever else listens on this machine";
+    if (!f->has_users)
+        f->missing[n++] = "instances run as the server's own user: a model can end or watch the "
+                          "server's processes, and other instances";
+    if (f->has_users && !(bits & INIT_HAS_HIDDEN_PROCESSES))
+        f->missing[n++] = "a /proc of one's own is refused here: a model sees the names of all "
+                          "processes";
     if (!(bits & INIT_HAS_MOUNTS))
-        f->missing[n++] = "mount namespaces are refused here: instances share /tmp/coglet, and the "
-                          "folders of versions are protected by their modes alone";
+        f->missing[n++] = "mount namespaces are refused here: a model can read what the server can "
+                          "read, the data folder included; instances share /tmp/coglet";
     if (!(bits & INIT_HAS_MEMORY_LIMIT))
         f->missing[n++] = "no control group for memory can be made here: memory is looked at twice "
                           "a second instead";
@@ -173,31 +190,37 @@ enum status process_driver_new(struct loop *l, const struct process_driver_confi
                                struct driver **out, struct error *err)
 {
     struct process_driver *p;
-    enum status st;
+    enum status st = STATUS_OK;
+    uint32_t uid = 0;
     int bits = 0;
 
     assert(loop_uv(l) && c->data[0] == '/');
-    st = probe(c->self, &bits, err);
+    if (c->uids)
+        st = uids_take(c->uids, &uid, err);
+    st = st ? st : probe(c->self, uid, &bits, err);
+    uids_give(c->uids, uid);
     if (st)
         return st;
     p = xnew(struct process_driver);
     p->driver = (struct driver){ .ops = &process_ops, .loop = l };
     list_init(&p->instances);
+    p->data = xstrdup(c->data);
     p->instances_path = xasprintf("%s/instances", c->data);
     p->self = xstrdup(c->self);
     p->shim = xstrdup(c->shim);
+    p->home = xstrdup(c->home);
+    p->folders = xstrdup(c->folders);
+    p->uids = bits & INIT_HAS_USERS ? c->uids : NULL;
     state_facts(&p->facts, bits);
     if (mkdir(p->instances_path, 0700) != 0 && errno != EEXIST)
         FAIL(err, STATUS_BROKEN, "cannot make %s: %s", p->instances_path, strerror(errno));
     p->instances_fd = open(p->instances_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (p->instances_fd < 0) {
         st = FAIL(err, STATUS_BROKEN, "cannot open %s: %s", p->instances_path, strerror(errno));
-        free(p->instances_path);
-        free(p->self);
-        free(p->shim);
-        free(p);
+        free_driver(p);
         return st;
     }
+    process_users_take_again(p);
     *out = &p->driver;
     return STATUS_OK;
 }

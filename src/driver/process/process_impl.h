@@ -15,7 +15,8 @@
 
 struct process_driver {
     struct driver driver;
-    char *instances_path, *self, *shim;
+    char *data, *instances_path, *self, *shim, *home, *folders;
+    struct uids *uids; /* not ours; NULL: instances run as our own user */
     int instances_fd;
     struct list instances; /* all of them, those without a launch too */
     size_t n_removals;     /* folders being removed */
@@ -43,7 +44,8 @@ struct process_instance {
     enum process_phase phase;
     char id[32];
     char *folder;
-    int dirfd; /* -1: no such folder */
+    int dirfd;    /* -1: no such folder */
+    uint32_t uid; /* its user; 0: ours */
     struct child child;
     struct buf complaint; /* what a supervisor said that did not start */
     struct deferred later;
@@ -60,7 +62,7 @@ struct process_instance {
     struct error error; /* is_failed */
     /* PROCESS_LEAVING */
     struct work removal;
-    bool kill_leftovers;
+    bool kill_leftovers, is_removed;
 };
 
 static inline struct process_driver *process_of(struct driver *d)
@@ -86,6 +88,12 @@ void process_clean(struct process_driver *p, const struct process_instance *i,
 /* command.c: the supervisor's spec; strings live in the arena. */
 struct init_spec process_command(const struct process_driver *p, struct arena *a,
                                  const char *folder, const struct launch_spec *spec);
+
+/* user.c: the user of an instance stands in its folder, as long as that is there: so no user is
+ * given twice, whoever has been restarted. */
+enum status process_user_take(struct process_instance *i, struct error *err) NODISCARD;
+uint32_t process_user_read(int dirfd);                   /* 0: none */
+void process_users_take_again(struct process_driver *p); /* of all folders: at the start */
 
 /* For tests: what runs instead of Cog's server (must outlive the driver), and which isolation to do
  * without. */

@@ -76,6 +76,11 @@ static void start_driver(struct world *w)
     self[n] = '\0';
     c.self = self;
     w->loop = loop_new_real();
+    if (w->uid_range) {
+        if (uids_new(w->uid_range, w->data, &w->uids, &err) != STATUS_OK)
+            fail_msg("%s", err.text);
+        c.uids = w->uids;
+    }
     if (process_driver_new(w->loop, &c, &w->driver, &err) != STATUS_OK)
         fail_msg("%s", err.text);
     process_driver_test(w->driver, w->argv[0] ? w->argv : NULL, w->no_cgroup, w->no_mounts);
@@ -92,6 +97,7 @@ int world_setup(void **state)
     assert_int_equal(mkdir(w->version, 0755), 0);
     snprintf(path, sizeof(path), "%s/go", w->version);
     assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(chmod(path, 0666), 0); /* for users of their own too */
     w->config = (struct version_config){ .dialect = "cog",
                                          .predict_ref = "predict.py:P",
                                          .concurrency = 1 };
@@ -132,6 +138,7 @@ int world_teardown(void **state)
     size_t left;
 
     driver_free(w->driver);
+    uids_free(w->uids);
     loop_free(w->loop);
     left = count_folders(w);
     assert_true(folder_remove(AT_FDCWD, w->data));
@@ -155,6 +162,7 @@ void world_start(struct world *w, const char *script)
 void world_restart(struct world *w)
 {
     driver_free(w->driver);
+    uids_free(w->uids);
     loop_free(w->loop);
     start_driver(w);
 }

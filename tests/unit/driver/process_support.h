@@ -32,7 +32,9 @@ struct world {
     struct driver *driver;
     char data[64], version[96];
     const char *argv[4];
-    bool no_cgroup, no_mounts; /* set before world_start() */
+    bool no_cgroup, no_mounts; /* set before world_start(), as is: */
+    const char *uid_range;     /* instances get users of their own; NULL: they do not */
+    struct uids *uids;
     struct sku sku;
     struct version_config config;
     struct launch_spec spec;

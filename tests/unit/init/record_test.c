@@ -44,11 +44,15 @@ static void spec_survives_writing(void **state)
     const char *const argv[] = { "/bin/sh", "-c", "echo \"ü\"", NULL };
     const char *const env[] = { "A=1", "B=two words", NULL };
     const char *const ro[] = { NULL };
+    const char *const hide[] = { "/data", NULL };
     const struct init_spec s = { .id = "i1",
                                  .cwd = "/v",
                                  .argv = argv,
                                  .env = env,
+                                 .hide = hide,
                                  .read_only = ro,
+                                 .writable = ro,
+                                 .uid = 200001,
                                  .memory = 2000000000,
                                  .cpus_milli = 1500,
                                  .orphan_timeout_ms = 600000,
@@ -66,7 +70,10 @@ static void spec_survives_writing(void **state)
     assert_null(t.argv[3]);
     assert_string_equal(t.env[1], "B=two words");
     assert_null(t.env[2]);
+    assert_string_equal(t.hide[0], "/data");
     assert_null(t.read_only[0]);
+    assert_null(t.writable[0]);
+    assert_int_equal(t.uid, 200001);
     assert_int_equal(t.memory, 2000000000);
     assert_int_equal(t.cpus_milli, 1500);
     assert_int_equal(t.orphan_timeout_ms, 600000);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What instances and builds are given of this machine, as the options say. */
+#pragma once
+
+#include "core/option.h"
+#include "driver/uids.h"
+
+/* *out is NULL where there are none to give: the option is off, or we are not root. */
+enum status trust_uids(const struct options *o, const char *data, struct uids **out,
+                       struct error *err) NODISCARD;
+/* Whether instance_folders can be read: INVALID says what is wrong. */
+enum status trust_folders(const char *folders, struct error *err) NODISCARD;
+/* The home of our user, to be hidden; NULL: none that should be. */
+const char *trust_home(void);
