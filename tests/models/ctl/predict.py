@@ -73,6 +73,7 @@ class Predictor(BasePredictor):
                 print(f"line {index} " + "x" * 100)
             yield "printed"
         elif mode == "count":
+            os.umask(0)  # instances that are users of their own write to one file
             with open(file, "a") as opened:
                 opened.write(text + "\n")
             yield text
