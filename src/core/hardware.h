@@ -13,6 +13,9 @@ struct sku {
     const char *gpu_kind; /* NULL: any; else a word that must occur in the device's name, letter
                              case ignored */
     int64_t gpu_memory;   /* bytes each, 0: any */
+    int64_t disk;         /* bytes that an instance may have written; 0: no limit */
+    int64_t processes;    /* threads included; 0: no limit */
+    int64_t open_files;   /* of each process; 0: no limit */
     bool is_process, is_docker; /* runtimes it offers; process alone when none is named */
 };
 

@@ -9,10 +9,15 @@
 
 #include <inttypes.h>
 
+/* What an instance of a row that says nothing may use. */
+#define DEFAULT_DISK 20000000000
+enum { DEFAULT_PROCESSES = 4096, DEFAULT_OPEN_FILES = 65536 };
+
 enum { PRICE_SCALE = 9, CPU_SCALE = 3, MAX_TEXT = 200 };
 
-static const char *const keys[] = { "sku",  "name",     "price",      "cpus",     "memory",
-                                    "gpus", "gpu_kind", "gpu_memory", "runtimes", NULL };
+static const char *const keys[] = { "sku",        "name",     "price",      "cpus", "memory",
+                                    "gpus",       "gpu_kind", "gpu_memory", "disk", "processes",
+                                    "open_files", "runtimes", NULL };
 
 static const struct sku defaults[] = {
     { .sku = "cpu-small",
@@ -20,12 +25,18 @@ static const struct sku defaults[] = {
       .price_nano = 25000,
       .cpus_milli = 1000,
       .memory = 2000000000,
+      .disk = DEFAULT_DISK,
+      .processes = DEFAULT_PROCESSES,
+      .open_files = DEFAULT_OPEN_FILES,
       .is_process = true },
     { .sku = "cpu",
       .name = "CPU",
       .price_nano = 100000,
       .cpus_milli = 4000,
       .memory = 8000000000,
+      .disk = DEFAULT_DISK,
+      .processes = DEFAULT_PROCESSES,
+      .open_files = DEFAULT_OPEN_FILES,
       .is_process = true },
 };
 
@@ -184,6 +195,12 @@ static enum status read_sku(const struct row *r, struct sku *out, struct error *
     if (!st)
         st = read_size(r, "gpu_memory", &out->gpu_memory, err);
     if (!st)
+        st = read_size(r, "disk", &out->disk, err);
+    if (!st)
+        st = read_decimal(r, "processes", 0, 16, 4194304, &out->processes, err);
+    if (!st)
+        st = read_decimal(r, "open_files", 0, 64, 1048576, &out->open_files, err);
+    if (!st)
         st = read_runtimes(r, out, err);
     return st;
 }
@@ -192,7 +209,9 @@ static enum status read_row(struct arena *a, const struct json *v, size_t index,
                             struct error *err)
 {
     struct row r = { .arena = a, .json = v, .label = arena_printf(a, "hardware[%zu]", index) };
-    struct sku sku = { 0 };
+    struct sku sku = { .disk = DEFAULT_DISK,
+                       .processes = DEFAULT_PROCESSES,
+                       .open_files = DEFAULT_OPEN_FILES };
     struct str id = json_to_str(json_get(v, "sku"));
     enum status st;
 

@@ -122,3 +122,39 @@ bool folder_remove(int dirfd, const char *name)
         empty(fd, MAX_DEPTH);
     return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
+
+/* Takes the fd. A file with several names counts several times: so nothing is saved by them. */
+static int64_t size_below(int fd, int64_t enough, int depth)
+{
+    DIR *d = fdopendir(fd);
+    const struct dirent *e;
+    int64_t sum = 0;
+
+    if (!d) {
+        close(fd);
+        return 0;
+    }
+    while (sum <= enough && (e = readdir(d))) {
+        struct stat st;
+
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        sum += (int64_t)st.st_blocks * 512;
+        if (S_ISDIR(st.st_mode) && depth > 0) {
+            int inner = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+            sum += inner >= 0 ? size_below(inner, enough - sum, depth - 1) : 0;
+        }
+    }
+    closedir(d);
+    return sum;
+}
+
+int64_t folder_size(int dirfd, const char *name, int64_t enough)
+{
+    enum { MAX_DEPTH = 200 };
+    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    return fd < 0 ? 0 : size_below(fd, enough, MAX_DEPTH);
+}

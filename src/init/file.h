@@ -16,3 +16,6 @@ bool init_file_poke(const char *path, const char *text);
 /* A folder with everything in it; symbolic links are removed, never followed. True when it is gone.
  */
 bool folder_remove(int dirfd, const char *name);
+/* Bytes on the disk of all that is in a folder; links are not followed. Stops once over `enough`,
+ * and counts what it cannot look into as nothing. */
+int64_t folder_size(int dirfd, const char *name, int64_t enough);

@@ -12,16 +12,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NOFILE = 65536 };
-
-static void set_limits(void)
+static void limit(int what, int64_t most)
 {
-    struct rlimit files, core = { .rlim_cur = 0, .rlim_max = 0 };
+    struct rlimit r;
 
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max = MIN(files.rlim_max, (rlim_t)NOFILE);
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    if (most <= 0 || getrlimit((__rlimit_resource_t)what, &r) != 0)
+        return;
+    r.rlim_cur = r.rlim_max = MIN(r.rlim_max, (rlim_t)most);
+    setrlimit((__rlimit_resource_t)what, &r);
+}
+
+/* Never the address space: CUDA reserves hundreds of gigabytes. Nor the size of files, which may
+ * have holes, or be shared memory. Processes are counted by user, so
+ * that a limit would be the server's too where they share one. */
+static void set_limits(const struct init_spec *s)
+{
+    struct rlimit core = { .rlim_cur = 0, .rlim_max = 0 };
+
+    limit(RLIMIT_NOFILE, s->open_files);
+    if (s->uid)
+        limit(RLIMIT_NPROC, s->processes);
     setrlimit(RLIMIT_CORE, &core);
 }
 
@@ -74,7 +84,7 @@ NORETURN static void become(const struct init_spec *s, const struct cgroup *g, c
     setpgid(0, 0);
     reset_signals();
     cgroup_enter(g);
-    set_limits();
+    set_limits(s);
     /* When the machine runs out of memory, an instance goes before the server does. */
     init_file_poke("/proc/self/oom_score_adj", "500");
     report = take_channels(log, report, &r);

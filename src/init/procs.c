@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -288,4 +289,38 @@ void procs_kill_user(uid_t uid)
     }
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         continue;
+}
+
+static int64_t nameless_files_of(pid_t pid)
+{
+    char path[64];
+    const struct dirent *e;
+    int64_t sum = 0;
+    DIR *d;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    d = opendir(path);
+    while (d && (e = readdir(d))) {
+        struct stat st;
+
+        if (fstatat(dirfd(d), e->d_name, &st, 0) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 0)
+            sum += (int64_t)st.st_blocks * 512;
+    }
+    if (d)
+        closedir(d);
+    return sum;
+}
+
+int64_t procs_nameless_files(void)
+{
+    struct proc_list l CLEANUP(proc_list_deinit) = { .p = NULL };
+    int64_t sum = 0;
+
+    list_all(&l);
+    mark_descendants(&l);
+    for (size_t i = 0; i < l.n; i++) {
+        if (l.p[i].is_ours)
+            sum += nameless_files_of(l.p[i].pid);
+    }
+    return sum;
 }

@@ -26,3 +26,5 @@ size_t procs_of_user(uid_t uid);
 /* SIGKILL for all of them at once, so that none can be born meanwhile. For root only; `uid` is
  * never 0. */
 void procs_kill_user(uid_t uid);
+/* Bytes on the disk of files that the descendants have open and whose names are gone. */
+int64_t procs_nameless_files(void);

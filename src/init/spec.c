@@ -27,6 +27,9 @@ void init_spec_write(const struct init_spec *s, struct buf *out)
     json_member_int(&w, "uid", s->uid);
     json_member_int(&w, "memory", s->memory);
     json_member_int(&w, "cpus_milli", s->cpus_milli);
+    json_member_int(&w, "disk", s->disk);
+    json_member_int(&w, "processes", s->processes);
+    json_member_int(&w, "open_files", s->open_files);
     json_member_int(&w, "orphan_timeout_ms", s->orphan_timeout_ms);
     json_member_int(&w, "stop_grace_ms", s->stop_grace_ms);
     json_member_int(&w, "max_log", s->max_log);
@@ -90,6 +93,9 @@ static enum status read_all(struct arena *a, const struct json *o, struct init_s
     st = st ? st : read_number(o, "uid", 0, &s->uid, err);
     st = st ? st : read_number(o, "memory", 0, &s->memory, err);
     st = st ? st : read_number(o, "cpus_milli", 0, &s->cpus_milli, err);
+    st = st ? st : read_number(o, "disk", 0, &s->disk, err);
+    st = st ? st : read_number(o, "processes", 0, &s->processes, err);
+    st = st ? st : read_number(o, "open_files", 0, &s->open_files, err);
     st = st ? st : read_number(o, "orphan_timeout_ms", 0, &s->orphan_timeout_ms, err);
     st = st ? st : read_number(o, "stop_grace_ms", 0, &s->stop_grace_ms, err);
     st = st ? st : read_number(o, "max_log", 1, &s->max_log, err);

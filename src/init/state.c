@@ -19,6 +19,7 @@ void init_state_members(const struct init_state *s, struct json_writer *w)
     json_member_int(w, "signal", s->signal);
     json_member_bool(w, "out_of_memory", s->out_of_memory);
     json_member_int(w, "ended_at", s->ended_at);
+    json_member_bool(w, "out_of_disk", s->out_of_disk);
     json_member_string(w, "error", s->error);
     json_member_bool(w, "machine_fault", s->is_machine_fault);
     json_key(w, "cgroups");
@@ -70,6 +71,8 @@ enum status init_state_from_json(const struct json *o, struct init_state *out, s
         return FAIL(err, STATUS_INVALID, "the supervisor's state lacks a member");
     if (!json_to_i64(json_get(o, "ended_at"), &s.ended_at))
         s.ended_at = 0;
+    /* Absent in what an older supervisor says. */
+    (void)json_to_bool(json_get(o, "out_of_disk"), &s.out_of_disk);
     copy_text(json_to_str(json_get(o, "error")), s.error, sizeof(s.error));
     json_each (json_get(o, "cgroups"), group) {
         if (n < STATE_CGROUPS)

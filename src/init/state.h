@@ -17,6 +17,7 @@ struct init_state {
     bool is_ended;
     int code, signal; /* code is -1 when a signal ended it */
     bool out_of_memory;
+    bool out_of_disk;
     int64_t ended_at;                 /* wall ms; 0: not yet, or by a supervisor that did not say */
     char error[256];                  /* why it could not be started; "" */
     bool is_machine_fault;            /* that was no fault of the model */

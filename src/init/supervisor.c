@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "init/cgroup.h"
 #include "init/control.h"
+#include "init/file.h"
 #include "init/model.h"
 #include "init/procs.h"
 #include "init/ring.h"
@@ -39,7 +40,7 @@ enum phase { RUNNING, STOPPING, KILLING, ENDED };
 
 /* Memory is looked at so often; a kill is repeated so often while something is still alive; and so
  * long has the server that started us to connect, however short the orphan timeout is. */
-enum { WATCH_MS = 500, KILL_AGAIN_MS = 50, FIRST_SERVER_MS = 30000 };
+enum { WATCH_MS = 500, DISK_MS = 2000, KILL_AGAIN_MS = 50, FIRST_SERVER_MS = 30000 };
 
 #define NEVER INT64_MAX
 
@@ -59,6 +60,7 @@ struct supervisor {
     bool is_forgotten; /* a server knows the end */
     int64_t kill_at;   /* STOPPING: grace over; KILLING: next round */
     int64_t watch_at;
+    int64_t disk_at;   /* when the disk is looked at next */
     int64_t orphan_at; /* NEVER while a server is connected */
 };
 
@@ -219,6 +221,21 @@ static void watch_memory(struct supervisor *s)
     kill_all(s);
 }
 
+/* Walking many files takes its time: the next look is the later for it. */
+static void watch_disk(struct supervisor *s)
+{
+    static const char *const folders[] = { "home", "tmp", "coglet" };
+    int64_t began = clock_monotonic_ms(), most = s->spec->disk, sum = procs_nameless_files();
+
+    for (size_t i = 0; i < ARRAY_SIZE(folders) && sum <= most; i++)
+        sum += folder_size(s->dirfd, folders[i], most - sum);
+    s->disk_at = after(DISK_MS + 10 * (clock_monotonic_ms() - began));
+    if (sum <= most)
+        return;
+    s->state.out_of_disk = true;
+    kill_all(s);
+}
+
 static void drop_server(struct supervisor *s)
 {
     control_close(&s->control);
@@ -277,6 +294,8 @@ static void on_time(struct supervisor *s)
         kill_all(s);
     if (now >= s->watch_at && (s->phase == RUNNING || s->phase == STOPPING))
         watch_memory(s);
+    if (now >= s->disk_at && (s->phase == RUNNING || s->phase == STOPPING))
+        watch_disk(s);
     if (now >= s->orphan_at) {
         s->is_leaving = true;
         s->orphan_at = NEVER;
@@ -291,7 +310,7 @@ static int until_next(const struct supervisor *s)
     int64_t at = MIN(s->kill_at, s->orphan_at), now = clock_monotonic_ms();
 
     if (s->phase == RUNNING || s->phase == STOPPING)
-        at = MIN(at, s->watch_at);
+        at = MIN(at, MIN(s->watch_at, s->disk_at));
     if (at == NEVER)
         return -1;
     return at <= now ? 0 : (int)MIN(at - now, (int64_t)3600 * 1000);
@@ -392,6 +411,7 @@ void supervisor_run(const struct init_spec *spec, int dirfd, const char *folder,
                             .line = BUF_INIT(RING_MAX_LINE),
                             .kill_at = NEVER,
                             .watch_at = spec->memory > 0 ? after(WATCH_MS) : NEVER,
+                            .disk_at = spec->disk > 0 ? after(DISK_MS) : NEVER,
                             .orphan_at = after(MAX(spec->orphan_timeout_ms, FIRST_SERVER_MS)) };
 
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

@@ -21,6 +21,8 @@ void process_instance_tell_end(struct process_instance *i)
     how = exit_info_make(i->state.code, i->state.signal, i->state.out_of_memory,
                          !failed && !i->state.is_ended);
     how.ended_at = i->state.ended_at;
+    if (i->state.out_of_disk)
+        snprintf(how.text, sizeof(how.text), "ended for using more disk than its hardware has");
     if (failed)
         how.code = -1;
     launch_ended(l, &how, failed ? &err : NULL);

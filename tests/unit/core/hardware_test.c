@@ -17,7 +17,8 @@ static const char four_rows[] =
     "- {sku: cpu-small, name: CPU (Small), price: 0.000025, cpus: 1, memory: 2GB}\n"
     "- {sku: gpu-t4, name: Nvidia T4 GPU, price: 0.000225, cpus: 4, memory: 16GB, gpus: 1, "
     "gpu_kind: T4,\n"
-    "   gpu_memory: 16GB, runtimes: docker}\n"
+    "   gpu_memory: 16GB, runtimes: docker, disk: 5GB,\n"
+    "   processes: 64, open_files: 256}\n"
     "- {sku: gpu-2x, price: 2.25e-4, cpus: 0.5, memory: 1000000, gpus: 2}\n";
 
 struct fixture {
@@ -78,6 +79,9 @@ static void rows_are_read(void **state)
     assert_int_equal(t4->gpus, 1);
     assert_string_equal(t4->gpu_kind, "T4");
     assert_int_equal(t4->gpu_memory, 16000000000);
+    assert_int_equal(t4->disk, 5000000000);
+    assert_int_equal(t4->processes, 64);
+    assert_int_equal(t4->open_files, 256);
     assert_false(t4->is_process);
     assert_true(t4->is_docker);
     assert_string_equal(two->name, "gpu-2x");
@@ -146,6 +150,12 @@ static void errors_name_row_and_key(void **state)
           "hardware[0] (x): runtimes may hold process and docker, not podman" },
         { "hardware: [{sku: x, cpus: 1, memory: 1GB, runtimes: []}]",
           "hardware[0] (x): runtimes must be a list of process and docker" },
+        { "hardware: [{sku: x, cpus: 1, memory: 1GB, processes: 1}]",
+          "hardware[0] (x): processes must be a whole number from 16 to 4194304" },
+        { "hardware: [{sku: x, cpus: 1, memory: 1GB, open_files: 1}]",
+          "hardware[0] (x): open_files must be a whole number from 64 to 1048576" },
+        { "hardware: [{sku: x, cpus: 1, memory: 1GB, disk: 0}]",
+          "hardware[0] (x): disk must be a size like 2GB or 512MiB" },
         { "hardware: [{sku: x, cpus: 1, memory: 1GB, name: [a]}]",
           "hardware[0] (x): name must be text of 1 to 200 bytes" },
     };
