@@ -82,6 +82,7 @@ NORETURN static void become(const struct init_spec *s, const struct cgroup *g, c
     } argv = { .ours = s->argv }, env = { .ours = s->env };
 
     setpgid(0, 0);
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* our files in /proc are ours again */
     reset_signals();
     cgroup_enter(g);
     set_limits(s);

@@ -28,6 +28,8 @@ static bool enter_namespace(void)
     gid_t gid = getegid();
     char map[64];
 
+    /* Otherwise our files in /proc are root's, and the maps below cannot be written. */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     if (unshare(CLONE_NEWNS | CLONE_NEWIPC) == 0)
         return true;
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC) != 0)

@@ -572,6 +572,7 @@ int serve_main(int argc, char **argv)
     if (wants(argc, argv, "--routes"))
         return print(api_markdown);
     umask(0077);
+    trust_nobody_to_look();
     s = xnew(struct serve);
     s->lock_fd = -1;
     st = prepare(s, argv, &err);

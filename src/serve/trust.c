@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* Where the server is no root, there are no users to hand out; what follows from that is said with
@@ -56,4 +57,11 @@ const char *trust_home(void)
             return NULL;
     }
     return home;
+}
+
+/* As root, other users cannot anyway, and a debugger may. */
+void trust_nobody_to_look(void)
+{
+    if (geteuid() != 0)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }

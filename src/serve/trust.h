@@ -12,3 +12,6 @@ enum status trust_uids(const struct options *o, const char *data, struct uids **
 enum status trust_folders(const char *folders, struct error *err) NODISCARD;
 /* The home of our user, to be hidden; NULL: none that should be. */
 const char *trust_home(void);
+/* Models that run as our own user cannot trace us, nor read our memory, our environment, or through
+ * /proc the files that are hidden from them. */
+void trust_nobody_to_look(void);

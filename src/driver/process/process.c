@@ -170,8 +170,8 @@ static void state_facts(struct driver_facts *f, int bits)
     f->missing[n++] = "instances share the server's network: a model can call other instances, and "
                       "whatever else listens on this machine";
     if (!f->has_users)
-        f->missing[n++] = "instances run as the server's own user: a model can end or watch the "
-                          "server's processes, and other instances";
+        f->missing[n++] = "instances run as the server's own user: a model can end the server, and "
+                          "watch and end other instances";
     if (f->has_users && !(bits & INIT_HAS_HIDDEN_PROCESSES))
         f->missing[n++] = "a /proc of one's own is refused here: a model sees the names of all "
                           "processes";
