@@ -18,6 +18,7 @@ struct bucket { /* a token bucket: so many a minute, as many at once */
 struct api_account {
     struct account info; /* texts belong to it */
     struct bucket predictions, requests;
+    int64_t n_waits, n_streams; /* that are open */
 };
 
 struct api_token {
@@ -40,12 +41,13 @@ struct api {
     struct map tokens;   /* 32 bytes of hash -> struct api_token */
     struct list waits;   /* requests that wait for a prediction */
     struct list streams; /* readers of output, as server-sent events */
+    bool is_ending;      /* nobody is made to wait any more */
     struct map replays;  /* prediction id -> struct replay: outputs readers are behind with */
 };
 
 enum status api_init(struct api *a, struct loop *l, struct store *s, struct fleet *f,
                      struct builds *b, const struct options *o, struct error *err) NODISCARD;
-/* Answers every request that still waits, with what there is. */
+/* Answers every request that still waits, with what there is; from now on none does. */
 void api_answer_waits(struct api *a);
 /* Ends every stream where it stands; its reader comes back with the id of the last event it had. */
 void api_end_streams(struct api *a);

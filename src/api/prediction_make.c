@@ -14,6 +14,7 @@ enum { MIN_DEADLINE_MS = 5000, MAX_WAIT_S = 60, MAX_KEY = 255 };
 struct making {
     struct list node;             /* api->waits, while it waits */
     struct http_request *request; /* NULL: the client has gone, or has its answer */
+    struct api_account *account;  /* whose open wait it is; NULL: it does not wait */
     struct prediction_request create;
     struct watcher watcher;
     struct timer timer;   /* the end of a wait */
@@ -30,6 +31,8 @@ static void making_free(struct making *m)
         watcher_remove(&m->watcher);
     if (m->p)
         prediction_unref(m->p);
+    if (m->account)
+        m->account->n_waits--;
     free(m);
 }
 
@@ -84,6 +87,7 @@ void api_answer_waits(struct api *a)
 {
     struct making *m;
 
+    a->is_ending = true;
     list_each (&a->waits, m, struct making, node) {
         answer_made(m, m->p, true);
         making_free(m);
@@ -136,6 +140,14 @@ static void answer_existing(struct http_request *r, const char *id)
     api_op_start(r, &op->op, &STORE_PREDICTION_GET, on_made_before);
 }
 
+/* A wait is a wish: who may not is told that it has not finished. */
+static bool may_wait(const struct http_request *r)
+{
+    const struct api *a = api_of(r);
+
+    return !a->is_ending && account_of(r)->n_waits < a->options->max_waits;
+}
+
 static void on_created(struct prediction_request *c, struct prediction *p, const struct error *err)
 {
     struct making *m = container_of(c, struct making, create);
@@ -159,11 +171,13 @@ static void on_created(struct prediction_request *c, struct prediction *p, const
         making_free(m);
         return;
     }
-    if (m->wait_s == 0) {
-        answer_made(m, p, false);
+    if (m->wait_s == 0 || !may_wait(r)) {
+        answer_made(m, p, m->wait_s > 0 && !prediction_is_terminal(p->row.status));
         making_free(m);
         return;
     }
+    m->account = account_of(r);
+    m->account->n_waits++;
     m->p = p;
     p->refs++;
     m->watcher.changed = on_changed;

@@ -35,7 +35,8 @@ struct stream {
     struct list node; /* api->streams */
     struct api *api;
     struct http_request *request;
-    struct prediction *p; /* while it runs or waits */
+    struct api_account *account; /* whose prediction it is; NULL: it is gone */
+    struct prediction *p;        /* while it runs or waits */
     struct watcher watcher;
     struct replay *replay; /* afterwards */
     struct timer beat;
@@ -215,6 +216,8 @@ static void replay_drop(struct api *a, struct replay *x)
 
 static void stream_free(struct stream *s)
 {
+    if (s->account)
+        s->account->n_streams--;
     list_remove(&s->node);
     watcher_remove(&s->watcher);
     timer_stop(&s->beat);
@@ -323,20 +326,33 @@ static uint64_t resume_at(struct http_request *r, const struct stream *s)
     return b + 1;
 }
 
+/* NULL: it has ended already, or was refused. */
 static struct stream *stream_begin(struct http_request *r, const struct prediction_row *row)
 {
     struct buf hello CLEANUP(buf_deinit) = BUF_INIT(64);
+    struct api *a = api_of(r);
+    struct api_account *account = map_get(&a->accounts, str_of(row->account_id));
     struct stream *s;
+
+    if (account && account->n_streams >= a->options->max_streams) {
+        http_set_header(r, "Retry-After", "1");
+        http_problem(r, 429, NULL, "The account has %lld open streams, its limit (max_streams).",
+                     (long long)account->n_streams);
+        return NULL;
+    }
 
     http_set_header(r, "Cache-Control", "no-store");
     http_set_header(r, "X-Accel-Buffering", "no");
     http_stream_begin(r, 200, "text/event-stream");
-    if (r->is_head) {
+    if (r->is_head || a->is_ending) { /* its reader comes back to the next server */
         http_stream_end(r);
         return NULL;
     }
     s = xnew(struct stream);
-    s->api = api_of(r);
+    s->api = a;
+    s->account = account;
+    if (account)
+        account->n_streams++;
     s->request = r;
     s->created_at = row->created_at;
     s->attempt = row->attempt;

@@ -109,6 +109,10 @@ enum option_type {
       "predictions an account may create in a minute; 0 is off")                                   \
     X("Limits", rate_limit_requests, INT, 0, 100000000, "3000",                                    \
       "other requests of an account in a minute; 0 is off")                                        \
+    X("Limits", max_waits, INT, 0, 10000000, "10000",                                              \
+      "creates of an account that wait for their end; more are answered at once, as not finished") \
+    X("Limits", max_streams, INT, 0, 10000000, "10000",                                            \
+      "open readers of an account's outputs; then 429")                                            \
     X("Limits", http_max_connections, INT, 1, 10000000, "10000", "open connections in all")        \
     X("Limits", http_max_connections_per_address, INT, 0, 10000000, "0",                           \
       "open connections of one address (loopback and trusted proxies excepted); 0 is off")         \

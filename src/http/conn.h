@@ -50,7 +50,7 @@ struct http_server {
     char date[32];
     int64_t date_s;
     bool is_draining;
-    struct timer grace;
+    struct timer grace, waits_grace;
     struct deferred drained;
     void (*done)(void *arg);
     void *done_arg;

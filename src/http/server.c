@@ -10,6 +10,7 @@
 enum { KEEPALIVE_S = 60 };
 
 static void on_grace_over(struct timer *t);
+static void on_waits_over(struct timer *t);
 static void on_drained(struct deferred *d);
 
 struct http_server *http_server_new(struct loop *l)
@@ -26,6 +27,7 @@ struct http_server *http_server_new(struct loop *l)
     list_init(&s->idle);
     map_init(&s->addresses);
     timer_init(l, &s->grace, on_grace_over);
+    timer_init(l, &s->waits_grace, on_waits_over);
     deferred_init(l, &s->drained, on_drained);
     return s;
 }
@@ -42,6 +44,7 @@ void http_server_free(struct http_server *s)
         listener_free(li);
     }
     timer_stop(&s->grace);
+    timer_stop(&s->waits_grace);
     deferred_cancel(&s->drained);
     map_deinit(&s->addresses);
     free(s->read_buf);
@@ -150,6 +153,7 @@ static void on_drained(struct deferred *d)
     struct http_server *s = container_of(d, struct http_server, drained);
 
     timer_stop(&s->grace);
+    timer_stop(&s->waits_grace);
     if (s->done)
         s->done(s->done_arg);
 }
@@ -161,6 +165,21 @@ static void on_grace_over(struct timer *t)
 
     list_each (&s->conns, c, struct http_conn, node)
         conn_abort(c);
+}
+
+static void on_waits_over(struct timer *t)
+{
+    struct http_server *s = container_of(t, struct http_server, waits_grace);
+    struct http_conn *c;
+
+    list_each (&s->conns, c, struct http_conn, node)
+        if (c->state == CONN_WAIT)
+            conn_abort(c);
+}
+
+void http_server_drain_waits(struct http_server *s, int64_t ms)
+{
+    timer_start(&s->waits_grace, ms);
 }
 
 void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(void *arg), void *arg)

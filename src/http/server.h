@@ -117,6 +117,9 @@ enum status http_server_listen_on(struct http_server *s, int fd, const struct ht
  * second, with "Connection: close". May be called again with another grace. `done` comes when the
  * last connection is closed, at the latest after `grace_ms`. */
 void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(void *arg), void *arg);
+/* While draining: who has said all and still waits for its answer after so long is given up;
+ * requests that are still arriving have the whole grace. */
+void http_server_drain_waits(struct http_server *s, int64_t ms);
 void http_server_free(struct http_server *s); /* after a drain, or when nothing ever listened */
 
 /* A request. It belongs to its connection and is valid until the answer has been finished or

@@ -57,7 +57,6 @@ struct serve {
     struct http_server *internal; /* last to go: instances tell their ends there */
     uv_signal_t signals[3];
     int n_signals;
-    int64_t drain_until_ms;
     bool fleet_has_stopped, public_is_drained;
 };
 
@@ -318,8 +317,7 @@ static void on_fleet_stopped(void *arg)
     s->fleet_has_stopped = true;
     api_answer_waits(&s->api);
     api_end_streams(&s->api);
-    front_drain(&s->front, MAX(LAST_ANSWERS_MS, s->drain_until_ms - loop_now_ms(s->loop)),
-                on_drained, s);
+    http_server_drain_waits(s->front.server, LAST_ANSWERS_MS);
 }
 
 static void on_signal(uv_signal_t *h, int number)
@@ -332,12 +330,12 @@ static void on_signal(uv_signal_t *h, int number)
     }
     if (s->n_signals++ > 0) {
         log_info("stopping at once", LOG_I("signal", number));
+        front_drain(&s->front, LAST_ANSWERS_MS, on_drained, s);
         fleet_stop_now(&s->fleet);
         return;
     }
     log_info("stopping; a second signal stops without waiting", LOG_I("signal", number));
     systemd_notify("STOPPING=1");
-    s->drain_until_ms = loop_now_ms(s->loop) + s->options.drain_timeout;
     front_drain(&s->front, s->options.drain_timeout + 2 * LAST_ANSWERS_MS, on_drained, s);
     fleet_stop(&s->fleet, on_fleet_stopped, s);
 }

@@ -462,3 +462,55 @@ def test_health(quick):
     """Open to everybody, and it says who answers."""
     answer = Client(quick, None, None).get("/healthz", prefix="")
     assert answer.status == 200 and answer.json["status"] == "ok" and answer.json["version"]
+
+
+# --- what an account may keep open ---
+
+def test_open_waits_of_an_account(new_server, tmp_path):
+    """One more is answered at once, as a wait that ran out is; another account has its own count."""
+    server = new_server("--max-waits", "1")
+    me, other, go = server.account("me"), server.account("other"), tmp_path / "go"
+    version = server.push(me, MODELS / "ctl", "ctl", "--public")
+    path, elsewhere = me.deploy("d", "me/ctl", version), other.deploy("e", "me/ctl", version)
+    body = json.dumps({"input": {"mode": "wait", "file": str(go)}}).encode()
+
+    def create(link, client, path):
+        link.sendall(request(b"POST", b"/v1" + path.encode() + b"/predictions", b"Content-Type: application/json",
+                             b"Prefer: wait", token=client.token, body=body))
+
+    with closing(dial(server.port)) as first, closing(dial(server.port)) as second, closing(dial(server.port)) as third:
+        create(first, me, path)
+        wait_for(lambda: me.get("/predictions").json["results"], "the first one")
+        create(second, me, path)
+        reply = Reply(second)
+        assert (reply.status, json.loads(reply.body)["status"], json.loads(reply.body)["output"]) == (201, "starting", None)
+        create(third, other, elsewhere)
+        wait_for(lambda: other.get("/predictions").json["results"], "the other one")
+        go.touch()
+        assert [json.loads(Reply(link).body)["status"] for link in (first, third)] == ["succeeded"] * 2
+        create(second, me, path)
+        assert json.loads(Reply(second).body)["status"] == "succeeded", "there is room again"
+
+
+def test_open_streams_of_an_account(new_server, tmp_path):
+    server = new_server("--max-streams", "2")
+    me, go = server.account("me"), tmp_path / "go"
+    path = me.deploy("d", "me/ctl", server.push(me, MODELS / "ctl", "ctl"))
+    made = me.predict(path, {"mode": "wait", "file": str(go)}, wait=False)
+    target = made["urls"]["stream"].split(f":{server.port}", 1)[1].encode()
+    with ExitStack() as stack:
+        links = [stack.enter_context(closing(dial(server.port))) for _ in range(2)]
+        for link in links:
+            link.sendall(request(b"GET", target))
+            while not_begun(link):
+                pass
+        reply = ask(server.port, request(b"GET", target))
+        assert (reply.status, reply.field("Retry-After")) == (429, "1") and b"max_streams" in reply.body
+        reset(links[0])
+        go.touch()
+        wait_for(lambda: ask(server.port, request(b"GET", target)).status == 200, "room again")
+
+
+def not_begun(link):
+    """One piece of a stream's answer; whether the output has not begun in it."""
+    return b"begin " not in link.recv(10000)
