@@ -179,7 +179,8 @@ static void on_waits_over(struct timer *t)
 
 void http_server_drain_waits(struct http_server *s, int64_t ms)
 {
-    timer_start(&s->waits_grace, ms);
+    if (s->n_handles > 0)
+        timer_start(&s->waits_grace, ms);
 }
 
 void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(void *arg), void *arg)

@@ -318,6 +318,7 @@ static void on_fleet_stopped(void *arg)
     api_answer_waits(&s->api);
     api_end_streams(&s->api);
     http_server_drain_waits(s->front.server, LAST_ANSWERS_MS);
+    finish_if_done(s); /* when nobody was connected any more */
 }
 
 static void on_signal(uv_signal_t *h, int number)
