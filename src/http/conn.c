@@ -161,6 +161,7 @@ static void settle(struct http_conn *c)
     observe(c, x);
     c->x = NULL;
     exchange_free(x);
+    c->has_settled = true;
     c->write_due_ms = NEVER_MS;
     if (!goes_on || (c->is_eof && c->in.n == 0))
         enter_linger(c);
@@ -300,13 +301,16 @@ void conn_run(struct http_conn *c)
     if (c->is_running)
         return;
     c->is_running = true;
+    c->has_settled = false;
     do
         log_about(c->x ? c->x->r.id : NULL);
-    while (step(c));
+    while (step(c) && !c->has_settled);
     log_about(NULL);
     c->is_running = false;
     if (c->state == CONN_CLOSING)
         return;
+    if (c->has_settled && c->in.n > 0) /* who sends many at once has one each turn */
+        deferred_call(&c->turn);
     if (conn_pending(c) == 0)
         c->write_due_ms = NEVER_MS;
     conn_read(c, wants_input(c));

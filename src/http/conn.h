@@ -87,6 +87,7 @@ struct http_conn {
     struct deferred turn;
     enum conn_state state;
     bool is_running;   /* conn_run() is on the stack */
+    bool has_settled;  /* and has come to the end of a request */
     bool is_reading;   /* uv_read_start() is in force */
     bool is_eof;       /* the client has closed its sending side */
     bool is_last_call; /* a deadline has passed; one more look at what has arrived */

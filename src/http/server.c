@@ -5,9 +5,11 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 
-enum { KEEPALIVE_S = 60 };
+enum { KEEPALIVE_S = 60, UNSENT_MAX = 256 << 10 };
 
 static void on_grace_over(struct timer *t);
 static void on_waits_over(struct timer *t);
@@ -108,6 +110,17 @@ static void turn_away(struct http_conn *c)
     conn_drop(c);
 }
 
+/* Of an answer that is not read the kernel would else keep megabytes for each connection, and take
+ * one answer after the other for one that reads none. */
+static void limit_unsent(struct http_conn *c)
+{
+    uv_os_fd_t fd;
+    int most = UNSENT_MAX;
+
+    if (uv_fileno(&c->handle.any, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof(most));
+}
+
 void server_on_connection(uv_stream_t *stream, int status)
 {
     struct http_listener *li =
@@ -139,6 +152,7 @@ void server_on_connection(uv_stream_t *stream, int status)
     if (!li->is_unix) {
         uv_tcp_nodelay(&c->handle.tcp, 1);
         uv_tcp_keepalive(&c->handle.tcp, 1, KEEPALIVE_S);
+        limit_unsent(c);
     }
     if (li->config.tls && !li->is_unix)
         c->tls = tls_new(li->config.tls);
