@@ -47,7 +47,8 @@ def fuzzed(house):
                      "/examples/": {"id": made["id"]}, "^/trainings": {"id": trained["id"]}, "^/files": {"id": file["id"]},
                      "/versions/[^/]+$": {"id": version}, "/trainings$": {"name": "writer", "id": writer},
                      "/instances/": {"id": instance["id"]}, "^/streams": {"secret": made["urls"]["stream"].split("/")[-1]}}
-    return client
+    yield client
+    house.admin("collection", "delete", "fuzzed")
 
 
 def must(answer, *codes):
