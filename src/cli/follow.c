@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { LOOK_MS = 500 }; /* at status and logs, while the output comes by itself */
+
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signal)
@@ -86,6 +88,41 @@ static void print_value(const struct json *v)
     fwrite(text.p, 1, text.n, stdout);
 }
 
+static void end_piece(struct following *f)
+{
+    if (!f->concatenates)
+        fputc('\n', stdout);
+    f->outputs_shown++;
+}
+
+/* The stream is quicker; what it does not tell is seen at the next look. */
+static void on_piece(struct listening *l, uint64_t number, struct str text)
+{
+    struct following *f = container_of(l, struct following, listening);
+
+    if (number != f->outputs_shown)
+        return;
+    clear_line(f);
+    fwrite(text.p, 1, text.n, stdout);
+    end_piece(f);
+    fflush(stdout);
+}
+
+static void wait_for_more(struct following *f, const struct json *p, int ms)
+{
+    struct str url = json_to_str(json_path(p, "urls.stream"));
+    char text[4096];
+
+    if (f->shows_output && url.p && !f->listening.loop && url.n < sizeof(text)) {
+        snprintf(text, sizeof(text), "%.*s", STR_ARG(url));
+        listening_open(&f->listening, text, on_piece);
+    }
+    if (f->listening.is_open)
+        listening_wait(&f->listening, LOOK_MS);
+    else
+        pause_ms(ms);
+}
+
 /* A list is shown as it grows; anything else once, at the end. */
 static void show_output(struct following *f, const struct json *output, bool ended)
 {
@@ -97,9 +134,7 @@ static void show_output(struct following *f, const struct json *output, bool end
                 continue;
             clear_line(f);
             print_value(v);
-            if (!f->concatenates)
-                fputc('\n', stdout);
-            f->outputs_shown++;
+            end_piece(f);
         }
         if (ended && f->concatenates && f->outputs_shown)
             fputc('\n', stdout);
@@ -141,6 +176,7 @@ bool follow(struct following *f, struct answer *out)
             ask_to_end(f);
         if (!remote_call(f->remote, "GET", path.p, STR_NULL, NULL, &a)) {
             answer_deinit(&a);
+            listening_close(&f->listening);
             return false;
         }
         status = json_to_str(json_get(a.json, "status"));
@@ -153,11 +189,12 @@ bool follow(struct following *f, struct answer *out)
             show_status(f, status, a.json);
         if (ended) {
             clear_line(f);
+            listening_close(&f->listening);
             *out = a;
             return true;
         }
+        wait_for_more(f, a.json, wait_ms);
         answer_deinit(&a);
-        pause_ms(wait_ms);
         wait_ms = MIN(wait_ms + wait_ms / 4, 500);
     }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/cli.h"
+#include "cli/listen.h"
 
 struct following {
     const struct remote *remote;
@@ -17,6 +18,7 @@ struct following {
     unsigned turn;
     char last_status[32];
     size_t logs_shown, outputs_shown;
+    struct listening listening; /* to its output, where that comes in pieces */
 };
 
 /* Until it has ended; *out is its last state (to be freed). False after a message. */

@@ -105,6 +105,18 @@ def test_cancel(org, berth, tmp_path):
     assert org.ended(made)["status"] == "canceled"
 
 
+def test_output_comes_as_it_is_made(org, tmp_path):
+    """By the stream: what is printed early is not printed again at the end."""
+    go = tmp_path / "go"
+    env = {**os.environ, "BERTH_URL": org.server.url, "BERTH_TOKEN": org.token}
+    with subprocess.Popen([binary(), "run", "some-org/some-model", "-i", "mode=wait", "-i", f"file={go}"],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env) as running:
+        assert running.stdout.read(6) == "begin "
+        go.touch()
+        assert running.stdout.read() == "end\n"
+        assert running.wait(LIMIT) == 0
+
+
 def test_an_interrupt_cancels(org, tmp_path):
     env = {**os.environ, "BERTH_URL": org.server.url, "BERTH_TOKEN": org.token}
     with subprocess.Popen([binary(), "run", "some-org/some-model", "-i", "mode=wait", "-i", f"file={tmp_path}/never"],

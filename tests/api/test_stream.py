@@ -229,6 +229,39 @@ def test_over_a_restart(new_server, tmp_path):
     assert client.ended(made)["status"] == "succeeded"
 
 
+@pytest.mark.parametrize("way", ["long", "short"])
+def test_the_python_client_over_a_crash(new_server, tmp_path, way):
+    """A long run goes on without the server; a short one is run again. Whoever comes back has each event once."""
+    import httpx
+    import replicate
+    server, client, path = server_with_model(new_server)
+    go = tmp_path / "go"
+    for _ in range(3 if way == "short" else 0):  # the version is known to be quick then
+        assert client.predict(path, {"mode": "echo"})["status"] == "succeeded"
+    before = replicate.Client(api_token=client.token, base_url=server.url)
+    made = before.deployments.predictions.create("acme/d", input={"mode": "wait", "file": str(go)})
+    events = made.stream()
+    first = next(events)
+    assert first.data == "begin "
+    url = server.url
+    server.kill()
+    with pytest.raises(httpx.HTTPError):
+        list(events)
+    server.start()
+    found = replicate.Client(api_token=client.token, base_url=server.url).predictions.get(made.id)
+    found.urls["stream"] = found.urls["stream"].replace(url, server.url)  # here the port is another one
+    events = found.stream()
+    again = next(events)
+    assert again.data == "begin " and (again.id == first.id) == (way == "long")
+    resumed = Stream(found.urls["stream"], first.id)
+    go.touch()
+    whole = [(event.event.value, event.data) for event in events]
+    assert whole == [("output", "end"), ("done", "{}")]
+    expected = [("output", "end"), ("done", "{}")]
+    assert [event[::2] for event in resumed.rest()] == (expected if way == "long" else [("output", "begin "), *expected])
+    assert client.ended(made.id)["status"] == "succeeded"
+
+
 def test_an_attempt_that_was_lost(new_server, tmp_path):
     """What a lost attempt had said is said anew by the next, under ids of its own."""
     server, client, path = server_with_model(new_server)
