@@ -242,6 +242,8 @@ enum status query_check(struct str query, struct error *err) NODISCARD;
  * no slash (but where they are allowed), NUL or control character in disguise, valid UTF-8. */
 enum status path_decode(struct str path, bool may_have_slashes, struct arena *a, struct str *out,
                         struct error *err) NODISCARD;
+/* The path with its encoded slashes as slashes, where it is below the prefix (NULL: none is). */
+struct str path_with_slashes(struct str path, const char *below, struct arena *a);
 bool host_valid(struct str host);
 /* Routes with the prefix's tolerances; *out_path is the spelling that was matched. */
 void path_route(const struct router *rt, const char *prefix, const char *method, struct str path,

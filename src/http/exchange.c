@@ -86,6 +86,7 @@ static bool route(struct http_conn *c, struct exchange *x)
     if (target.authority.p)
         x->host = target.authority;
     r->query = target.query;
+    target.path = path_with_slashes(target.path, config->slashes_below, &x->arena);
     path_route(c->listener->router, config->optional_prefix, r->method, target.path, &x->arena,
                &x->match, &path);
     may_have_slashes = x->match.route && (x->match.route->flags & HTTP_PARAM_SLASHES);

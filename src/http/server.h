@@ -88,6 +88,9 @@ struct http_config {
      * "/v1/https://host/v1/..." (the Go client glues its base to an absolute `next`). NULL: as they
      * stand. */
     const char *optional_prefix;
+    /* "/openai/v1/models/": below it an encoded slash is one (OpenAI's clients send an id with a
+     * slash in it as one segment). NULL: nowhere, such paths are refused. */
+    const char *slashes_below;
 };
 
 /* A tree takes many times the memory of its text: its size has a limit of its own. */

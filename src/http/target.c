@@ -117,6 +117,25 @@ enum status path_decode(struct str path, bool may_have_slashes, struct arena *a,
     return STATUS_OK;
 }
 
+struct str path_with_slashes(struct str path, const char *below, struct arena *a)
+{
+    struct str out;
+    char *to;
+
+    if (!below || !str_starts(path, below) || !memchr(path.p, '%', path.n))
+        return path;
+    to = arena_copy(a, path);
+    out = str_make(to, 0);
+    for (size_t i = 0; i < path.n; i++) {
+        bool is_slash =
+            path.n - i >= 3 && str_ieq(str_make(path.p + i, 3), STR("%2f")); /* %2F too */
+
+        to[out.n++] = is_slash ? '/' : path.p[i];
+        i += is_slash ? 2 : 0;
+    }
+    return out;
+}
+
 enum status query_check(struct str query, struct error *err)
 {
     struct buf CLEANUP(buf_deinit) plain = BUF_INIT(query.n);

@@ -287,6 +287,8 @@ static void on_requeued(struct store_op *op)
 {
     struct requeue_op *q = container_of(op, struct requeue_op, op.op);
 
+    if (q->p->fleet->files && !q->op.not_counted)
+        files_wake(q->p->fleet->files); /* what the lost attempt uploaded goes */
     if (op->status != STATUS_OK && op->status != STATUS_CONFLICT)
         log_error("a return to the queue could not be stored", LOG_S("prediction", q->p->id),
                   LOG_ERR(&op->error));
@@ -307,6 +309,7 @@ void prediction_requeue(struct prediction *p, bool not_counted)
              LOG_S("why", not_counted ? "it never ran" : "instance lost"));
     if (not_counted && was_open)
         p->row.attempt--;
+    output_uploads_free(&p->uploads);
     prediction_detach(p);
     if (p->row.cancel_requested) {
         prediction_end(p, PREDICTION_CANCELED, NULL);

@@ -284,6 +284,7 @@ static enum status listen_public(struct serve *s, struct error *err)
     api.n_routes = API_N_ROUTES;
     api.gate = api_gate;
     api.optional_prefix = "/v1";
+    api.slashes_below = "/openai/v1/models/";
     admin.routes = ADMIN_ROUTES;
     admin.n_routes = ADMIN_N_ROUTES;
     st = front_open(&s->front, s->loop, &s->options, s->data, &api, &admin, err);

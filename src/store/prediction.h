@@ -156,7 +156,8 @@ struct store_prediction_end {
 extern const struct store_op_type STORE_PREDICTION_END;
 
 /* Back to the queue: the attempt is over without a result (its instance was lost, or it never ran:
- * then `not_counted` takes the number back). Its output and logs are forgotten. CONFLICT as above.
+ * then `not_counted` takes the number back). Its output, logs and files are forgotten. CONFLICT as
+ * above.
  */
 struct store_prediction_requeue {
     struct store_op op;

@@ -92,6 +92,12 @@ def test_a_model_that_takes_messages(ai):
 
 def test_models(ai, words):
     assert {one.id for one in ai.models.list().data} == {"words/chat", "words/talk", "words/hello"}
+    assert ai.models.retrieve("words/chat").id == "words/chat"
+    for path in ("/models/words%2Fchat", "/models/words%2fchat"):  # as some of its clients send it
+        answer = words.get(path, prefix="/openai/v1")
+        assert answer.status == 200 and answer.json["id"] == "words/chat", answer
+    assert words.get("/models/words%2Fnothing", prefix="/openai/v1").status == 404
+    assert words.get("/models/words", prefix="/openai/v1").status == 404
     answer = words.get("/models/words/chat", prefix="/openai/v1")
     assert (answer.json["id"], answer.json["object"], answer.json["owned_by"]) == ("words/chat", "model", "words")
     assert ai.models.retrieve("words/chat").id == "words/chat"  # asks for words%2Fchat

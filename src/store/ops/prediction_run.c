@@ -148,7 +148,14 @@ static enum status prediction_requeue(struct db *db, struct store_op *base)
         [SQL_PREDICTION_REQUEUE_TAKEN_BACK] = DB_V_INT(op->not_counted ? 1 : 0),
     };
 
-    return update(db, base, &sql_prediction_requeue, args, op->id);
+    const struct db_value files[SQL_FILE_EXPIRE_OUTPUTS_PARAMS] = {
+        [SQL_FILE_EXPIRE_OUTPUTS_PREDICTION_ID] = DB_V_TEXT(op->id),
+    };
+    enum status s = update(db, base, &sql_prediction_requeue, args, op->id);
+
+    if (s == STATUS_OK && !op->not_counted)
+        s = db_exec(db, &sql_file_expire_outputs, files, NULL, &base->error);
+    return s;
 }
 
 const struct store_op_type STORE_PREDICTION_REQUEUE = {

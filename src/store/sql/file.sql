@@ -37,6 +37,9 @@ UPDATE file SET expires_at = 1
  WHERE id = :id AND account_id = :account_id AND kind = 0
    AND (expires_at = 0 OR expires_at > :now);
 
+-- file_expire_outputs(prediction_id)
+UPDATE file SET expires_at = 1 WHERE prediction_id = :prediction_id AND kind = 1 AND expires_at = 0;
+
 -- file_expired(now, limit)
 SELECT id FROM file
  WHERE expires_at > 0 AND expires_at <= :now ORDER BY expires_at LIMIT :limit;

@@ -121,12 +121,27 @@ static void test_hosts(void **state)
         assert_false(host_valid(str_of(bad[i])));
 }
 
+static void slashes_in_disguise(void **state)
+{
+    static const char *const cases[][2] = {
+        { "/o/models/a%2fb", "/o/models/a/b" },       { "/o/models/a%2Fb%2", "/o/models/a/b%2" },
+        { "/o/models/a%252Fb", "/o/models/a%252Fb" }, { "/o/model/a%2Fb", "/o/model/a%2Fb" },
+        { "/o/models/%2f%2F", "/o/models///" },       { "/o/models/", "/o/models/" },
+    };
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_true(str_is(path_with_slashes(str_of(cases[i][0]), "/o/models/", &a), cases[i][1]));
+        assert_true(str_is(path_with_slashes(str_of(cases[i][0]), NULL, &a), cases[i][0]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_split),
-        cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_queries),
+        cmocka_unit_test(slashes_in_disguise), cmocka_unit_test(test_split),
+        cmocka_unit_test(test_decode),         cmocka_unit_test(test_queries),
         cmocka_unit_test(test_hosts),
     };
 

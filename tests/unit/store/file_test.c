@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include "store/file.h"
+#include "store/prediction.h"
 
 #include <sqlite3.h>
 
@@ -66,6 +67,37 @@ static void a_file_is_kept_whole(void **state)
     assert_int_equal(look(f, 1, an_id('a', 1), 999), STATUS_OK);
     assert_int_equal(look(f, 1, an_id('a', 2), 999), STATUS_NOT_FOUND);
     assert_int_equal(look(f, 1, NULL, 1000), STATUS_NOT_FOUND);
+}
+
+/* What an attempt uploaded goes when it is lost; the next one uploads its own. */
+static void files_of_a_lost_attempt_go(void **state)
+{
+    struct fixture *f = *state;
+    OP(store_prediction_start, start, .id = an_id('p', 1), .attempt = 1,
+       .instance_id = an_id('x', 1), .started_at = 5);
+    OP(store_prediction_requeue, lost, .id = an_id('p', 1), .attempt = 1);
+    OP(store_prediction_start, again, .id = an_id('p', 1), .attempt = 2,
+       .instance_id = an_id('x', 1), .started_at = 6);
+    OP(store_prediction_requeue, unheard, .id = an_id('p', 1), .attempt = 2, .not_counted = true);
+    struct file_row row = a_file(1, 1), input = a_file(2, 1);
+
+    seed_deployment(f);
+    add_prediction(f, 1, 1, true, 1);
+    row.kind = FILE_OUTPUT;
+    input.kind = FILE_INPUT;
+    row.prediction_id = input.prediction_id = an_id('p', 1);
+    row.expires_at = input.expires_at = 0;
+    assert_run(f, start, STORE_PREDICTION_START, STATUS_OK);
+    add(f, row);
+    add(f, input);
+    assert_run(f, lost, STORE_PREDICTION_REQUEUE, STATUS_OK);
+    assert_int_equal(look(f, 1, NULL, 5), STATUS_NOT_FOUND);
+    assert_int_equal(look(f, 2, NULL, 5), STATUS_OK);
+    row.id = an_id('f', 3);
+    add(f, row);
+    assert_run(f, again, STORE_PREDICTION_START, STATUS_OK);
+    assert_run(f, unheard, STORE_PREDICTION_REQUEUE, STATUS_OK);
+    assert_int_equal(look(f, 3, NULL, 5), STATUS_OK);
 }
 
 static void a_list_has_the_uploaded_ones(void **state)
@@ -227,6 +259,7 @@ static void a_refused_end_leaves_no_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(files_of_a_lost_attempt_go, memory_setup),
         TEST(a_file_is_kept_whole, memory_setup),
         TEST(a_list_has_the_uploaded_ones, memory_setup),
         TEST(what_has_expired_is_found_and_forgotten, memory_setup),
