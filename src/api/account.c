@@ -97,11 +97,27 @@ static void show_holders(struct json_writer *w, struct http_request *r)
     json_end_array(w);
 }
 
+static void show_isolation(struct json_writer *w, const struct driver_facts *f)
+{
+    json_key(w, "isolation");
+    json_begin_object(w);
+    json_member_bool(w, "own_user", f->has_users);
+    json_member_bool(w, "files_hidden", f->hides_files);
+    json_member_bool(w, "processes_hidden", f->hides_processes);
+    json_member_bool(w, "memory_limited", f->limits_memory);
+    json_member_bool(w, "cpus_limited", f->limits_cpus);
+    json_end_object(w);
+    json_key(w, "not_enforced");
+    json_begin_array(w);
+    for (size_t i = 0; i < ARRAY_SIZE(f->missing) && f->missing[i]; i++)
+        json_stringz(w, f->missing[i]);
+    json_end_array(w);
+}
+
 void capacity_show(struct http_request *r)
 {
     struct buf body CLEANUP(buf_deinit) = BUF_INIT(4 * 1024 * 1024);
     struct api *a = api_of(r);
-    const struct driver_facts *facts = driver_facts(a->fleet->driver);
     struct json_writer w;
 
     json_writer_init(&w, &body);
@@ -115,11 +131,7 @@ void capacity_show(struct http_request *r)
     json_member_int(&w, "reserve_bytes", a->disk->reserve);
     json_member_bool(&w, "is_low", a->disk->is_low);
     json_end_object(&w);
-    json_key(&w, "not_enforced");
-    json_begin_array(&w);
-    for (size_t i = 0; i < ARRAY_SIZE(facts->missing) && facts->missing[i]; i++)
-        json_stringz(&w, facts->missing[i]);
-    json_end_array(&w);
+    show_isolation(&w, driver_facts(a->fleet->driver));
     json_end_object(&w);
     api_answer(r, 200, &body);
 }

@@ -189,7 +189,8 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
             "seconds": {"type": "number", "minimum": 0}, "response_status": {"type": ["integer", "null"]},
             "error": {"type": ["string", "null"]}}}}}}) },
     { "WebhookSecret", J({"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}}}) },
-    { "Capacity", J({"type": "object", "required": ["machine", "pools", "not_enforced"], "properties": {
+    { "Capacity", J({"type": "object", "required": ["machine", "pools", "isolation", "not_enforced"], "properties": {
+        "isolation": {"type": "object", "additionalProperties": {"type": "boolean"}},
         "machine": {"type": "object"}, "pools": {"type": "array", "items": {"type": "object"}},
         "not_enforced": {"type": "array", "items": {"type": "string"}}}}) },
     { "Document", J({"type": "object", "required": ["openapi", "info", "paths"]}) },

@@ -64,8 +64,12 @@ struct launch {
 };
 
 struct driver_facts {
-    const char *name;        /* "process" */
-    bool has_users;          /* each instance is a user of its own */
+    const char *name;     /* "process" */
+    bool has_users;       /* each instance is a user of its own */
+    bool hides_files;     /* an instance does not see the server's data, nor others' */
+    bool hides_processes; /* nor their processes */
+    bool limits_memory;   /* by the kernel; otherwise the supervisor looks */
+    bool limits_cpus;
     const char *missing[16]; /* what this machine cannot enforce, as sentences for the operator;
                                 ends with NULL */
 };

@@ -37,6 +37,14 @@ def prison(tmp_path_factory):
         server.end()
 
 
+def test_capacity_says_what_holds(prison):
+    isolation = prison.me.get("/capacity").json["isolation"]
+    assert isolation["own_user"] == (os.geteuid() == 0 and not any("server's own user" in one for one in prison.missing))
+    assert isolation["files_hidden"] == (not any("mount namespaces" in one for one in prison.missing))
+    assert isolation["memory_limited"] == (not any("group for memory" in one for one in prison.missing))
+    assert isolation["cpus_limited"] == (not any("group for cpus" in one for one in prison.missing))
+
+
 def attempt(server, what, path=None):
     made = server.me.predict(path or server.path, {"attempt": what, "data": str(server.data), "pid": server.process.pid,
                                                    "port": server.port}, wait=False)

@@ -167,6 +167,10 @@ static void state_facts(struct driver_facts *f, int bits)
 
     f->name = "process";
     f->has_users = bits & INIT_HAS_USERS;
+    f->hides_files = bits & INIT_HAS_MOUNTS;
+    f->hides_processes = bits & INIT_HAS_HIDDEN_PROCESSES;
+    f->limits_memory = bits & INIT_HAS_MEMORY_LIMIT;
+    f->limits_cpus = bits & INIT_HAS_CPU_LIMIT;
     f->missing[n++] = "instances share the server's network: a model can call other instances, and "
                       "whatever else listens on this machine";
     if (!f->has_users)
