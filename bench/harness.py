@@ -177,17 +177,6 @@ class Server:
         """Options of the load generator that every request needs."""
         return ("-H", f"Authorization: Bearer {self.token}")
 
-    def text(self, path):
-        """An answer that is not JSON, from a path without a prefix."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
-        connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        if answer.status != 200:
-            raise RuntimeError(f"GET {path}: {answer.status}")
-        return text
-
     def call(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
         sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **(headers or {})}
