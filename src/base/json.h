@@ -34,11 +34,12 @@ struct json {
     size_t n;           /* JSON_ARRAY, JSON_OBJECT: how many */
 };
 
-/* Trees are walked by recursion; no limit may be wider than this. */
-enum { JSON_DEPTH_MOST = 1024 };
+/* Levels of nesting that are read unless a limit says otherwise. Trees are walked by recursion; no
+ * limit may be wider than the most. */
+enum { JSON_DEPTH = 128, JSON_DEPTH_MOST = 1024 };
 
 struct json_limits {
-    unsigned max_depth; /* 0: the default of 128; at most JSON_DEPTH_MOST */
+    unsigned max_depth; /* 0: JSON_DEPTH; at most JSON_DEPTH_MOST */
     size_t max_values;  /* 0: no limit of its own (the size of the text is one) */
 };
 

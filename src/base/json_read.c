@@ -7,7 +7,7 @@
 
 #include <stdarg.h>
 
-enum { DEPTH_DEFAULT = 128, FRAMES_FIRST = 16 };
+enum { FRAMES_FIRST = 16 };
 
 /* What may come next. */
 enum expect { VALUE, VALUE_OR_END, KEY, KEY_OR_END, COMMA_OR_END };
@@ -384,7 +384,7 @@ static enum status read_document(struct reader *r, struct json **out_root)
 enum status json_parse(struct arena *a, struct str source, const struct json_limits *limits,
                        struct json **out_root, struct error *err)
 {
-    struct reader r = { .arena = a, .err = err, .max_depth = DEPTH_DEFAULT };
+    struct reader r = { .arena = a, .err = err, .max_depth = JSON_DEPTH };
     struct json *root = NULL;
     enum status status;
 

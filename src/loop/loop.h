@@ -43,6 +43,19 @@ void loop_run_until(struct loop *l, int64_t now_ms);
 /* Virtual: runs until nothing is due any more; false when `max_ms` of virtual time passed first. */
 bool loop_run_idle(struct loop *l, int64_t max_ms);
 
+/* How long the callbacks of each turn took, all of them together: for so long nobody else is
+ * served. The wait for events does not count. A virtual loop has none. */
+enum { LOOP_LAG_BOUNDS = 16 };
+
+struct loop_lag {
+    uint64_t counts[LOOP_LAG_BOUNDS + 1]; /* turns up to each bound (and over the one before it); at
+                                             last those over all */
+    uint64_t turns, sum_ns, worst_ns;     /* since the loop was made */
+};
+extern const int64_t LOOP_LAG_BOUNDS_US[LOOP_LAG_BOUNDS];
+
+void loop_lag(const struct loop *l, struct loop_lag *out);
+
 /* Timers live in one heap inside the loop; one that is not armed costs nothing. */
 struct timer;
 typedef void (*timer_cb)(struct timer *t);

@@ -41,6 +41,9 @@ struct loop_handles {
     uv_idle_t idle;       /* active while calls are deferred, so that the poll does not block */
     uv_timer_t timer;     /* stands at the first timer of the heap */
     int64_t timer_due_ms; /* -1: not set */
+    int64_t lag_at_ns;    /* where the turn that runs began */
+    uint64_t lag_idle_ns; /* what the loop had waited by then */
+    struct loop_lag lag;
     int64_t wall_read_ms; /* the turn in which the wall clock was read last */
     int64_t wall_ms;
 };
@@ -57,6 +60,9 @@ void loop_run_deferred(struct loop *l);
 void loop_fire_timers(struct loop *l);
 struct timer *loop_first_timer(const struct loop *l); /* NULL: none is armed */
 
+/* lag.c: where a run begins; then at the same place of each turn. */
+void loop_lag_begin(struct loop_handles *h);
+void loop_lag_turn(struct loop_handles *h);
 void loop_real_init(struct loop *l);
 void loop_real_deinit(struct loop *l);
 int64_t loop_real_wall_ms(const struct loop *l);

@@ -48,6 +48,7 @@ static void on_prepare(uv_prepare_t *handle)
     else
         uv_idle_start(&h->idle, on_idle);
     set_timer(h);
+    loop_lag_turn(h);
 }
 
 void loop_real_init(struct loop *l)
@@ -60,6 +61,8 @@ void loop_real_init(struct loop *l)
     l->handles = h;
     h->loop = l;
     h->timer_due_ms = h->wall_read_ms = -1;
+    rc = uv_loop_configure(&h->uv, UV_METRICS_IDLE_TIME);
+    assert(rc == 0);
     uv_prepare_init(&h->uv, &h->prepare);
     uv_idle_init(&h->uv, &h->idle);
     uv_timer_init(&h->uv, &h->timer);
@@ -115,6 +118,7 @@ void loop_run(struct loop *l)
     l->is_running = true;
     /* Time stood still since the loop was made or ran last. */
     uv_update_time(&l->handles->uv);
+    loop_lag_begin(l->handles);
     uv_run(&l->handles->uv, UV_RUN_DEFAULT);
     l->is_running = l->stopped = false;
 }

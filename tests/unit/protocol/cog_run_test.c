@@ -37,6 +37,26 @@ static void test_short_run_streams(void **state)
     cog_place_close(&pl);
 }
 
+/* However a model writes its JSON: its bytes are the output, and are never printed again. */
+static void test_output_passes_byte_for_byte(void **state)
+{
+#define ODD                                                                                        \
+    "{ \"a\" : [ 1.50, 1E+2 ,-0 ] ,\"\\u0061\":\"\\/\\u00e4\xc3\xa4\" , "                          \
+    "\"a\":12345678901234567890 }"
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, READY, NULL);
+    cog_place_run(&pl, RUN_SHORT);
+    server_event(&pl.server, "start", "{\"id\":\"p1\",\"status\":\"processing\"}");
+    server_event(&pl.server, "output", "{\"chunk\": " ODD " ,\"index\":0}");
+    server_event(&pl.server, "completed", "{\"output\": [ " ODD " ] ,\"status\":\"succeeded\"}");
+    assert_string_equal(pl.w.trail.p, "accepted piece:" ODD " done succeeded out=[ " ODD " ]");
+    server_end(&pl.server);
+    cog_place_close(&pl);
+#undef ODD
+}
+
 static void test_long_run_creates_then_joins(void **state)
 {
     struct cog_place pl;
@@ -400,6 +420,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_short_run_streams),
+        cmocka_unit_test(test_output_passes_byte_for_byte),
         cmocka_unit_test(test_long_run_creates_then_joins),
         cmocka_unit_test(test_fast_end_before_the_join_comes_by_webhook),
         cmocka_unit_test(test_webhook_before_the_answer),
