@@ -259,28 +259,32 @@ void api_invalid_input(struct http_request *r, const struct input_problem *first
 /* --- pages --- */
 
 /* A cursor is "n" or "p" (towards older, towards newer) and the row's own key. */
-bool page_read(struct http_request *r, struct store_op *op, int limit, struct page_query *out)
+bool page_cursor(struct str c, struct store_op *op, int limit, struct page_query *out)
 {
-    struct str c = http_query(r, "cursor");
-
     *out = (struct page_query){ .limit = limit };
-    if (!c.p || c.n == 0)
+    if (c.n == 0)
         return true;
+    if (c.n < 2 || c.n > 64 || (c.p[0] != 'n' && c.p[0] != 'p'))
+        return false;
     for (size_t i = 1; i < c.n; i++) {
         if (!((c.p[i] >= '0' && c.p[i] <= '9') || (c.p[i] >= 'a' && c.p[i] <= 'z') ||
               c.p[i] == '-'))
-            c.n = 0;
-    }
-    if (c.n < 2 || c.n > 64 || (c.p[0] != 'n' && c.p[0] != 'p')) {
-        http_problem(r, 400, NULL,
-                     "Invalid cursor. Use the whole `next` or `previous` address of a page.");
-        return false;
+            return false;
     }
     if (c.p[0] == 'n')
         out->after = store_keep(op, str_make(c.p + 1, c.n - 1));
     else
         out->before = store_keep(op, str_make(c.p + 1, c.n - 1));
     return true;
+}
+
+bool page_read(struct http_request *r, struct store_op *op, int limit, struct page_query *out)
+{
+    if (page_cursor(http_query(r, "cursor"), op, limit, out))
+        return true;
+    http_problem(r, 400, NULL,
+                 "Invalid cursor. Use the whole `next` or `previous` address of a page.");
+    return false;
 }
 
 static void write_link(struct http_request *r, struct json_writer *w, const char *key, char kind,

@@ -175,6 +175,8 @@ bool body_is_object(struct http_request *r); /* false: 400 was answered */
 enum { PAGE_SMALL = 25, PAGE_LARGE = 100 };
 /* Reads `cursor`; false: 400 was answered. Texts are kept in `op`'s arena. */
 bool page_read(struct http_request *r, struct store_op *op, int limit, struct page_query *out);
+/* The same for a cursor's text (p == NULL: the first page); false: it is none. */
+bool page_cursor(struct str cursor, struct store_op *op, int limit, struct page_query *out);
 /* Writes "next" and "previous" with all other query parameters kept. `first` and `last` are the
  * cursors of the page's rows (NULL for an empty page). */
 void page_begin(struct http_request *r, struct json_writer *w, const struct page_info *info,

@@ -20,7 +20,8 @@ static void on_idle(struct deferred *d)
 {
     struct blobs *b = container_of(d, struct blobs, when_idle);
 
-    b->idle(b->idle_arg);
+    if (b->n_busy == 0) /* what has ended may have started something else meanwhile */
+        b->idle(b->idle_arg);
 }
 
 /* What a writer of an earlier server left behind. */

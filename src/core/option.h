@@ -139,6 +139,9 @@ enum option_type {
       "bytes of a pushed folder, unpacked")                                                        \
     X("Builds", max_push_files, INT, 1, 100000000, "100000",                                       \
       "files and folders in a pushed folder")                                                      \
+    X("Builds", max_push_depth, INT, 1, 1000, "64",                                                \
+      "folders within each other in a pushed folder")                                              \
+    X("Builds", max_push_path, INT, 16, 4000, "1024", "bytes of a path in a pushed folder")        \
     X("Builds", build_timeout, DURATION, 1000, 86400000, "30m", "how long a build may take")       \
     X("Builds", build_parallel, INT, 1, 64, "1", "builds at the same time")                        \
     X("Builds", python_version_strict, BOOL, 0, 1, "false",                                        \

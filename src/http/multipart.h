@@ -41,7 +41,8 @@ struct multipart {
     struct buf head;
 };
 
-/* `content_type` is the request's; INVALID when it is not multipart/form-data with a boundary. */
+/* `content_type` is the request's; MEDIA_TYPE when it is not multipart/form-data, INVALID
+ * without a boundary. */
 enum status multipart_init(struct multipart *m, struct str content_type,
                            const struct multipart_events *events, void *user,
                            struct error *err) NODISCARD;

@@ -205,6 +205,8 @@ static void unpack_work(struct work *w)
     struct unpack_limits limits = {
         .max_bytes = b->owner->options->max_push_unpacked,
         .max_files = b->owner->options->max_push_files,
+        .max_depth = b->owner->options->max_push_depth,
+        .max_path = b->owner->options->max_push_path,
     };
 
     build_path(b, "source.tar.gz", &from);

@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_PATH_BYTES = 1024, MAX_DEPTH = 64 };
-
 struct unpacking {
     struct archive *archive;
     int root; /* folder that everything is opened below */
@@ -40,16 +38,22 @@ static const char *entry_target(struct archive_entry *e)
     return s ? s : archive_entry_symlink_utf8(e);
 }
 
+enum { PROBLEM_SIZE = 128 };
+
 /* NULL: fine; else what is wrong with the path. */
-static const char *path_problem(struct str path)
+static const char *path_problem(const struct unpack_limits *limits, struct str path,
+                                char text[PROBLEM_SIZE])
 {
     struct str rest = path, part;
-    int depth = 0;
+    int64_t depth = 0;
 
     if (path.n == 0)
         return "an empty name";
-    if (path.n > MAX_PATH_BYTES)
-        return "a path longer than 1024 bytes";
+    if (path.n > (size_t)limits->max_path) {
+        snprintf(text, PROBLEM_SIZE, "a path longer than %lld bytes (max_push_path)",
+                 (long long)limits->max_path);
+        return text;
+    }
     if (path.p[0] == '/')
         return "an absolute path";
     if (!utf8_valid(path))
@@ -60,8 +64,12 @@ static const char *path_problem(struct str path)
     while (str_split(&rest, '/', &part)) {
         if (str_is(part, ".."))
             return "a path that leads out of the folder (..)";
-        if (++depth > MAX_DEPTH)
-            return "folders nested more than 64 deep";
+        depth += part.n > 0 && !str_is(part, ".");
+    }
+    if (depth > limits->max_depth) {
+        snprintf(text, PROBLEM_SIZE, "folders nested more than %lld deep (max_push_depth)",
+                 (long long)limits->max_depth);
+        return text;
     }
     return NULL;
 }
@@ -96,6 +104,26 @@ static enum status disk_trouble(struct unpacking *u, const char *path)
                 "cannot write %.200s: %s", path, strerror(errno));
 }
 
+static enum status count_file(struct unpacking *u)
+{
+    if (++u->files > u->limits->max_files)
+        return FAIL(u->err, STATUS_TOO_LARGE,
+                    "The pushed folder has more than %lld files and folders (max_push_files).",
+                    (long long)u->limits->max_files);
+    return STATUS_OK;
+}
+
+/* Makes a folder on the way to a file, which counts as one; false with errno. EDQUOT: too many. */
+static bool make_folder(struct unpacking *u, int at, const char *name)
+{
+    if (mkdirat(at, name, 0755) != 0)
+        return errno == EEXIST;
+    if (count_file(u) == STATUS_OK)
+        return true;
+    errno = EDQUOT;
+    return false;
+}
+
 /* Opens the folder that `path` stands in, making what is missing, never through a link. The file's
  * own name is left in *out_name. */
 static int open_parent(struct unpacking *u, struct str path, char out_name[256])
@@ -123,8 +151,11 @@ static int open_parent(struct unpacking *u, struct str path, char out_name[256])
             snprintf(out_name, 256, "%s", name);
             return at;
         }
-        if (mkdirat(at, name, 0755) != 0 && errno != EEXIST) {
+        if (!make_folder(u, at, name)) {
+            int code = errno;
+
             close(at);
+            errno = code;
             return -1;
         }
         below = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -213,6 +244,8 @@ static enum status make_entry(struct unpacking *u, struct archive_entry *e, stru
     int dir = open_parent(u, path, name);
     enum status s = STATUS_OK;
 
+    if (dir < 0 && errno == EDQUOT && u->files > u->limits->max_files)
+        return STATUS_TOO_LARGE;
     if (dir < 0)
         return FAIL(u->err, STATUS_INVALID, "The entry %.*s cannot be put anywhere: %s",
                     STR_ARG(path), strerror(errno));
@@ -237,7 +270,8 @@ static enum status take_entry(struct unpacking *u, struct archive_entry *e)
 {
     const char *raw = entry_path(e);
     struct str path = str_of(raw ? raw : "");
-    const char *problem = path_problem(path);
+    char text[PROBLEM_SIZE];
+    const char *problem = path_problem(u->limits, path, text);
     unsigned type = archive_entry_filetype(e);
 
     if (problem)
@@ -250,10 +284,8 @@ static enum status take_entry(struct unpacking *u, struct archive_entry *e)
         return FAIL(u->err, STATUS_INVALID,
                     "The pushed folder has a device, socket or pipe, which is not taken: %.200s",
                     raw);
-    if (++u->files > u->limits->max_files)
-        return FAIL(u->err, STATUS_TOO_LARGE,
-                    "The pushed folder has more than %lld files and folders (max_push_files).",
-                    (long long)u->limits->max_files);
+    if (count_file(u) != STATUS_OK)
+        return STATUS_TOO_LARGE;
     return make_entry(u, e, path);
 }
 

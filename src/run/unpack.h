@@ -7,7 +7,9 @@
 
 struct unpack_limits {
     int64_t max_bytes; /* unpacked, together */
-    int64_t max_files;
+    int64_t max_files; /* and folders */
+    int64_t max_depth; /* folders within each other, the file itself counted */
+    int64_t max_path;  /* bytes */
 };
 
 /* Blocks: for a work thread. `target` must exist and be empty. INVALID says which entry and why;

@@ -196,6 +196,33 @@ static void one_is_given_up_in_the_middle(void **state)
     assert_int_equal(count_files(), 0);
 }
 
+static void free_blobs(void *arg)
+{
+    blobs_free(arg); /* asserts that nothing is under way */
+    h.n_called++;
+}
+
+/* What is taken back after a write has ended is work as well: a stop waits for it. */
+static void a_stop_waits_for_what_is_taken_back(void **state)
+{
+    struct loop *l = loop_new_virtual(0, 1);
+    struct blob_writer *w;
+    struct blobs *b;
+    struct error err;
+
+    (void)state;
+    assert_int_equal(blobs_open(l, h.data, &b, &err), STATUS_OK);
+    w = blob_writer_new(b, ID, 100);
+    h.n_called = 0;
+    blob_write(w, STR("456"), on_done, NULL);
+    blob_abort(w);
+    blobs_stop(b, free_blobs, b);
+    loop_run_until(l, 10);
+    assert_int_equal(h.n_called, 1);
+    assert_int_equal(count_files(), 0);
+    loop_free(l);
+}
+
 static void what_is_removed_is_gone(void **state)
 {
     const char *ids[] = { ID, "01k00000000000000000nothere" };
@@ -268,6 +295,7 @@ int main(void)
         TEST(an_empty_one_is_one),
         TEST(the_limit_holds),
         TEST(one_is_given_up_in_the_middle),
+        TEST(a_stop_waits_for_what_is_taken_back),
         TEST(what_is_removed_is_gone),
         TEST(older_ones_are_listed),
         TEST(what_a_crash_left_goes_at_the_start),

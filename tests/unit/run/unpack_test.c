@@ -29,7 +29,9 @@ struct box {
     struct error err;
 };
 
-static struct unpack_limits LIMITS = { .max_bytes = 1 << 20, .max_files = 1000 };
+static struct unpack_limits LIMITS = {
+    .max_bytes = 1 << 20, .max_files = 1000, .max_depth = 64, .max_path = 1024
+};
 
 static int setup(void **state)
 {
@@ -285,6 +287,39 @@ static void too_many_files(void **state)
     assert_refused(b, STATUS_TOO_LARGE, "max_push_files");
 }
 
+/* Folders that only stand on the way to a file take inodes as well. */
+static void too_many_folders(void **state)
+{
+    struct box *b = *state;
+    char name[64];
+
+    begin(b);
+    for (int i = 0; i < 300; i++) {
+        (void)snprintf(name, sizeof(name), "a%d/b/c/f", i);
+        put(b, name, AE_IFREG, "");
+    }
+    end(b);
+    assert_refused(b, STATUS_TOO_LARGE, "max_push_files");
+}
+
+/* On this disk these are different files, and none takes another's place. */
+static void names_that_look_alike(void **state)
+{
+    struct box *b = *state;
+
+    begin(b);
+    put(b, "readme", AE_IFREG, "small");
+    put(b, "README", AE_IFREG, "large");
+    put(b, "\xc3\xa4", AE_IFREG, "composed");
+    put(b, "a\xcc\x88", AE_IFREG, "decomposed");
+    end(b);
+    assert_int_equal(unpack(b), STATUS_OK);
+    assert_holds(b->target, "readme", "small");
+    assert_holds(b->target, "README", "large");
+    assert_holds(b->target, "\xc3\xa4", "composed");
+    assert_holds(b->target, "a\xcc\x88", "decomposed");
+}
+
 static void write_zeros(struct box *b, int64_t n)
 {
     static const char zeros[65536];
@@ -422,9 +457,20 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_good_one),     TEST(names),   TEST(kinds),          TEST(links),
-        TEST(through_a_link), TEST(deep),    TEST(too_many_files), TEST(too_big),
-        TEST(sparse),         TEST(damaged), TEST(digests),        TEST(a_digest_that_cannot_be),
+        TEST(a_good_one),
+        TEST(names),
+        TEST(kinds),
+        TEST(links),
+        TEST(through_a_link),
+        TEST(deep),
+        TEST(too_many_files),
+        TEST(too_big),
+        TEST(too_many_folders),
+        TEST(names_that_look_alike),
+        TEST(sparse),
+        TEST(damaged),
+        TEST(digests),
+        TEST(a_digest_that_cannot_be),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reader of server-sent events: however a stream is cut, its events are the same; and what is
+ * written is read again. The first byte chooses the cuts. */
+#include "fuzz.h"
+
+#include "http/sse.h"
+
+enum { MAX_EVENT = 2000 };
+
+static struct buf *seen;
+static bool is_copying;
+
+/* What a reader reads, a writer can write so that it is read the same. */
+static void on_event(struct sse_reader *r, const struct sse_event *e)
+{
+    (void)r;
+    FUZZ_CHECK(e->name.n + e->data.n + e->id.n <= 3 * MAX_EVENT);
+    FUZZ_CHECK(!memchr(e->name.p, '\n', e->name.n) && !(e->id.p && memchr(e->id.p, '\n', e->id.n)));
+    if (is_copying)
+        sse_write(seen, e->name, e->id, e->data);
+    else
+        buf_addf(seen, "%.*s|%.*s|%.*s;", STR_ARG(e->name), STR_ARG(e->id), STR_ARG(e->data));
+}
+
+static bool read_all(struct str text, uint32_t seed, struct buf *out)
+{
+    struct fuzz_cuts cuts = { seed };
+    struct sse_reader r;
+    bool ok = true;
+
+    seen = out;
+    buf_init(out, BUF_UNBOUNDED);
+    sse_reader_init(&r, MAX_EVENT, on_event);
+    while (ok && text.n > 0) {
+        size_t n = seed ? fuzz_cut(&cuts, text.n) : text.n;
+
+        ok = sse_reader_feed(&r, str_make(text.p, n));
+        text = str_make(text.p + n, text.n - n);
+    }
+    sse_reader_deinit(&r);
+    return ok;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+    struct buf whole CLEANUP(buf_deinit) = { 0 }, cut CLEANUP(buf_deinit) = { 0 };
+    struct buf copy CLEANUP(buf_deinit) = { 0 }, again CLEANUP(buf_deinit) = { 0 };
+    struct str text = n ? fuzz_text(p + 1, n - 1) : STR("");
+    bool ok = read_all(text, 0, &whole), ok_cut = read_all(text, n ? p[0] + 1U : 1, &cut);
+
+    FUZZ_CHECK(ok == ok_cut);
+    FUZZ_CHECK(str_eq(buf_str(&whole), buf_str(&cut)), "%.*s", STR_ARG(buf_str(&cut)));
+    if (!ok)
+        return 0;
+    is_copying = true;
+    read_all(text, 0, &copy);
+    is_copying = false;
+    read_all(buf_str(&copy), 0, &again);
+    FUZZ_CHECK(str_eq(buf_str(&whole), buf_str(&again)), "%.*s", STR_ARG(buf_str(&again)));
+    return 0;
+}
