@@ -41,9 +41,6 @@ static void check_lists(const struct cog_yaml *y)
         FUZZ_CHECK(y->requirements_file[0] != '/' && !strstr(y->requirements_file, "../") &&
                        is_line(y->requirements_file),
                    "%s", y->requirements_file);
-    if (y->python_version)
-        FUZZ_CHECK(strspn(y->python_version, "0123456789.") == strlen(y->python_version), "%s",
-                   y->python_version);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)

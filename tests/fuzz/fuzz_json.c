@@ -118,6 +118,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
     FUZZ_CHECK((s == STATUS_OK) == (root != NULL));
     FUZZ_CHECK(s == STATUS_OK || str_starts(str_of(err.text), "line "), "%s", err.text);
+    /* jansson overlooks a NUL byte behind a number; we do not. */
+    if (s == STATUS_INVALID && memchr(p, '\0', n))
+        verdict = ORACLE_DIFFERS;
     if (s != STATUS_TOO_LARGE && verdict != ORACLE_DIFFERS)
         FUZZ_CHECK((s == STATUS_OK) == (verdict == ORACLE_TAKEN), "%s", err.text);
     if (s == STATUS_OK) {
