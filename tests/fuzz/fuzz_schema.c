@@ -29,7 +29,7 @@ static void check_rewritten(const struct input_schema *s, struct arena *a, const
     input_normalize(s, input, &normal);
     FUZZ_CHECK(json_is(must_parse(a, buf_str(&normal)), JSON_OBJECT));
     if (input_mask(s, input, &masked))
-        FUZZ_CHECK(input_has_secrets(s) && json_is(must_parse(a, buf_str(&masked)), JSON_OBJECT));
+        FUZZ_CHECK(input_has_secrets(s) && must_parse(a, buf_str(&masked)));
     else
         FUZZ_CHECK(masked.n == 0);
     n = input_uris(s, a, input, true, &uris);
