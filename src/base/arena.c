@@ -45,7 +45,7 @@ static struct arena_block *add_block(struct arena *a, size_t n)
     return b;
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+static void *take(struct arena *a, size_t n)
 {
     struct arena_block *b = a->head;
     void *p;
@@ -57,7 +57,12 @@ void *arena_alloc(struct arena *a, size_t n)
         b = add_block(a, n);
     p = b->bytes + b->used;
     b->used += n;
-    return memset(p, 0, n);
+    return p;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+    return memset(take(a, n), 0, n);
 }
 
 void *arena_alloc_array(struct arena *a, size_t n, size_t size)
@@ -71,10 +76,11 @@ void *arena_alloc_array(struct arena *a, size_t n, size_t size)
 
 char *arena_copy(struct arena *a, struct str s)
 {
-    char *p = arena_alloc(a, s.n + 1);
+    char *p = take(a, s.n + 1);
 
     if (s.n)
         memcpy(p, s.p, s.n);
+    p[s.n] = '\0';
     return p;
 }
 

@@ -147,8 +147,9 @@ struct exchange {
     size_t trailer;         /* bytes of trailer fields */
     struct refusal refusal; /* set inside a parser callback */
     int64_t floor_due_us;
-    struct buf body; /* buffered routes */
-    struct buf held; /* pieces parsed while the handler had paused */
+    struct buf body;        /* buffered routes */
+    struct buf held;        /* pieces parsed while the handler had paused */
+    struct http_kept *kept; /* a large body that is read, or was; NULL: `body` has it */
 
     /* The answer. */
     enum answer answer;
@@ -215,10 +216,16 @@ size_t exchange_feed(struct http_conn *c, const char *p, size_t n);
 /* Hands on what was held back while the handler had paused, then the end; false when there was
  * nothing. */
 bool exchange_deliver(struct http_conn *c);
+void exchange_call(struct exchange *x); /* its handler */
 /* Gives the body its first allowance of time again. */
 void exchange_restart_floor(struct http_conn *c);
 /* The handler takes the body itself and does not want more of it now. */
 bool exchange_holds(const struct exchange *x);
+
+/* reading.c: sets r->json. False: the request was answered instead, or will be handed over when its
+ * large body has been read. */
+bool reading_start(struct exchange *x);
+void reading_end(struct exchange *x); /* the request ends */
 
 /* parse.c: heads by our own rules and llhttp's, bodies by llhttp. */
 enum head_state { HEAD_MORE, HEAD_DONE, HEAD_BAD };

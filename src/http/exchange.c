@@ -41,6 +41,7 @@ void exchange_free(struct exchange *x)
     if (!x)
         return;
     gzip_free(x->zip);
+    reading_end(x);
     buf_deinit(&x->extra);
     buf_deinit(&x->body);
     buf_deinit(&x->held);
@@ -146,42 +147,18 @@ static bool accept_body(struct http_conn *c, struct exchange *x)
     return true;
 }
 
-static bool read_json(struct exchange *x)
+void exchange_call(struct exchange *x)
 {
-    static const struct json_limits limits = { .max_values = HTTP_JSON_VALUES };
-    struct http_request *r = &x->r;
-    const struct json *twice;
-    struct error err;
-    enum status s;
-
-    if (str_trim(r->body).n == 0) {
-        http_problem(r, 400, "Bad Request", "The body is empty; a JSON object is expected.");
-        return false;
-    }
-    s = json_parse(&x->arena, r->body, &limits, &r->json, &err);
-    if (s != STATUS_OK) {
-        http_problem(r, 400, "Bad Request", "The body is not %s: %s.",
-                     s == STATUS_TOO_LARGE ? "taken" : "valid JSON", err.text);
-        return false;
-    }
-    twice = json_find_duplicate(r->json);
-    if (twice) {
-        http_problem(r, 400, "Bad Request", "The key \"%.*s\" is given more than once.",
-                     STR_ARG(twice->key));
-        return false;
-    }
-    return true;
+    x->handed = true;
+    x->r.route->handler(&x->r);
 }
 
 static void hand_over(struct exchange *x)
 {
-    const struct http_route *rt = x->r.route;
-
     x->r.body = buf_str(&x->body);
-    if ((rt->flags & HTTP_BODY_JSON) && !read_json(x))
+    if ((x->r.route->flags & HTTP_BODY_JSON) && !reading_start(x))
         return;
-    x->handed = true;
-    rt->handler(&x->r);
+    exchange_call(x);
 }
 
 static int64_t now_us(const struct http_conn *c)

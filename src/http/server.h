@@ -96,6 +96,9 @@ struct http_config {
 /* A tree takes many times the memory of its text: its size has a limit of its own. */
 enum { HTTP_JSON_VALUES = 200000 };
 
+/* JSON bodies beyond this are read on another thread. */
+enum { HTTP_LARGE_BODY = 64 << 10 };
+
 /* A certificate chain and its key, from files in PEM form. Errors name the option (--tls-cert,
  * --tls-key), the file and what is wrong with it. */
 enum status http_tls_new(const char *cert, const char *key, struct http_tls **out,
@@ -177,6 +180,13 @@ void http_body_resume(struct http_request *r);
 /* Sends 100 Continue when the client waits for it; buffered routes and the first on_body do it
  * themselves. */
 void http_body_accept(struct http_request *r);
+
+/* For work on another thread that needs a large body or its JSON, however soon the request ends:
+ * both stay until the release. NULL: the body is small, and is gone with the request. Both on the
+ * loop. */
+struct http_kept;
+struct http_kept *http_keep(struct http_request *r) NODISCARD;
+void http_release(struct http_kept *k); /* NULL is fine */
 
 /* Answers. Exactly one of respond / stream_begin for each request. Extra header fields are set
  * before; the same name twice makes two fields. The request stays valid until control is back in
