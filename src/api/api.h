@@ -299,6 +299,10 @@ void training_list(struct http_request *r);
 void training_view(struct arena *a, const struct prediction_row *p, struct prediction_row *out);
 /* Making a prediction: its body (false: 422 was answered), then its input and itself. */
 bool prediction_body_ok(struct http_request *r, bool takes_version, struct prediction_spec *spec);
+/* The same without the answer: what is wrong with it. */
+struct input_problem *prediction_body_read(struct http_request *r, bool takes_version,
+                                           struct prediction_spec *spec);
+/* Its input is valid JSON; a large one is checked on another thread. */
 void prediction_make_with(struct http_request *r, struct prediction_spec *spec);
 
 /* Finds the token's account; NULL when there is none. */

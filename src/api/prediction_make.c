@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a prediction, on three routes: by a deployment, by a version, by a model. */
 #include "api/api.h"
-#include "base/clock.h"
 #include "base/encode.h"
 #include "base/mem.h"
-#include "core/webhook.h"
 
 #include <stdlib.h>
 
-enum { MIN_DEADLINE_MS = 5000, MAX_WAIT_S = 60, MAX_KEY = 255 };
+enum { MAX_WAIT_S = 60 };
 
 /* One request to create a prediction. It outlives its client: what was accepted is carried out. */
 struct making {
@@ -204,195 +202,11 @@ static int read_prefer(struct http_request *r)
     return 0;
 }
 
-static struct input_problem *read_deadline(struct http_request *r, int64_t *out_ms)
+/* The last step of all routes: into the store. The input is valid. */
+static void make_now(struct http_request *r, struct prediction_spec *spec)
 {
-    struct str given = http_header(r, "cancel-after");
-    int64_t ms;
+    struct making *m = xnew(struct making);
 
-    *out_ms = 0;
-    if (!given.p)
-        given = http_header(r, "replicate-max-lifetime");
-    if (!given.p)
-        return NULL;
-    if (!duration_parse(given, &ms) || ms < MIN_DEADLINE_MS)
-        return api_input_problem(
-            r, "format", "Cancel-After",
-            "\"%.*s\" is not a duration of 5 seconds or more, such as 30, 90s, 5m or "
-            "1h30m45s",
-            STR_ARG(given));
-    *out_ms = loop_wall_ms(r->loop) + ms;
-    return NULL;
-}
-
-/* The same key, path and body are the same request. */
-static struct input_problem *read_key(struct http_request *r, struct prediction_spec *spec)
-{
-    struct str given = http_header(r, "idempotency-key");
-    struct sha256_ctx *hash;
-
-    if (!given.p)
-        return NULL;
-    if (given.n == 0 || given.n > MAX_KEY)
-        return api_input_problem(r, "format", "Idempotency-Key", "Must have 1 to %d characters",
-                                 MAX_KEY);
-    hash = sha256_new();
-    sha256_add(hash, r->path.p, r->path.n);
-    sha256_add(hash, "", 1);
-    sha256_add(hash, r->body.p, r->body.n);
-    sha256_end(hash, spec->hash);
-    spec->key = arena_copy(r->arena, given);
-    return NULL;
-}
-
-static const char *type_given(const struct json *v)
-{
-    return json_type_name(v);
-}
-
-static struct input_problem *check_webhook(struct http_request *r, struct prediction_spec *spec)
-{
-    struct json *v = json_get(r->json, "webhook");
-    char origin[WEBHOOK_ORIGIN_SIZE];
-    struct str url;
-
-    if (!v || json_is(v, JSON_NULL))
-        return NULL;
-    if (!json_is(v, JSON_STRING))
-        return api_input_problem(r, "invalid_type", "webhook",
-                                 "Invalid type. Expected: string, given: %s", type_given(v));
-    url = v->text;
-    if (url.n == 0)
-        return NULL;
-    if (url.n > MAX_URL)
-        return api_input_problem(r, "string_lte", "webhook",
-                                 "webhook has %zu bytes; it must have at most %d", url.n, MAX_URL);
-    if (!webhook_origin(url, origin))
-        return api_input_problem(r, "format", "webhook", "Does not match format 'uri'");
-    if (str_starts(str_of(origin), "http://") && !api_of(r)->options->webhook_private_targets)
-        return api_input_problem(
-            r, "format", "webhook",
-            "Must be an https:// address (the option webhook_private_targets allows "
-            "http://)");
-    spec->webhook = arena_copy(r->arena, url);
-    return NULL;
-}
-
-static struct input_problem *check_filter(struct http_request *r, struct prediction_spec *spec)
-{
-    static const char *const names[] = { "start", "output", "logs", "completed" };
-    struct json *v = json_get(r->json, "webhook_events_filter");
-    int at = 0;
-
-    spec->webhook_events = WEBHOOK_DEFAULT;
-    if (!v || json_is(v, JSON_NULL))
-        return NULL;
-    if (!json_is(v, JSON_ARRAY))
-        return api_input_problem(r, "invalid_type", "webhook_events_filter",
-                                 "Invalid type. Expected: array, given: %s", type_given(v));
-    spec->has_webhook_filter = true;
-    spec->webhook_events = 0;
-    json_each (v, e) {
-        unsigned bit = 0;
-
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-            if (str_is(json_to_str(e), names[i]))
-                bit = 1U << i;
-        if (!bit)
-            return api_input_problem(r, "enum",
-                                     arena_printf(r->arena, "webhook_events_filter.%d", at),
-                                     "webhook_events_filter.%d must be one of the following: "
-                                     "\"start\", \"output\", \"logs\", "
-                                     "\"completed\"",
-                                     at);
-        spec->webhook_events |= bit;
-        at++;
-    }
-    return NULL;
-}
-
-static void link_problem(struct input_problem ***tail, struct input_problem *p)
-{
-    if (!p)
-        return;
-    **tail = p;
-    while (p->next)
-        p = p->next;
-    *tail = &p->next;
-}
-
-/* Keys beside those of the contract that clients are known to send, and that mean nothing here. */
-static bool is_tolerated(struct str key)
-{
-    return str_is(key, "webhook_completed") || str_is(key, "stream");
-}
-
-/* What can be said of a body before its version is known. */
-static struct input_problem *check_body(struct http_request *r, bool takes_version,
-                                        struct prediction_spec *spec)
-{
-    struct input_problem *first = NULL, **tail = &first;
-    struct json *input = json_get(r->json, "input"), *version = json_get(r->json, "version");
-    int n_unknown = 0;
-
-    if (!json_is(r->json, JSON_OBJECT))
-        return api_input_problem(r, "invalid_type", "", "Invalid type. Expected: object, given: %s",
-                                 type_given(r->json));
-    if (takes_version && !version)
-        link_problem(&tail, api_input_problem(r, "required", "", "version is required"));
-    else if (takes_version && !json_is(version, JSON_STRING))
-        link_problem(&tail, api_input_problem(r, "invalid_type", "version",
-                                              "Invalid type. Expected: string, given: %s",
-                                              type_given(version)));
-    if (!input)
-        link_problem(&tail, api_input_problem(r, "required", "", "input is required"));
-    else if (!json_is(input, JSON_OBJECT))
-        link_problem(&tail, api_input_problem(r, "invalid_type", "input",
-                                              "Invalid type. Expected: object, given: %s",
-                                              type_given(input)));
-    json_each (r->json, v) {
-        bool known =
-            str_is(v->key, "input") || str_is(v->key, "webhook") ||
-            str_is(v->key, "webhook_events_filter") ||
-            (takes_version && str_is(v->key, "version")) ||
-            (spec->destination && (str_is(v->key, "destination") || str_is(v->key, "version")));
-
-        if (known || is_tolerated(v->key))
-            continue;
-        if (++n_unknown > API_MAX_PROBLEMS)
-            break;
-        link_problem(&tail, api_input_problem(r, "additional_property_not_allowed", "",
-                                              "Additional property %s is not allowed",
-                                              api_shown_key(r, v->key)));
-    }
-    link_problem(&tail, check_webhook(r, spec));
-    link_problem(&tail, check_filter(r, spec));
-    link_problem(&tail, read_deadline(r, &spec->deadline));
-    link_problem(&tail, read_key(r, spec));
-    return first;
-}
-
-bool prediction_body_ok(struct http_request *r, bool takes_version, struct prediction_spec *spec)
-{
-    struct input_problem *first = check_body(r, takes_version, spec);
-
-    if (first)
-        api_invalid_input(r, first);
-    return !first;
-}
-
-/* The last step of all three routes: the input against the version's schema, then into the store.
- */
-void prediction_make_with(struct http_request *r, struct prediction_spec *spec)
-{
-    struct json *input = json_get(r->json, "input");
-    struct input_problem *first = input_validate(spec->lane->version->schema, r->arena, input);
-    struct making *m;
-
-    if (first) {
-        api_invalid_input(r, first);
-        return;
-    }
-    m = xnew(struct making);
     list_init(&m->node);
     m->request = r;
     m->wait_s = spec->destination ? 0 : read_prefer(r); /* trainings are long */
@@ -402,37 +216,160 @@ void prediction_make_with(struct http_request *r, struct prediction_spec *spec)
     r->on_gone = on_gone;
     r->on_half_closed = on_half_closed;
     spec->account_id = account_of(r)->info.id;
-    spec->input = input->span;
     spec->source = "api";
     spec->is_waited_for = m->wait_s > 0;
     spec->base_url = api_base(r);
     prediction_create(api_of(r)->fleet, &m->create, spec);
 }
 
-void prediction_make_deployment(struct http_request *r)
+/* The deployment's present lane and release; false: the request was answered. */
+static bool choose(struct http_request *r, struct prediction_spec *spec)
 {
     struct pool *p = pool_find(api_of(r)->fleet, http_param(r, "owner"), http_param(r, "name"));
-    struct prediction_spec spec = { .pool = p };
     struct error err;
 
     if (!p || strcmp(p->owner_id, account_of(r)->info.id) != 0) {
         api_not_found(r);
-        return;
+        return false;
     }
-    if (!prediction_body_ok(r, false, &spec))
-        return;
-    switch (pool_choose(p, &spec.lane, &spec.release, &err)) {
+    spec->pool = p;
+    switch (pool_choose(p, &spec->lane, &spec->release, &err)) {
     case STATUS_OK:
-        prediction_make_with(r, &spec);
-        break;
+        return true;
     case STATUS_BUSY:
         http_set_header(r, "Retry-After", "10");
         http_problem(r, 429, NULL, "%s", err.text);
-        break;
+        return false;
     default:
         http_problem(r, 422, p->max == 0 ? "Deployment disabled" : "Deployment failed", "%s",
                      err.text);
+        return false;
     }
+}
+
+/* A large input is checked, and copied, on another thread. Meanwhile the client may go, and the
+ * deployment may get another version. */
+struct checking {
+    struct work work;
+    struct http_kept *kept;
+    struct http_request *request; /* NULL: the client has gone */
+    struct prediction_spec spec;
+    struct lane *lane; /* held */
+    const unsigned char *key;
+    const struct json *input;
+    struct str path, body;
+    struct arena arena;
+    struct input_problem *problems; /* in the arena */
+    struct prediction_input taken;
+};
+
+/* The same key, path and body are the same request. */
+static void hash_request(struct str path, struct str body, unsigned char out[32])
+{
+    struct sha256_ctx *hash = sha256_new();
+
+    sha256_add(hash, path.p, path.n);
+    sha256_add(hash, "", 1);
+    sha256_add(hash, body.p, body.n);
+    sha256_end(hash, out);
+}
+
+static void check_work(struct work *w)
+{
+    struct checking *c = container_of(w, struct checking, work);
+    const struct input_schema *schema = c->lane->version->schema;
+
+    c->problems = input_validate(schema, &c->arena, c->input);
+    if (c->problems)
+        return;
+    prediction_input_make(&c->taken, schema, c->key, c->input);
+    if (c->spec.key)
+        hash_request(c->path, c->body, c->spec.hash);
+}
+
+static void on_checked(struct work *w)
+{
+    struct checking *c = container_of(w, struct checking, work);
+    struct http_request *r = c->request;
+    const struct version *checked = c->lane->version;
+
+    if (r) {
+        r->on_gone = NULL;
+        c->spec.taken = &c->taken;
+        if (c->problems)
+            api_invalid_input(r, c->problems);
+        else if (c->spec.release && !choose(r, &c->spec))
+            ; /* answered */
+        else if (c->spec.lane->version != checked)
+            prediction_make_with(r, &c->spec);
+        else
+            make_now(r, &c->spec);
+    }
+    prediction_input_deinit(&c->taken);
+    arena_deinit(&c->arena);
+    lane_release(c->lane);
+    http_release(c->kept);
+    free(c);
+}
+
+static void on_gone_unchecked(struct http_request *r)
+{
+    struct checking *c = r->context;
+
+    c->request = NULL;
+}
+
+static void check(struct http_request *r, const struct prediction_spec *spec,
+                  struct http_kept *kept)
+{
+    struct checking *c = xnew(struct checking);
+
+    c->kept = kept;
+    c->request = r;
+    c->spec = *spec;
+    c->spec.taken = NULL;
+    if (spec->destination_id)
+        c->spec.destination_id = arena_copy(r->arena, str_of(spec->destination_id));
+    c->lane = spec->lane;
+    lane_hold(c->lane);
+    c->key = api_of(r)->fleet->key;
+    c->input = json_get(r->json, "input");
+    c->path = str_make(arena_copy(&c->arena, r->path), r->path.n);
+    c->body = r->body;
+    r->context = c;
+    r->on_gone = on_gone_unchecked;
+    work_start(r->loop, &c->work, check_work, on_checked);
+}
+
+void prediction_make_with(struct http_request *r, struct prediction_spec *spec)
+{
+    struct json *input = json_get(r->json, "input");
+    struct http_kept *kept = http_keep(r);
+    struct input_problem *first;
+
+    spec->input = input->span;
+    if (kept) {
+        check(r, spec, kept);
+        return;
+    }
+    first = input_validate(spec->lane->version->schema, r->arena, input);
+    if (first) {
+        api_invalid_input(r, first);
+        return;
+    }
+    if (spec->key)
+        hash_request(r->path, r->body, spec->hash);
+    make_now(r, spec);
+}
+
+void prediction_make_deployment(struct http_request *r)
+{
+    struct prediction_spec spec = { 0 };
+
+    if (!own_pool(r)) /* nothing is said of a body for what is not there */
+        return;
+    if (prediction_body_ok(r, false, &spec) && choose(r, &spec))
+        prediction_make_with(r, &spec);
 }
 
 /* --- by version or by model --- */
@@ -449,7 +386,7 @@ static void make_on_model(struct http_request *r, const struct version_row *row)
     struct prediction_spec spec = { 0 };
     struct error err;
 
-    check_body(r, json_get(r->json, "version") != NULL, &spec);
+    (void)prediction_body_read(r, json_get(r->json, "version") != NULL, &spec);
     if (pool_of_model(api_of(r)->fleet, row, &spec.lane, &err) != STATUS_OK) {
         http_problem_error(r, &err);
         return;

@@ -264,10 +264,22 @@ void pool_enable(struct pool *p);
 
 /* --- predictions --- */
 
+/* An input as it is kept: what that takes of a large one is made on another thread, beforehand. */
+struct prediction_input {
+    char *text;        /* as everybody is shown it: secrets are masked */
+    char *secret;      /* as sent, where it has any; NULL */
+    struct buf sealed; /* the same, encrypted */
+};
+/* Of a valid input, on any thread. */
+void prediction_input_make(struct prediction_input *in, const struct input_schema *schema,
+                           const unsigned char *key, const struct json *input);
+void prediction_input_deinit(struct prediction_input *in);
+
 struct prediction_spec {
     const char *account_id;
-    struct str input;   /* as sent, a valid JSON object, already validated */
-    const char *source; /* "api" or "web" */
+    struct str input;               /* as sent, a valid JSON object, already validated */
+    struct prediction_input *taken; /* what was made of it, which is taken; NULL: it is made now */
+    const char *source;             /* "api" or "web" */
     const char *webhook;
     unsigned webhook_events;
     bool has_webhook_filter;
@@ -329,6 +341,9 @@ enum status instance_webhook(struct fleet *f, struct str capability, struct str 
 
 /* --- inside run/ --- */
 
+/* Keeps it, its version and its pool. */
+void lane_hold(struct lane *l);
+void lane_release(struct lane *l);
 void lane_push(struct lane *l, struct prediction *p, bool at_head);
 void lane_take(struct prediction *p); /* out of its queue; harmless when it stands in none */
 void lane_dispatch(struct lane *l);

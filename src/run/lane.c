@@ -146,3 +146,14 @@ void lane_fail_queue(struct lane *l, const char *error)
     list_each (&l->queue, p, struct prediction, node)
         prediction_end(p, PREDICTION_FAILED, text);
 }
+
+void lane_hold(struct lane *l)
+{
+    l->refs++;
+}
+
+void lane_release(struct lane *l)
+{
+    l->refs--;
+    pool_wake(l->pool);
+}

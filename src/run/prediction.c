@@ -272,24 +272,45 @@ static void fill_row(struct prediction *p, const struct prediction_spec *spec)
 }
 
 /* What is kept and shown has its secrets masked; the true values are kept sealed until the end. */
-static void take_input(struct prediction *p, struct str input)
+void prediction_input_make(struct prediction_input *in, const struct input_schema *schema,
+                           const unsigned char *key, const struct json *input)
 {
-    struct input_schema *schema = p->lane->version->schema;
-    struct arena a CLEANUP(arena_deinit) = { 0 };
     struct buf masked CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
-    struct buf sealed CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
-    struct json *v;
-    struct error err;
 
-    if (input_has_secrets(schema) && json_parse(&a, input, NULL, &v, &err) == STATUS_OK &&
-        input_mask(schema, v, &masked)) {
-        p->secret_input = str_dup(input);
-        p->input = buf_take(&masked);
-        seal_add(p->fleet->key, input, &sealed);
-        p->row.sealed_input = str_make(arena_copy(&p->arena, buf_str(&sealed)), sealed.n);
-    } else {
-        p->input = str_dup(input);
+    *in = (struct prediction_input){ .sealed = BUF_INIT(BUF_UNBOUNDED) };
+    if (!input_has_secrets(schema) || !input_mask(schema, input, &masked)) {
+        in->text = str_dup(input->span);
+        return;
     }
+    in->text = buf_take(&masked);
+    in->secret = str_dup(input->span);
+    seal_add(key, input->span, &in->sealed);
+}
+
+void prediction_input_deinit(struct prediction_input *in)
+{
+    prediction_drop_text(&in->text);
+    prediction_drop_text(&in->secret);
+    buf_deinit(&in->sealed);
+}
+
+static void take_input(struct prediction *p, const struct prediction_spec *spec)
+{
+    const struct input_schema *schema = p->lane->version->schema;
+    struct prediction_input made = { 0 }, *in = spec->taken ? spec->taken : &made;
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct json v = { .type = JSON_OBJECT, .span = spec->input }, *read = &v;
+
+    if (!spec->taken) {
+        if (input_has_secrets(schema) && json_parse(&a, spec->input, NULL, &read, NULL))
+            read = &v;
+        prediction_input_make(in, schema, p->fleet->key, read);
+    }
+    p->input = TAKE(in->text);
+    p->secret_input = TAKE(in->secret);
+    if (in->sealed.n > 0)
+        p->row.sealed_input = str_make(arena_copy(&p->arena, buf_str(&in->sealed)), in->sealed.n);
+    prediction_input_deinit(in);
 }
 
 void prediction_create(struct fleet *f, struct prediction_request *r,
@@ -299,7 +320,7 @@ void prediction_create(struct fleet *f, struct prediction_request *r,
     struct creation *c = xnew(struct creation);
 
     id_make(&f->ids, loop_wall_ms(f->loop), p->id);
-    take_input(p, spec->input);
+    take_input(p, spec);
     fill_row(p, spec);
     c->p = p;
     c->request = r;
