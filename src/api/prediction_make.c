@@ -44,6 +44,8 @@ static void answer_made(struct making *m, struct prediction *p, bool as_starting
     r->on_half_closed = NULL;
     m->request = NULL;
     prediction_view(p, r->arena, &row);
+    if (!row.input.p) /* a large one is not kept; with secrets it is */
+        row.input = json_get(r->json, "input")->span;
     if (m->wait_s && p->inlined.p)
         row.output = p->inlined;
     if (as_starting) { /* as the word says, there is nothing to show yet */

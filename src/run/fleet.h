@@ -392,8 +392,6 @@ void fleet_check_stopped(struct fleet *f);
 /* Whether the files of its input are at hand; begins to fetch them. pool_wake() follows. */
 bool prediction_prepare(struct prediction *p);
 void prediction_unprepare(struct prediction *p); /* it ended, or runs as another version */
-/* Puts the addresses for its instance into the input. */
-void prediction_place_files(struct prediction *p, struct buf *normal);
 void prediction_unseal(struct prediction *p, struct str sealed);
 /* What an instance uploads belongs to which of its predictions: NULL when that cannot be told. `id`
  * is what it says itself (p == NULL: nothing). */

@@ -14,8 +14,6 @@
 
 enum {
     AT_ONCE = 4,
-    MAX_FILES = 1000,
-    DATA_KEPT = 64 * 1024, /* a data address up to this size is passed on as it is */
     KEEP_AT_MOST_MS = 8 * 24 * 3600 * 1000, /* should the prediction's end not let go of it */
 };
 
@@ -37,6 +35,7 @@ static void free_now(struct input_files *x)
     deferred_cancel(&x->tell);
     list_remove(&x->node);
     map_deinit(&x->by_url);
+    input_plan_deinit(&x->plan);
     arena_deinit(&x->arena);
     free(x);
 }
@@ -279,51 +278,39 @@ static void start_jobs(struct input_files *x)
 
 /* --- all of them --- */
 
-static void add_place(struct input_files *x, size_t at, const struct input_uri *uri)
+static void add_job(struct input_files *x, struct input_place *place, size_t at)
 {
-    struct str text = uri->value->text;
-    bool is_data = str_starts(text, "data:");
-    struct job *j;
+    struct job *j = place->data ? NULL : map_get(&x->by_url, place->url);
 
-    if (is_data && text.n <= DATA_KEPT)
-        return;
-    j = is_data ? NULL : map_get(&x->by_url, text);
     if (!j) {
         j = xnew(struct job);
         j->all = x;
-        j->field = uri->field.p ? arena_copy(&x->arena, uri->field) : "input";
+        j->field = arena_copy(&x->arena, place->field);
         id_make(&x->files->ids, loop_wall_ms(x->files->loop), j->id);
-        if (is_data)
-            j->data = str_dup(text);
-        else
-            j->url = str_make(arena_copy(&x->arena, text), text.n);
+        j->url = place->url;
+        j->data = TAKE(place->data);
         x->jobs[x->n_jobs++] = j;
-        if (!is_data)
-            map_put(&x->by_url, text, j);
+        if (!j->data)
+            map_put(&x->by_url, place->url, j);
     }
     x->places[at] = j;
 }
 
-static void find_places(struct input_files *x, const struct input_files_spec *spec)
+static void add_jobs(struct input_files *x)
 {
-    struct arena a CLEANUP(arena_deinit) = { 0 };
-    struct input_uri *uris;
-    struct json *v;
+    size_t n = x->plan.n;
 
-    if (json_parse(&a, spec->input, NULL, &v, &x->error) != STATUS_OK) {
+    if (x->plan.status != STATUS_OK) {
         x->has_failed = true;
+        x->error = x->plan.error;
         return;
     }
-    x->n_places = input_uris(spec->schema, &a, v, false, &uris);
-    if (x->n_places > MAX_FILES) {
-        x->has_failed = true;
-        FAIL(&x->error, STATUS_INVALID, "The input has more than %d files.", MAX_FILES);
-        return;
-    }
-    x->places = arena_array(&x->arena, struct job *, x->n_places + 1);
-    x->jobs = arena_array(&x->arena, struct job *, x->n_places + 1);
-    for (size_t i = 0; i < x->n_places; i++)
-        add_place(x, i, &uris[i]);
+    x->places = arena_array(&x->arena, struct job *, n + 1);
+    x->jobs = arena_array(&x->arena, struct job *, n + 1);
+    for (size_t i = 0; i < n; i++)
+        add_job(x, &x->plan.places[i], i);
+    if (x->plan.text.n > x->keep_most)
+        buf_deinit(&x->plan.text);
 }
 
 struct input_files *input_files_new(struct files *f, const struct input_files_spec *spec,
@@ -340,7 +327,10 @@ struct input_files *input_files_new(struct files *f, const struct input_files_sp
     map_init(&x->by_url);
     deferred_init(f->loop, &x->tell, on_tell);
     list_push(&f->inputs, &x->node);
-    find_places(x, spec);
+    x->keep_most = spec->keep_most;
+    x->plan = *spec->plan;
+    *spec->plan = (struct input_plan){ 0 };
+    add_jobs(x);
     start_jobs(x);
     if (x->n_running == 0)
         deferred_call(&x->tell);
@@ -361,37 +351,33 @@ void input_files_stop(struct files *f)
 
 #define PURPOSE "input of an instance"
 
-void input_files_rewrite(const struct input_files *x, const struct input_schema *schema,
-                         struct str input, const char *internal_url, struct buf *out)
+bool input_files_have_text(const struct input_files *x)
+{
+    return x->plan.text.n > 0;
+}
+
+void input_files_fill(const struct input_files *x, const struct input_plan *plan,
+                      const char *internal_url, struct buf *out)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct str *with = arena_array(&a, struct str, x->plan.n + 1);
     char signature[SIGNATURE_LEN + 1];
-    struct input_uri *uris;
-    struct json *v;
-    struct error err;
-    struct str *with;
-    size_t n;
 
-    if (x->n_jobs == 0 || json_parse(&a, input, NULL, &v, &err) != STATUS_OK) {
-        buf_add_str(out, input);
-        return;
-    }
-    n = input_uris(schema, &a, v, false, &uris);
-    assert(n == x->n_places);
-    with = arena_array(&a, struct str, n + 1);
-    for (size_t i = 0; i < n; i++) {
+    if (!plan)
+        plan = &x->plan;
+    assert(plan->n == x->plan.n);
+    for (size_t i = 0; i < plan->n; i++) {
         struct buf url CLEANUP(buf_deinit) = BUF_INIT(4096);
         const struct job *j = x->places[i];
 
-        if (!j || !j->is_ready)
-            continue;
+        assert(j->is_ready);
         url_sign(x->files->key, PURPOSE, j->id, signature);
         buf_addf(&url, "\"%s/input/%s%s/", internal_url, j->id, signature);
         percent_add(&url, str_of(j->name));
         buf_addc(&url, '"');
         with[i] = str_make(arena_copy(&a, buf_str(&url)), url.n);
     }
-    input_replace(v, uris, with, n, out);
+    input_plan_fill(plan, with, out);
 }
 
 bool input_file_id(const struct files *f, struct str segment, char out[ID_SIZE])

@@ -8,15 +8,15 @@
  * segment keeps the file's name, which models look at. */
 #pragma once
 
-#include "core/input.h"
 #include "run/file.h"
+#include "run/input_plan.h"
 
 struct input_files;
 
 struct input_files_spec {
     const char *account_id, *prediction_id, *base_url;
-    const struct input_schema *schema;
-    struct str input; /* normalised; read during the start only */
+    struct input_plan *plan; /* is taken */
+    size_t keep_most;        /* a plan's text beyond this is not kept */
 };
 
 /* `done` comes once and never from inside; NULL err: all are at hand. */
@@ -25,9 +25,11 @@ struct input_files *input_files_new(struct files *f, const struct input_files_sp
                                     void *arg) NODISCARD;
 /* At any time; then `done` does not come. What was fetched goes when the prediction ends. */
 void input_files_free(struct input_files *x);
-/* The input as the instance gets it; `input` is the text it was made for. */
-void input_files_rewrite(const struct input_files *x, const struct input_schema *schema,
-                         struct str input, const char *internal_url, struct buf *out);
+/* Once they are at hand: the input as the instance gets it. `plan` is one that was made anew of the
+ * same input, for the same schema; NULL: the one that was kept, if it was. */
+bool input_files_have_text(const struct input_files *x);
+void input_files_fill(const struct input_files *x, const struct input_plan *plan,
+                      const char *internal_url, struct buf *out);
 /* Gives up all that is under way. */
 void input_files_stop(struct files *f);
 

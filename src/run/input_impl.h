@@ -33,9 +33,10 @@ struct input_files {
     struct files *files;
     struct arena arena;
     const char *account_id, *prediction_id, *base_url;
-    struct map by_url;   /* text -> struct job */
-    struct job **places; /* by place in the input; NULL: stays as it is */
-    size_t n_places;
+    struct map by_url;      /* text -> struct job */
+    struct input_plan plan; /* its text is gone where it is too large to be kept */
+    size_t keep_most;
+    struct job **places; /* by place in the plan */
     struct job **jobs;
     size_t n_jobs, next_job, n_running;
     struct deferred tell;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "run/fleet.h"
+#include "run/input_plan.h"
 
 enum {
     KEEP_INPUT = 64 * 1024, /* larger inputs are read from the store when they are needed */
@@ -37,3 +38,9 @@ void prediction_store_progress(struct prediction *p, bool with_text);
 void prediction_on_timer(struct timer *t);
 void prediction_on_flush(struct timer *t);
 void prediction_on_deadline(struct timer *t);
+
+/* prepare.c: the input for its instance. */
+/* What was kept when its files were sought serves: nothing has to be read again. */
+bool prediction_has_text(const struct prediction *p);
+/* Puts the addresses for its instance into the plan (NULL: what was kept), whose text is taken. */
+void prediction_fill(struct prediction *p, struct input_plan *plan);

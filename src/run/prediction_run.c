@@ -179,53 +179,89 @@ void prediction_join_start(struct prediction *p, struct store_prediction_end *en
     prediction_unref(p);
 }
 
-static void normalize(struct prediction *p)
+static void run_normalized(struct prediction *p, struct input_plan *plan)
 {
-    struct arena a CLEANUP(arena_deinit) = { 0 };
-    struct buf out = BUF_INIT(BUF_UNBOUNDED);
-    struct json *v;
-    struct error err;
-    const char *text = p->secret_input ? p->secret_input : p->input;
+    if (plan && plan->status != STATUS_OK) { /* it was valid when it was accepted */
+        log_error("a stored input cannot be read", LOG_S("prediction", p->id),
+                  LOG_ERR(&plan->error));
+        prediction_end(p, PREDICTION_FAILED, "The stored input cannot be read any more.");
+        return;
+    }
+    prediction_fill(p, plan);
+    attempt_start(p);
+}
 
-    if (json_parse(&a, str_of(text), NULL, &v, &err) == STATUS_OK)
-        input_normalize(p->lane->version->schema, v, &out);
-    else /* it was valid when it was accepted */
-        log_error("a stored input cannot be read", LOG_S("prediction", p->id), LOG_ERR(&err));
-    prediction_place_files(p, &out);
-    prediction_drop_text(&p->normal_input);
-    p->normal_input = buf_take(&out);
+static void normalize_and_run(struct prediction *p)
+{
+    struct input_plan plan;
+
+    if (prediction_has_text(p)) {
+        run_normalized(p, NULL);
+        return;
+    }
+    input_plan_make(&plan, p->lane->version->schema,
+                    str_of(p->secret_input ? p->secret_input : p->input), p->files != NULL);
+    run_normalized(p, &plan);
+    input_plan_deinit(&plan);
 }
 
 /* The stored input has its secrets masked: without the sealed one it must not be run. */
-static bool secrets_are_lost(const struct prediction *p)
+static bool has_masks(const struct input_schema *schema, struct str input)
 {
-    struct input_schema *schema = p->lane->version->schema;
     struct arena a CLEANUP(arena_deinit) = { 0 };
     struct buf masked CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
     struct json *v;
-    struct error err;
 
-    return !p->secret_input && input_has_secrets(schema) &&
-           json_parse(&a, str_of(p->input), NULL, &v, &err) == STATUS_OK &&
+    return input_has_secrets(schema) && json_parse(&a, input, NULL, &v, NULL) == STATUS_OK &&
            input_mask(schema, v, &masked);
 }
 
-static void input_arrived(struct prediction *p, struct str input)
+static bool fits(const struct input_schema *schema, struct str input)
 {
-    p->input = str_dup(input);
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct json *v;
+
+    return json_parse(&a, input, NULL, &v, NULL) == STATUS_OK && !input_validate(schema, &a, v);
+}
+
+/* An input that was read again: what is known of it, for a large one made on another thread. */
+struct load_op {
+    struct store_prediction_get op;
+    struct prediction *p;
+    struct work work;
+    struct lane *lane;   /* held, as are */
+    struct files *files; /* these; NULL: none */
+    struct str input;    /* the unmasked one, if it was */
+    char *secret;        /* a copy of it */
+    bool is_masked, is_rebound, has_files;
+    bool is_lost, is_misfit;
+    char *text; /* what everybody is shown */
+    struct input_plan plan;
+};
+
+static void look_at_input(struct load_op *l)
+{
+    const struct input_schema *schema = l->lane->version->schema;
+
+    l->text = str_dup(l->op.row.input);
+    l->is_lost = l->is_masked && has_masks(schema, l->input);
+    l->is_misfit = !l->is_lost && l->is_rebound && !fits(schema, l->input);
+    if (!l->is_lost && !l->is_misfit)
+        input_plan_make(&l->plan, schema, l->input, l->has_files);
+}
+
+static void input_arrived(struct prediction *p, struct load_op *l)
+{
+    p->input = TAKE(l->text);
     p->row.input = str_of(p->input);
-    if (secrets_are_lost(p)) {
+    if (l->is_lost)
         prediction_end(p, PREDICTION_FAILED,
                        "The prediction's secret inputs can no longer be read: the server's key has "
                        "changed. Create the prediction again.");
-        return;
-    }
-    if (p->is_rebound && !prediction_input_fits(p, p->lane->version)) {
+    else if (l->is_misfit)
         prediction_end(p, PREDICTION_FAILED, PREDICTION_MISFIT);
-        return;
-    }
-    normalize(p);
-    attempt_start(p);
+    else
+        run_normalized(p, &l->plan);
 }
 
 void prediction_unseal(struct prediction *p, struct str sealed)
@@ -242,36 +278,98 @@ void prediction_unseal(struct prediction *p, struct str sealed)
                   LOG_S("prediction", p->id));
 }
 
-struct load_op {
-    struct store_prediction_get op;
-    struct prediction *p;
-};
+static void load_over(struct load_op *l)
+{
+    prediction_unref(l->p);
+    input_plan_deinit(&l->plan);
+    store_op_deinit(&l->op.op);
+    free(l->secret);
+    free(l->text);
+    free(l);
+}
+
+/* Whether it still has to be run; an attempt that has to end before it began is ended. */
+static bool may_begin(struct prediction *p)
+{
+    if (p->row.cancel_requested)
+        prediction_end(p, PREDICTION_CANCELED, NULL);
+    else if (p->fleet->is_stopping)
+        prediction_requeue(p, true);
+    else
+        return true;
+    return false;
+}
+
+static void look_work(struct work *w)
+{
+    look_at_input(container_of(w, struct load_op, work));
+}
+
+static void on_looked(struct work *w)
+{
+    struct load_op *l = container_of(w, struct load_op, work);
+    struct prediction *p = l->p;
+
+    lane_release(l->lane);
+    if (l->files)
+        files_release(l->files);
+    if (p->loading == l) { /* as above */
+        p->loading = NULL;
+        if (may_begin(p))
+            input_arrived(p, l);
+    }
+    load_over(l);
+}
+
+static void look(struct load_op *l)
+{
+    struct prediction *p = l->p;
+
+    prediction_unseal(p, l->op.row.sealed_input);
+    l->input = l->op.row.input;
+    l->lane = p->lane;
+    l->is_masked = !p->secret_input;
+    l->is_rebound = p->is_rebound;
+    l->has_files = p->files != NULL;
+    if (p->secret_input) {
+        l->secret = xstrdup(p->secret_input);
+        l->input = str_of(l->secret);
+    }
+    if (l->input.n <= KEEP_INPUT) {
+        p->loading = NULL;
+        look_at_input(l);
+        input_arrived(p, l);
+        load_over(l);
+        return;
+    }
+    l->files = p->fleet->files;
+    lane_hold(l->lane);
+    if (l->files)
+        files_hold(l->files);
+    work_start(p->fleet->loop, &l->work, look_work, on_looked);
+}
 
 static void on_loaded(struct store_op *op)
 {
     struct load_op *l = container_of(op, struct load_op, op.op);
     struct prediction *p = l->p;
-    bool is_mine = p->loading == l; /* as above */
 
-    if (is_mine) {
+    if (p->loading == l) { /* as above */
+        if (op->status == STATUS_OK && !p->row.cancel_requested && !p->fleet->is_stopping) {
+            look(l);
+            return;
+        }
         p->loading = NULL;
         if (op->status != STATUS_OK) {
             log_error("an input could not be read", LOG_S("prediction", p->id),
                       LOG_ERR(&op->error));
             prediction_detach(p);
             timer_start(&p->timer, STORE_RETRY_MS);
-        } else if (p->row.cancel_requested) {
-            prediction_end(p, PREDICTION_CANCELED, NULL);
-        } else if (p->fleet->is_stopping) {
-            prediction_requeue(p, true);
         } else {
-            prediction_unseal(p, l->op.row.sealed_input);
-            input_arrived(p, l->op.row.input);
+            (void)may_begin(p);
         }
     }
-    store_op_deinit(op);
-    free(l);
-    prediction_unref(p);
+    load_over(l);
 }
 
 void prediction_begin(struct prediction *p, struct instance *in)
@@ -283,9 +381,8 @@ void prediction_begin(struct prediction *p, struct instance *in)
     meter_count(in);
     in->in_flight++;
     list_push(&in->runs, &p->run_node);
-    if (p->input) {
-        normalize(p);
-        attempt_start(p);
+    if (p->input || prediction_has_text(p)) {
+        normalize_and_run(p);
         return;
     }
     l = xnew(struct load_op);
