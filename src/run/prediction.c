@@ -224,13 +224,13 @@ static void on_created(struct store_op *op)
 }
 
 /* Dispatch may overlap the commit where nobody can hear of it before both are durable, and where
- * nothing is fetched or told for its sake. A long run waits for its attempt's number all the same,
- * which is written after the prediction. */
+ * nothing is fetched or told for its sake, nor anything large looked through. A long run waits for
+ * its attempt's number all the same, which is written after the prediction. */
 static bool may_overlap(const struct fleet *f, const struct prediction *p,
                         const struct prediction_spec *spec)
 {
-    return spec->is_waited_for && !spec->key && !spec->webhook && !spec->destination &&
-           !(f->files && input_has_uris(p->lane->version->schema));
+    return spec->is_waited_for && p->row.input.n <= KEEP_INPUT && !spec->key && !spec->webhook &&
+           !spec->destination && !(f->files && input_has_uris(p->lane->version->schema));
 }
 
 static void fill_row(struct prediction *p, const struct prediction_spec *spec)

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     for (int i = 0; i < 2; i++) {
         path_route(router, i ? "/v1" : NULL, "GET", t.path, &a, &match, &path);
         check_match(&match);
-        if (path_decode(path, &a, &decoded, &err) == STATUS_OK)
+        if (path_decode(path, false, &a, &decoded, &err) == STATUS_OK)
             check_path(decoded);
     }
     return 0;
