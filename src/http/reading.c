@@ -4,6 +4,7 @@
  * shares with whoever works on them further: the request may end meanwhile. */
 #include "http/conn.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <assert.h>
@@ -58,9 +59,11 @@ static void on_read(struct work *w)
     struct exchange *x = k->x;
 
     if (x) {
+        log_about(x->r.id);
         x->r.json = k->json;
         if (judge(&x->r, k->status, k->twice, &k->err))
             exchange_call(x);
+        log_about(NULL);
         conn_kick(x->r.conn);
     }
     http_release(k);
