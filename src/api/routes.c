@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one list of what the server answers. Router, documents and tests read it. */
 #include "api/api.h"
+#include "api/cost.h"
 
 const struct http_route API_ROUTES[] = {
 #define ROUTE(m, p, h, f, n, s)                                                                    \
@@ -9,6 +10,8 @@ const struct http_route API_ROUTES[] = {
     }
     ROUTE("GET", "/v1/account", account_show, HTTP_BODY_NONE, "account.get",
           "Get the authenticated account"),
+    ROUTE("GET", "/v1/account/cost", account_cost, HTTP_BODY_NONE, "account.cost",
+          "What your instances cost, by day, deployment and hardware"),
     ROUTE("GET", "/v1/hardware", hardware_list, HTTP_BODY_NONE, "hardware.list",
           "List available hardware for models"),
 
@@ -70,6 +73,8 @@ const struct http_route API_ROUTES[] = {
           "What an instance said while it got ready, also when it has ended"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/instances", deployment_instances, HTTP_BODY_NONE,
           "deployments.instances.list", "List a deployment's instances, and what it waits for"),
+    ROUTE("GET", "/v1/deployments/{owner}/{name}/cost", deployment_cost, HTTP_BODY_NONE,
+          "deployments.cost", "What a deployment cost, by day, release and hardware"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/releases", deployment_releases, HTTP_BODY_NONE,
           "deployments.releases.list", "List a deployment's releases"),
 

@@ -123,6 +123,29 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
             "release": {"$ref": "#/components/schemas/Release"}, "state": {"enum": ["new", "ready", "failed"]},
             "ready_at": {"type": ["string", "null"]}, "failed_at": {"type": ["string", "null"]},
             "failure": {"type": ["string", "null"]}}}}}}) },
+    { "CostKinds", J({"type": "object", "required": ["setup", "active", "idle", "drain", "failed"],
+        "additionalProperties": {"type": "object", "required": ["seconds", "cost"], "properties": {
+            "seconds": {"type": "number"}, "cost": {"type": "number"}}}}) },
+    { "DeploymentCost", J({"type": "object", "required": ["from", "to", "seconds", "cost", "kinds", "days", "releases",
+        "hardware"], "properties": {
+        "from": {"type": "string", "format": "date-time"}, "to": {"type": "string", "format": "date-time"},
+        "seconds": {"type": "number"}, "cost": {"type": "number"},
+        "kinds": {"$ref": "#/components/schemas/CostKinds"},
+        "days": {"type": "array", "items": {"type": "object", "required": ["date", "seconds", "cost", "kinds"]}},
+        "releases": {"type": "array", "items": {"type": "object", "required": ["release", "seconds", "cost", "kinds"]}},
+        "hardware": {"type": "array", "items": {"type": "object",
+            "required": ["sku", "price", "seconds", "cost", "kinds"]}}}}) },
+    { "AccountCost", J({"type": "object", "required": ["from", "to", "seconds", "cost", "kinds", "days", "deployments",
+        "hardware"], "properties": {
+        "from": {"type": "string", "format": "date-time"}, "to": {"type": "string", "format": "date-time"},
+        "seconds": {"type": "number"}, "cost": {"type": "number"},
+        "kinds": {"$ref": "#/components/schemas/CostKinds"},
+        "days": {"type": "array", "items": {"type": "object",
+            "required": ["date", "seconds", "cost", "kinds", "deployments"]}},
+        "deployments": {"type": "array", "items": {"type": "object",
+            "required": ["type", "owner", "name", "seconds", "cost", "kinds"]}},
+        "hardware": {"type": "array", "items": {"type": "object",
+            "required": ["sku", "price", "seconds", "cost", "kinds"]}}}}) },
     { "Prediction", J({"type": "object", "required": ["id", "model", "version", "input", "logs", "output",
         "data_removed", "error", "source", "status", "created_at", "urls"], "properties": {
         "id": {"type": "string"}, "model": {"type": "string"}, "version": {"type": "string"},
@@ -134,6 +157,7 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "started_at": {"type": ["string", "null"], "format": "date-time"},
         "completed_at": {"type": ["string", "null"], "format": "date-time"},
         "deadline": {"type": "string", "format": "date-time"}, "metrics": {"type": "object"},
+        "cost": {"type": "number", "description": "Of the time in which instances ran it; once it has ended"},
         "queue": {"type": "object", "description": "While it waits", "properties": {
             "position": {"type": "integer", "minimum": 1},
             "estimated_start_at": {"type": ["string", "null"], "format": "date-time"}}},

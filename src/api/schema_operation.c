@@ -11,6 +11,9 @@
 static const char SORT[] = J({"name": "sort_by", "in": "query", "schema": {
     "enum": ["latest_version_created_at", "model_created_at"], "default": "latest_version_created_at"}},
     {"name": "sort_direction", "in": "query", "schema": {"enum": ["asc", "desc"], "default": "desc"}});
+static const char DURING[] = J({"name": "from", "in": "query", "schema": {"type": "string"},
+    "description": "A day or a time; without it the six days before"},
+    {"name": "to", "in": "query", "schema": {"type": "string"}, "description": "Exclusive; without it now"});
 static const char BETWEEN[] = J({"name": "created_after", "in": "query", "schema": {
     "type": "string", "anyOf": [{"format": "date-time"}, {"maxLength": 0}]}, "description": "Inclusive"},
     {"name": "created_before", "in": "query", "schema": {
@@ -75,6 +78,8 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
     GET("deployments.instances.list", ONE, "Instances"),
     TEXT("deployments.instances.log", NULL),
     GET("deployments.releases.list", ONE, "Releases"),
+    { .name = "deployments.cost", .query = DURING, .status = 200, .shape = OPENAPI_ONE, .answer = "DeploymentCost" },
+    { .name = "account.cost", .query = DURING, .status = 200, .shape = OPENAPI_ONE, .answer = "AccountCost" },
 
     { .name = "predictions.create", .query = MAKING, .request = "PredictionCreate", .status = 201,
       .shape = OPENAPI_ONE, .answer = "Prediction" },

@@ -3,6 +3,7 @@
  * that Replicate leaves out (an avatar, a deployment's name, a deadline, a webhook, a stream's
  * address) are left out here too. */
 #include "api/api.h"
+#include "api/cost.h"
 #include "base/clock.h"
 #include "base/encode.h"
 
@@ -246,6 +247,8 @@ void show_prediction(struct json_writer *w, const struct prediction_row *p, bool
         json_end_object(w);
     }
     show_metrics(w, p);
+    if (prediction_is_terminal(p->status))
+        show_amount(w, "cost", p->cost);
     show_urls(w, p);
     show_webhook(w, p);
     json_end_object(w);

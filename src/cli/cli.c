@@ -41,6 +41,16 @@ static const struct flag login_flags[] = { PUBLIC_FLAGS, { .name = NULL } };
 
 static const struct flag json_flags[] = { JSON_FLAG, PUBLIC_FLAGS, { .name = NULL } };
 
+static const struct flag cost_flags[] = {
+    { .name = "--from",
+      .takes_value = true,
+      .help = "a day (2026-01-05) or a time (default: six days before)" },
+    { .name = "--to", .takes_value = true, .help = "a day or a time, exclusive (default: now)" },
+    JSON_FLAG,
+    PUBLIC_FLAGS,
+    { .name = NULL },
+};
+
 static const struct flag run_flags[] = {
     { .name = "-i",
       .takes_value = true,
@@ -221,6 +231,12 @@ static const struct command commands[] = {
       .run = deployments_rollback_command,
       .flags = json_flags,
       .help = "Go back to an older release. Without a number, to the one before." },
+    { .words = "cost",
+      .usage = "[[OWNER/]NAME]",
+      .run = cost_command,
+      .flags = cost_flags,
+      .help = "Show what a deployment cost, or everything of yours, by day. Numbers are of the "
+              "money that prices are in." },
     { .words = "deployments delete",
       .usage = "[OWNER/]NAME",
       .run = deployments_delete_command,

@@ -156,3 +156,7 @@ int deployments_create_command(const struct command *c, const char *const *args)
 int deployments_update_command(const struct command *c, const char *const *args);
 int deployments_rollback_command(const struct command *c, const char *const *args);
 int deployments_delete_command(const struct command *c, const char *const *args);
+/* "/v1/deployments/owner/name" of the first position, [OWNER/]NAME; false after a message. */
+bool own_deployment_path(const struct given *g, const struct remote *r, struct buf *path);
+
+int cost_command(const struct command *c, const char *const *args);

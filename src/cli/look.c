@@ -234,7 +234,7 @@ int deployments_list_command(const struct command *c, const char *const *args)
 
 /* The path of the deployment that was named: with its owner, or by its name alone for one of the
  * caller's own. */
-static bool own_path(const struct given *g, const struct remote *r, struct buf *path)
+bool own_deployment_path(const struct given *g, const struct remote *r, struct buf *path)
 {
     struct answer a CLEANUP(answer_deinit) = { 0 };
 
@@ -257,7 +257,7 @@ static int one_deployment(const struct command *c, const char *const *args, cons
 
     if (!given_read(c, args, 1, 1, &g) || !remote_public(&g, &r))
         return 2;
-    if (!own_path(&g, &r, &path))
+    if (!own_deployment_path(&g, &r, &path))
         return 1;
     return call_and_show(&g, &r, method, path.p, STR_NULL,
                          strcmp(method, "GET") == 0 ? show_deployment_line : NULL);
@@ -361,7 +361,7 @@ int deployments_update_command(const struct command *c, const char *const *args)
 
     if (!given_read(c, args, 1, 1, &g) || !remote_public(&g, &r))
         return 2;
-    if (!own_path(&g, &r, &path))
+    if (!own_deployment_path(&g, &r, &path))
         return 1;
     json_writer_init(&w, &body);
     json_begin_object(&w);
@@ -387,7 +387,7 @@ int deployments_rollback_command(const struct command *c, const char *const *arg
                 g.positions[1]);
         return 2;
     }
-    if (!own_path(&g, &r, &path))
+    if (!own_deployment_path(&g, &r, &path))
         return 1;
     buf_adds(&path, "/rollback");
     if (n)
