@@ -2,6 +2,7 @@
 /* What all handlers of the public API share. */
 #pragma once
 
+#include "api/metrics.h"
 #include "base/map.h"
 #include "http/server.h"
 #include "run/build.h"
@@ -42,7 +43,9 @@ struct api {
     struct list waits;   /* requests that wait for a prediction */
     struct list streams; /* readers of output, as server-sent events */
     bool is_ending;      /* nobody is made to wait any more */
-    struct map replays;  /* prediction id -> struct replay: outputs readers are behind with */
+    struct http_metrics http;
+    int64_t started_at; /* wall ms */
+    struct map replays; /* prediction id -> struct replay: outputs readers are behind with */
 };
 
 enum status api_init(struct api *a, struct loop *l, struct store *s, struct fleet *f,

@@ -188,6 +188,7 @@ void api_observe(struct http_request *r, int status, int64_t took_ms, uint64_t b
 {
     struct api_account *x = r->account;
 
+    http_metrics_observe(&api_of(r)->http, r, status, took_ms);
     log_debug("request", LOG_S("request", r->id), LOG_S("method", r->method ? r->method : ""),
               LOG_S("route", r->route ? r->route->path : ""), LOG_I("status", status),
               LOG_I("ms", took_ms), LOG_I("bytes", bytes_out), LOG_STR("peer", r->peer),
@@ -220,7 +221,9 @@ enum status api_init(struct api *a, struct loop *l, struct store *st, struct fle
         .builds = b,
         .hardware = f->hardware,
         .options = o,
+        .started_at = loop_wall_ms(l),
     };
+    http_metrics_init(&a->http);
     list_init(&a->waits);
     list_init(&a->streams);
     map_init(&a->replays);

@@ -75,6 +75,9 @@ const struct http_route API_ROUTES[] = {
           "deployments.instances.list", "List a deployment's instances, and what it waits for"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/cost", deployment_cost, HTTP_BODY_NONE,
           "deployments.cost", "What a deployment cost, by day, release and hardware"),
+    ROUTE("GET", "/v1/deployments/{owner}/{name}/metrics", deployment_metrics, HTTP_BODY_NONE,
+          "deployments.metrics",
+          "What a deployment did: two hours by the minute, a day by the quarter of an hour"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/releases", deployment_releases, HTTP_BODY_NONE,
           "deployments.releases.list", "List a deployment's releases"),
 
@@ -149,6 +152,8 @@ const struct http_route API_ROUTES[] = {
           "openai.models.retrieve", "The same where the client encodes the slash, as OpenAI's do"),
     ROUTE("GET", "/v1/openapi.json", openapi_show, HTTP_OPEN | HTTP_BODY_NONE, "openapi",
           "This document"),
+    ROUTE("GET", "/metrics", metrics_text, HTTP_BODY_NONE, "metrics",
+          "Metrics of what is yours, in Prometheus' text format"),
     ROUTE("GET", "/healthz", health_show, HTTP_OPEN | HTTP_BODY_NONE | HTTP_HIDDEN, "health",
           "Whether the server works"),
 };

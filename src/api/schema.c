@@ -123,6 +123,14 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
             "release": {"$ref": "#/components/schemas/Release"}, "state": {"enum": ["new", "ready", "failed"]},
             "ready_at": {"type": ["string", "null"]}, "failed_at": {"type": ["string", "null"]},
             "failure": {"type": ["string", "null"]}}}}}}) },
+    { "DeploymentMetrics", J({"type": "object", "required": ["now", "hours", "day"], "properties": {
+        "now": {"type": "string", "format": "date-time"},
+        "hours": {"$ref": "#/components/schemas/MetricSteps"},
+        "day": {"$ref": "#/components/schemas/MetricSteps"}}}) },
+    { "MetricSteps", J({"type": "object", "required": ["step_seconds", "steps"], "properties": {
+        "step_seconds": {"type": "integer"}, "steps": {"type": "array", "items": {"type": "object",
+            "required": ["start", "created", "succeeded", "failed", "canceled", "aborted", "throughput", "error_rate",
+                "latency", "wait", "run", "queue", "instances", "boots", "failed_boots", "cold_starts", "cost"]}}}}) },
     { "CostKinds", J({"type": "object", "required": ["setup", "active", "idle", "drain", "failed"],
         "additionalProperties": {"type": "object", "required": ["seconds", "cost"], "properties": {
             "seconds": {"type": "number"}, "cost": {"type": "number"}}}}) },

@@ -79,6 +79,8 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
     TEXT("deployments.instances.log", NULL),
     GET("deployments.releases.list", ONE, "Releases"),
     { .name = "deployments.cost", .query = DURING, .status = 200, .shape = OPENAPI_ONE, .answer = "DeploymentCost" },
+    GET("deployments.metrics", ONE, "DeploymentMetrics"),
+    TEXT("metrics", NULL),
     { .name = "account.cost", .query = DURING, .status = 200, .shape = OPENAPI_ONE, .answer = "AccountCost" },
 
     { .name = "predictions.create", .query = MAKING, .request = "PredictionCreate", .status = 201,

@@ -43,6 +43,8 @@ enum option_type {
     X("Server", log_level, STRING, 0, 0, "info",                                                   \
       "least level that is logged: debug, info, warning or error")                                 \
     X("Server", log_format, STRING, 0, 0, "auto", "text, json, or auto (text on a terminal)")      \
+    X("Server", metrics_listen, STRING, 0, 0, "",                                                  \
+      "address where GET /metrics tells of everything without a token: HOST:PORT, or unix:PATH")   \
     X("Server", keep_instances, BOOL, 0, 1, "false",                                               \
       "leave instances running when the server ends, for the next server")                         \
     X("Server", disk_reserve, SIZE, 0, 1000000000000000, "64MB",                                   \
@@ -105,6 +107,8 @@ enum option_type {
     X("Files", output_data_uri_limit, SIZE, 0, 1073741824, "1MiB",                                 \
       "where addresses begin with http:, answers to waiting creates hold output files themselves " \
       "up to so many bytes, since clients make file objects of https: and data: only; 0 is off")   \
+    X("Limits", metrics_pools, INT, 0, 100000, "200",                                              \
+      "deployments and models that /metrics tells apart; the others are put together")             \
     X("Limits", rate_limit_predictions, INT, 0, 100000000, "600",                                  \
       "predictions an account may create in a minute; 0 is off")                                   \
     X("Limits", rate_limit_requests, INT, 0, 100000000, "3000",                                    \

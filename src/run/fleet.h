@@ -18,6 +18,7 @@
 #include "protocol/protocol.h"
 #include "run/file.h"
 #include "run/meter.h"
+#include "run/metrics.h"
 #include "store/deployment.h"
 #include "store/instance.h"
 #include "store/prediction.h"
@@ -117,6 +118,7 @@ struct pool {
     struct deferred reconcile;
     struct timer timer;
     bool is_deleted;
+    struct pool_metrics *metrics; /* NULL: nothing happened yet */
 };
 
 struct prediction;
@@ -208,6 +210,7 @@ struct fleet {
     int64_t lease_epoch;
     bool is_stopping;
     struct meters meters;
+    struct metrics *metrics; /* NULL: nothing is counted for them */
     struct timer stop_timer;
     int64_t stop_at; /* wall ms: what runs is not waited for any longer */
     void (*stopped)(void *arg);

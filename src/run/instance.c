@@ -221,6 +221,7 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
         .max_log = f->options->max_setup_log,
     };
     f->n_boots++;
+    metrics_boot(l->pool);
     log_info("instance boots", LOG_S("instance", in->id), LOG_S("pool", l->pool->name),
              LOG_S("hardware", l->sku_name), LOG_S("why", why));
     record_created(in, gpus);
@@ -311,6 +312,7 @@ static void became_ready(struct instance *in)
         in->was_ready = true;
         in->ready_at = in->idle_since;
         record_ready(in);
+        metrics_boot_ended(in, true);
         log_info("instance is ready", LOG_S("instance", in->id), LOG_S("pool", p->name),
                  LOG_I("ms", in->ready_at - in->created_at));
     }
@@ -455,6 +457,7 @@ static void boot_failed(struct instance *in, const struct exit_info *how, const 
     char *text = boot_failure(in, how, err);
 
     in->fleet->n_boot_failures++;
+    metrics_boot_ended(in, false);
     log_warning("instance did not get ready", LOG_S("instance", in->id),
                 LOG_S("pool", l->pool->name), LOG_S("text", text));
     free(l->last_failure);

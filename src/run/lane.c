@@ -20,6 +20,7 @@ void lane_push(struct lane *l, struct prediction *p, bool at_head)
     p->is_queued = true;
     p->queue_at = 0;
     p->lane->n_queue++;
+    metrics_queue(l->pool, 1);
     if (at_head) {
         if (!list_empty(&l->queue))
             p->queue_at = queued(l->queue.next)->queue_at - 1;
@@ -44,6 +45,7 @@ void lane_take(struct prediction *p)
     p->is_queued = false;
     if (--l->n_queue == 0)
         l->n_gaps = 0;
+    metrics_queue(l->pool, -1);
 }
 
 /* The ready instance with the fewest predictions, if it has a free slot. */

@@ -205,6 +205,11 @@ static enum ledger_kind kind_of(const struct instance *in)
     return in->was_ready ? LEDGER_IDLE : LEDGER_SETUP;
 }
 
+enum ledger_kind meter_kind(const struct instance *in)
+{
+    return list_empty(&in->runs) ? kind_of(in) : LEDGER_ACTIVE;
+}
+
 static void count_until(struct instance *in, int64_t now, int64_t wall)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
@@ -216,6 +221,9 @@ static void count_until(struct instance *in, int64_t now, int64_t wall)
         shares = arena_array(&a, struct ledger_tally *, (size_t)in->in_flight);
     list_each (&in->runs, p, struct prediction, run_node)
         shares[n++] = &p->share;
+    if (in->meter.state == METER_RUNS)
+        metrics_time(in->lane->pool, meter_kind(in), in->meter.ledger.price_nano,
+                     now - in->meter.ledger.at);
     ledger_meter_count(&in->meter.ledger, now, wall, kind_of(in), &in->meter.own, shares, n);
 }
 

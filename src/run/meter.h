@@ -38,6 +38,9 @@ void meters_deinit(struct fleet *f);
 /* Writes what was counted; an operation that is started afterwards finds it in the store. */
 void meters_flush(struct fleet *f);
 
+/* What its time is spent on now. */
+enum ledger_kind meter_kind(const struct instance *in);
+
 void meter_begin(struct instance *in);
 void meter_recover(struct instance *in, const struct instance_row *row);
 void meter_found(struct instance *in); /* it lives: the time without a server is counted */

@@ -68,6 +68,7 @@ void pool_free(struct pool *p)
     list_each (&p->lanes, l, struct lane, node)
         lane_free(l);
     map_remove(&p->fleet->pools, str_of(p->id));
+    pool_metrics_free(p->metrics);
     free(p->id);
     free(p->owner_id);
     free(p->owner);

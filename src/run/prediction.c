@@ -207,6 +207,7 @@ static void on_created(struct store_op *op)
         return;
     }
     p->fleet->n_created++;
+    metrics_created(p->lane->pool);
     p->lane->pool->last_used_at = p->row.created_at;
     if (!p->is_early)
         begin_to_live(p);

@@ -64,6 +64,8 @@ static void on_end_stored(struct store_op *op)
     p->row.predict_time = e->op.predict_time;
     p->row.completed_at = e->op.completed_at;
     p->fleet->n_ended += !p->is_void;
+    if (!p->is_void)
+        metrics_ended(p);
     prediction_unlist(p);
     if (p->row.destination && p->row.status == PREDICTION_SUCCEEDED)
         training_finish(p->fleet, p->id);

@@ -152,6 +152,8 @@ static void attempt_start(struct prediction *p)
     s->op.attempt = p->row.attempt;
     s->op.instance_id = store_keep(&s->op.op, str_of(p->instance->id));
     s->op.started_long = p->row.started_long;
+    if (p->row.attempt == 1 && !p->recorded_start)
+        metrics_started(p, p->instance);
     if (!p->recorded_start)
         p->recorded_start = p->row.started_at ? p->row.started_at : loop_wall_ms(p->fleet->loop);
     s->op.started_at = p->recorded_start;

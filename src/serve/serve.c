@@ -52,9 +52,11 @@ struct serve {
     struct sweep *sweep;
     struct backups *backups;
     struct disk disk;
+    struct metrics *metrics;
     struct api api;
     struct front front;
     struct http_server *internal; /* last to go: instances tell their ends there */
+    struct http_server *telling;
     uv_signal_t signals[3];
     int n_signals;
     bool fleet_has_stopped, public_is_drained;
@@ -293,6 +295,26 @@ static enum status listen_public(struct serve *s, struct error *err)
     return st;
 }
 
+static enum status listen_metrics(struct serve *s, struct error *err)
+{
+    struct http_config c = http_config(s);
+    struct http_listener *li;
+    enum status st;
+    char port[16];
+
+    if (!*s->options.metrics_listen)
+        return STATUS_OK;
+    c.routes = METRICS_ROUTES;
+    c.n_routes = METRICS_N_ROUTES;
+    s->telling = http_server_new(s->loop);
+    st = http_server_listen(s->telling, s->options.metrics_listen, &c, &li, err);
+    if (st != STATUS_OK)
+        return st;
+    snprintf(port, sizeof(port), "%d", http_listener_port(li));
+    log_info("telling metrics", LOG_S("address", s->options.metrics_listen), LOG_S("port", port));
+    return STATUS_OK;
+}
+
 /* --- the beginning of the end --- */
 
 enum { LAST_ANSWERS_MS = 1000 }; /* for what was in hand when the last prediction ended */
@@ -450,8 +472,11 @@ static enum status build_parts(struct serve *s, struct error *err)
         return st;
     s->sweep = sweep_new(s->loop, s->store, &s->options);
     make_backups(s);
+    s->metrics = metrics_new(&s->fleet);
     watch_signals(s); /* before anybody is told that we listen */
-    st = listen_public(s, err);
+    st = listen_metrics(s, err);
+    if (st == STATUS_OK)
+        st = listen_public(s, err);
     if (st == STATUS_OK)
         systemd_notify("READY=1");
     return st;
@@ -472,16 +497,23 @@ static void take_down(struct serve *s)
     }
     if (s->backups)
         backups_stop(s->backups);
+    if (s->telling) {
+        http_server_drain(s->telling, 100, stop_loop, s);
+        loop_run(s->loop);
+    }
     files_stop(s->files, stop_loop, s);
     loop_run(s->loop);
     builds_free(s->builds);
     front_close(&s->front);
+    http_server_free(s->telling);
     http_server_free(s->internal);
     sweep_stop(s->sweep);
+    metrics_stop(s->metrics);
     deliveries_stop(s->deliveries);
     store_close(s->store); /* what is pending ends here, with its effects on all that follows */
     sweep_free(s->sweep);
     backups_free(s->backups);
+    metrics_free(s->metrics);
     api_deinit(&s->api);
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
