@@ -7,11 +7,14 @@
 
 enum { MAX_PAGE_BODY = 64 << 20 };
 
-static void answer_deployment(struct http_request *r, const struct deployment_row *d)
+static void answer_deployment(struct http_request *r, struct deployment_row *d)
 {
+    const struct pool *p = pool_find(api_of(r)->fleet, str_of(d->owner), str_of(d->name));
     struct buf body CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
     struct json_writer w;
 
+    if (p && p->held[0])
+        d->held = p->held;
     json_writer_init(&w, &body);
     show_deployment(&w, d);
     api_answer(r, 200, &body);

@@ -80,6 +80,8 @@ static void on_ended(struct http_request *r, struct store_op *op)
     for (size_t i = 0; i < ended->n; i++)
         show_ended(&w, &ended->rows[i]);
     json_end_array(&w);
+    if (p->held[0])
+        waits = p->held;
     json_member_int(&w, "waiting_predictions", waiting);
     json_member_string(&w, "waits_for", waits);
     json_end_object(&w);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one list of what the server answers. Router, documents and tests read it. */
 #include "api/api.h"
+#include "api/budget.h"
 #include "api/cost.h"
 
 const struct http_route API_ROUTES[] = {
@@ -12,6 +13,12 @@ const struct http_route API_ROUTES[] = {
           "Get the authenticated account"),
     ROUTE("GET", "/v1/account/cost", account_cost, HTTP_BODY_NONE, "account.cost",
           "What your instances cost, by day, deployment and hardware"),
+    ROUTE("GET", "/v1/account/budget", account_budget_show, HTTP_BODY_NONE, "account.budget.get",
+          "Get the account's budget, and what is spent of it"),
+    ROUTE("PUT", "/v1/account/budget", account_budget_put, HTTP_BODY_JSON, "account.budget.put",
+          "Set how much the account may spend in a day or a month"),
+    ROUTE("DELETE", "/v1/account/budget", account_budget_remove, HTTP_BODY_NONE,
+          "account.budget.delete", "Let the account spend what it likes"),
     ROUTE("GET", "/v1/hardware", hardware_list, HTTP_BODY_NONE, "hardware.list",
           "List available hardware for models"),
 
@@ -73,6 +80,14 @@ const struct http_route API_ROUTES[] = {
           "What an instance said while it got ready, also when it has ended"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/instances", deployment_instances, HTTP_BODY_NONE,
           "deployments.instances.list", "List a deployment's instances, and what it waits for"),
+    ROUTE("POST", "/v1/deployments/estimate", deployment_estimate, HTTP_BODY_JSON,
+          "deployments.estimate", "What a deployment would cost, before it is made"),
+    ROUTE("GET", "/v1/deployments/{owner}/{name}/budget", deployment_budget_show, HTTP_BODY_NONE,
+          "deployments.budget.get", "Get a deployment's budget, and what is spent of it"),
+    ROUTE("PUT", "/v1/deployments/{owner}/{name}/budget", deployment_budget_put, HTTP_BODY_JSON,
+          "deployments.budget.put", "Set how much a deployment may spend in a day or a month"),
+    ROUTE("DELETE", "/v1/deployments/{owner}/{name}/budget", deployment_budget_remove,
+          HTTP_BODY_NONE, "deployments.budget.delete", "Let a deployment spend what it likes"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/cost", deployment_cost, HTTP_BODY_NONE,
           "deployments.cost", "What a deployment cost, by day, release and hardware"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/metrics", deployment_metrics, HTTP_BODY_NONE,

@@ -131,6 +131,28 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "step_seconds": {"type": "integer"}, "steps": {"type": "array", "items": {"type": "object",
             "required": ["start", "created", "succeeded", "failed", "canceled", "aborted", "throughput", "error_rate",
                 "latency", "wait", "run", "queue", "instances", "boots", "failed_boots", "cold_starts", "cost"]}}}}) },
+    { "BudgetPut", J({"type": "object", "required": ["amount"], "additionalProperties": false, "properties": {
+        "amount": {"type": "number", "minimum": 0, "maximum": 1000000000},
+        "period": {"enum": ["day", "month", null], "default": "month"},
+        "warn_at": {"type": "number", "minimum": 0.01, "maximum": 1, "multipleOf": 0.01, "default": 0.8},
+        "webhook": {"type": ["string", "null"], "format": "uri"}}}) },
+    { "Budget", J({"type": "object", "required": ["amount", "period", "warn_at", "webhook", "state", "spent",
+        "period_start", "period_end"], "properties": {
+        "amount": {"type": "number"}, "period": {"enum": ["day", "month"]}, "warn_at": {"type": "number"},
+        "webhook": {"type": ["string", "null"]}, "state": {"enum": ["ok", "warned", "reached"]},
+        "spent": {"type": "number"}, "period_start": {"type": "string", "format": "date-time"},
+        "period_end": {"type": "string", "format": "date-time"}}}) },
+    { "EstimateCreate", J({"type": "object", "required": ["hardware", "min_instances", "max_instances"],
+        "additionalProperties": false, "properties": {
+        "hardware": {"type": "string"}, "min_instances": {"type": "integer", "minimum": 0},
+        "max_instances": {"type": "integer", "minimum": 0},
+        "deployment": {"type": ["string", "null"], "description": "Whose last week is taken"}}}) },
+    { "Estimate", J({"type": "object", "required": ["hardware", "price", "per_hour", "last_week"], "properties": {
+        "hardware": {"type": "string"}, "price": {"type": "number", "description": "Per second and instance"},
+        "per_hour": {"type": "object", "required": ["minimum", "maximum"], "properties": {
+            "minimum": {"type": "number"}, "maximum": {"type": "number"}}},
+        "last_week": {"type": ["object", "null"], "required": ["seconds", "cost"], "properties": {
+            "seconds": {"type": "number"}, "cost": {"type": "number"}}}}}) },
     { "CostKinds", J({"type": "object", "required": ["setup", "active", "idle", "drain", "failed"],
         "additionalProperties": {"type": "object", "required": ["seconds", "cost"], "properties": {
             "seconds": {"type": "number"}, "cost": {"type": "number"}}}}) },

@@ -80,6 +80,13 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
     GET("deployments.releases.list", ONE, "Releases"),
     { .name = "deployments.cost", .query = DURING, .status = 200, .shape = OPENAPI_ONE, .answer = "DeploymentCost" },
     GET("deployments.metrics", ONE, "DeploymentMetrics"),
+    GET("deployments.budget.get", ONE, "Budget"),
+    SEND("deployments.budget.put", "BudgetPut", 200, ONE, "Budget"),
+    GONE("deployments.budget.delete", 204),
+    GET("account.budget.get", ONE, "Budget"),
+    SEND("account.budget.put", "BudgetPut", 200, ONE, "Budget"),
+    GONE("account.budget.delete", 204),
+    SEND("deployments.estimate", "EstimateCreate", 200, ONE, "Estimate"),
     TEXT("metrics", NULL),
     { .name = "account.cost", .query = DURING, .status = 200, .shape = OPENAPI_ONE, .answer = "AccountCost" },
 

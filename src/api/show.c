@@ -121,6 +121,7 @@ void show_deployment(struct json_writer *w, const struct deployment_row *d)
     json_member_string(w, "name", d->name);
     json_key(w, "current_release");
     show_release(w, &d->release);
+    show_optional(w, "held", d->held);
     json_end_object(w);
 }
 
@@ -243,7 +244,8 @@ void show_prediction(struct json_writer *w, const struct prediction_row *p, bool
         json_key(w, "queue");
         json_begin_object(w);
         json_member_int(w, "position", p->queue_position);
-        show_time(w, "estimated_start_at", p->estimated_start_at);
+        show_time(w, "estimated_start_at", p->queue_reason ? 0 : p->estimated_start_at);
+        show_optional(w, "reason", p->queue_reason);
         json_end_object(w);
     }
     show_metrics(w, p);

@@ -16,6 +16,7 @@
 #include "core/scale.h"
 #include "driver/driver.h"
 #include "protocol/protocol.h"
+#include "run/budget.h"
 #include "run/file.h"
 #include "run/meter.h"
 #include "run/metrics.h"
@@ -118,6 +119,7 @@ struct pool {
     struct deferred reconcile;
     struct timer timer;
     bool is_deleted;
+    char held[200];               /* why nothing of it may boot or begin; "": it may */
     struct pool_metrics *metrics; /* NULL: nothing happened yet */
 };
 
@@ -210,6 +212,7 @@ struct fleet {
     int64_t lease_epoch;
     bool is_stopping;
     struct meters meters;
+    struct budgets *budgets; /* NULL: nothing has a limit */
     struct metrics *metrics; /* NULL: nothing is counted for them */
     struct timer stop_timer;
     int64_t stop_at; /* wall ms: what runs is not waited for any longer */

@@ -221,6 +221,7 @@ static void count_until(struct instance *in, int64_t now, int64_t wall)
         shares = arena_array(&a, struct ledger_tally *, (size_t)in->in_flight);
     list_each (&in->runs, p, struct prediction, run_node)
         shares[n++] = &p->share;
+    budget_spend(in->lane->pool, in->meter.ledger.price_nano, now - in->meter.ledger.at);
     if (in->meter.state == METER_RUNS)
         metrics_time(in->lane->pool, meter_kind(in), in->meter.ledger.price_nano,
                      now - in->meter.ledger.at);

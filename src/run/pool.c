@@ -540,6 +540,19 @@ static void settle_queues(struct pool *p)
     }
 }
 
+/* The budget is spent: what runs finishes, all else stops, and the queue stays. */
+static void hold(struct pool *p)
+{
+    struct lane *l;
+    struct instance *in;
+
+    list_each (&p->lanes, l, struct lane, node)
+        list_each (&l->instances, in, struct instance, node)
+            if (in->state == INSTANCE_BOOTING || in->state == INSTANCE_READY)
+                instance_drain(in, "its budget is spent");
+    lane_collect(p);
+}
+
 static void pool_reconcile(struct pool *p)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
@@ -558,6 +571,11 @@ static void pool_reconcile(struct pool *p)
         return;
     }
     settle_queues(p);
+    if (budget_holds(p, p->held)) {
+        hold(p);
+        return;
+    }
+    p->held[0] = '\0';
     list_each (&p->lanes, l, struct lane, node) {
         lane_dispatch(l);
         n++;

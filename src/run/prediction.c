@@ -140,6 +140,8 @@ void prediction_view(struct prediction *p, struct arena *a, struct prediction_ro
     out->queue_position = prediction_queue_position(p);
     out->estimated_start_at =
         prediction_queue_start(p, (int)out->queue_position, loop_wall_ms(p->fleet->loop));
+    if (p->lane->pool->held[0])
+        out->queue_reason = p->lane->pool->held;
     if (p->has_run && p->run.n_pieces > 0) {
         bool is_array = p->lane->version->output.is_array;
 

@@ -53,6 +53,7 @@ struct serve {
     struct backups *backups;
     struct disk disk;
     struct metrics *metrics;
+    struct budgets *budgets;
     struct api api;
     struct front front;
     struct http_server *internal; /* last to go: instances tell their ends there */
@@ -473,6 +474,9 @@ static enum status build_parts(struct serve *s, struct error *err)
     s->sweep = sweep_new(s->loop, s->store, &s->options);
     make_backups(s);
     s->metrics = metrics_new(&s->fleet);
+    st = budgets_new(&s->fleet, s->client, &s->budgets, err);
+    if (st != STATUS_OK)
+        return st;
     watch_signals(s); /* before anybody is told that we listen */
     st = listen_metrics(s, err);
     if (st == STATUS_OK)
@@ -509,6 +513,7 @@ static void take_down(struct serve *s)
     http_server_free(s->internal);
     sweep_stop(s->sweep);
     metrics_stop(s->metrics);
+    budgets_stop(s->budgets);
     deliveries_stop(s->deliveries);
     store_close(s->store); /* what is pending ends here, with its effects on all that follows */
     sweep_free(s->sweep);
@@ -523,6 +528,7 @@ static void take_down(struct serve *s)
     uids_free(s->uids);
     http_client_free(s->client); /* its calls end without a word, before what they belong to goes */
     deliveries_free(s->deliveries);
+    budgets_free(s->budgets);
     protocol_free(s->protocol);
     while (s->disk.is_looking)
         uv_run(loop_uv(s->loop), UV_RUN_ONCE);

@@ -28,7 +28,8 @@ struct deployment_row {
     int64_t lease_epoch;
     struct release_row release; /* the current one */
     const char
-        *settings; /* JSON object of what makes no release (wait target, keep-alive ...); "{}" */
+        *settings;    /* JSON object of what makes no release (wait target, keep-alive ...); "{}" */
+    const char *held; /* not stored: why nothing of it may boot or begin; NULL: it may */
 };
 
 /* Creates deployment and release 1. Statuses: CONFLICT (name taken); UNPROCESSABLE with error.text

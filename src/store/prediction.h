@@ -48,6 +48,7 @@ struct prediction_row {
     const char *training_failure; /* why it could not be made */
     /* Not stored: of a live one that waits; 0 otherwise. */
     int64_t queue_position, estimated_start_at;
+    const char *queue_reason; /* why nothing begins; NULL: something may */
 };
 
 /* Marks the deployment as used. NOT_FOUND when the deployment or the version is gone meanwhile. */
