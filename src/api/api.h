@@ -43,6 +43,7 @@ struct api {
     struct list waits;   /* requests that wait for a prediction */
     struct list streams; /* readers of output, as server-sent events */
     bool is_ending;      /* nobody is made to wait any more */
+    int n_simulations;   /* that run now */
     struct http_metrics http;
     int64_t started_at; /* wall ms */
     struct map replays; /* prediction id -> struct replay: outputs readers are behind with */
@@ -196,7 +197,8 @@ void show_version(struct json_writer *w, const struct version_row *v);
 void show_model(struct json_writer *w, const struct model_row *m, const struct version_row *latest,
                 const char *base);
 void show_release_row(struct json_writer *w, const struct release_row *rel);
-void show_deployment(struct json_writer *w, const struct deployment_row *d);
+void show_deployment(struct json_writer *w, const struct options *o,
+                     const struct deployment_row *d);
 /* `as_starting`: the answer of a wait that ran out, which clients take for "not finished" by this
  * word alone. */
 void show_prediction(struct json_writer *w, const struct prediction_row *p, bool as_starting);

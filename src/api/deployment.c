@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Deployments: a stable address in front of a model's version, with hardware and bounds. */
-#include "api/api.h"
+#include "api/scaling.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static void answer_deployment(struct http_request *r, struct deployment_row *d)
     if (p && p->held[0])
         d->held = p->held;
     json_writer_init(&w, &body);
-    show_deployment(&w, d);
+    show_deployment(&w, api_of(r)->options, d);
     api_answer(r, 200, &body);
 }
 
@@ -32,7 +32,7 @@ static struct pool *find_own_pool(const struct http_request *r)
 /* --- reading a body --- */
 
 struct wanted {
-    const char *name, *model, *version, *hardware;
+    const char *name, *model, *version, *hardware, *scaling;
     int64_t min, max; /* -1: not given */
 };
 
@@ -46,8 +46,9 @@ static bool is_version_id(const char *z)
     return n == 64;
 }
 
+/* `now_on`: the hardware it has, of which NULL is none yet. */
 static void read_configuration(struct http_request *r, struct problems *p, bool required,
-                               struct wanted *out)
+                               const struct sku *now_on, struct wanted *out)
 {
     const struct options *o = api_of(r)->options;
     const struct sku *sku;
@@ -70,6 +71,7 @@ static void read_configuration(struct http_request *r, struct problems *p, bool 
         problems_add(p, "max_instances",
                      "%lld is less than min_instances (%lld): it must be at least as large.",
                      (long long)out->max, (long long)out->min);
+    out->scaling = body_scaling(r, p, sku ? sku : now_on);
 }
 
 /* Replicate's command line may send "owner/name" as the name. */
@@ -129,7 +131,7 @@ static bool read_create(struct http_request *r, struct wanted *want, struct str 
                         struct str *name)
 {
     static const char *const keys[] = { "name",          "model",         "version", "hardware",
-                                        "min_instances", "max_instances", NULL };
+                                        "min_instances", "max_instances", "scaling", NULL };
     struct str version;
     struct problems p;
     struct error err;
@@ -142,7 +144,7 @@ static bool read_create(struct http_request *r, struct wanted *want, struct str 
     want->model = body_text(r, &p, "model", true, MAX_LABEL);
     if (want->model && (!model_ref_split(str_of(want->model), owner, name, &version) || version.p))
         problems_add(&p, "model", "\"%.140s\" must have the form owner/name.", want->model);
-    read_configuration(r, &p, true, want);
+    read_configuration(r, &p, true, NULL, want);
     return !problems_send(&p);
 }
 
@@ -164,7 +166,7 @@ void deployment_create(struct http_request *r)
         .owner_id = store_keep(&op->op, str_of(me->id)),
         .name = store_keep(&op->op, str_of(want.name)),
         .created_at = loop_wall_ms(a->loop),
-        .settings = "{}",
+        .settings = scaling_stored(&op->op, want.scaling),
         .release = {
             .model_owner = store_keep(&op->op, owner),
             .model_name = store_keep(&op->op, name),
@@ -213,7 +215,7 @@ static void on_listed(struct http_request *r, struct store_op *op)
     page_begin(r, &w, &list->info, list->n ? list->rows[0].id : NULL,
                list->n ? list->rows[list->n - 1].id : NULL);
     for (size_t i = 0; i < list->n; i++)
-        show_deployment(&w, &list->rows[i]);
+        show_deployment(&w, api_of(r)->options, &list->rows[i]);
     page_end(&w);
     api_answer(r, 200, &body);
 }
@@ -237,7 +239,7 @@ static void update_effect(struct api *a, struct store_op *op)
     struct store_deployment_update *u = container_of(op, struct store_deployment_update, op);
     struct pool *p = pool_find(a->fleet, str_of(u->row.owner), str_of(u->row.name));
 
-    if (u->changed)
+    if (u->changed || (u->settings_changed && p))
         bring_to_life(a, &u->row, &u->used);
     else if (p) /* asking again lets a failed release try again */
         pool_enable(p);
@@ -276,15 +278,17 @@ void deployment_change(struct http_request *r, struct store_deployment_update *o
 
 static bool read_update(struct http_request *r, struct wanted *want)
 {
-    static const char *const keys[] = { "version",       "hardware", "min_instances",
-                                        "max_instances", "model",    NULL };
+    static const char *const keys[] = {
+        "version", "hardware", "min_instances", "max_instances", "model", "scaling", NULL
+    };
     struct pool *pool = find_own_pool(r);
     struct problems p;
     char model[160];
 
     problems_init(&p, r);
     body_only(r, &p, keys);
-    read_configuration(r, &p, false, want);
+    read_configuration(r, &p, false,
+                       pool && pool_current(pool) ? pool_current(pool)->lane->sku : NULL, want);
     want->model = body_text(r, &p, "model", false, MAX_LABEL);
     if (want->model && pool &&
         pool_current(pool)) { /* the Go client may send it: fine while it is the same */
@@ -312,6 +316,7 @@ void deployment_update(struct http_request *r)
     op->hardware = store_keep(&op->op, str_of(want.hardware));
     op->min_instances = want.min;
     op->max_instances = want.max;
+    op->scaling = store_keep(&op->op, str_of(want.scaling));
     deployment_change(r, op);
 }
 

@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "api/budget.h"
 #include "api/cost.h"
+#include "api/scaling.h"
 
 const struct http_route API_ROUTES[] = {
 #define ROUTE(m, p, h, f, n, s)                                                                    \
@@ -95,6 +96,11 @@ const struct http_route API_ROUTES[] = {
           "What a deployment did: two hours by the minute, a day by the quarter of an hour"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/releases", deployment_releases, HTTP_BODY_NONE,
           "deployments.releases.list", "List a deployment's releases"),
+    ROUTE("GET", "/v1/deployments/{owner}/{name}/decisions", deployment_decisions, HTTP_BODY_NONE,
+          "deployments.decisions.list", "List what a deployment's scaling has decided, and why"),
+    ROUTE("POST", "/v1/deployments/{owner}/{name}/simulate", deployment_simulate, HTTP_BODY_TEXT,
+          "deployments.simulate",
+          "Replay a deployment's recorded traffic with other settings, and compare"),
 
     ROUTE("GET", "/v1/predictions", prediction_list, HTTP_BODY_NONE, "predictions.list",
           "List predictions"),

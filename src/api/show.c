@@ -4,6 +4,7 @@
  * address) are left out here too. */
 #include "api/api.h"
 #include "api/cost.h"
+#include "api/scaling.h"
 #include "base/clock.h"
 #include "base/encode.h"
 
@@ -114,7 +115,7 @@ static void show_release(struct json_writer *w, const struct release_row *rel)
     json_end_object(w);
 }
 
-void show_deployment(struct json_writer *w, const struct deployment_row *d)
+void show_deployment(struct json_writer *w, const struct options *o, const struct deployment_row *d)
 {
     json_begin_object(w);
     json_member_string(w, "owner", d->owner);
@@ -122,6 +123,8 @@ void show_deployment(struct json_writer *w, const struct deployment_row *d)
     json_key(w, "current_release");
     show_release(w, &d->release);
     show_optional(w, "held", d->held);
+    json_key(w, "scaling");
+    show_scaling(w, o, d->settings, d->release.min_instances);
     json_end_object(w);
 }
 

@@ -84,6 +84,27 @@ static const struct flag deployment_flags[] = {
     DEPLOYMENT_FLAGS, JSON_FLAG, PUBLIC_FLAGS, { .name = NULL }
 };
 
+static const struct flag simulate_flags[] = {
+    { .name = "--deployment",
+      .takes_value = true,
+      .help = "OWNER/NAME, whose traffic is replayed" },
+    { .name = "--days", .takes_value = true, .help = "how much of it (default 7)" },
+    { .name = "--trace",
+      .takes_value = true,
+      .help =
+          "instead: a file with the arrival and the service time in seconds on each line; needs "
+          "no server" },
+    { .name = "--boot", .takes_value = true, .help = "seconds that a boot takes" },
+    { .name = "--price", .takes_value = true, .help = "of an instance for a second (default 1)" },
+    { .name = "--min", .takes_value = true, .help = "only this min_instances" },
+    { .name = "--max", .takes_value = true, .help = "only this max_instances" },
+    { .name = "--target-wait", .takes_value = true, .help = "only this: seconds or a duration" },
+    { .name = "--keep-alive", .takes_value = true, .help = "only this: auto, seconds, a duration" },
+    JSON_FLAG,
+    PUBLIC_FLAGS,
+    { .name = NULL },
+};
+
 static const struct flag push_flags[] = {
     { .name = "--public", .takes_value = false, .help = "make the model public, if it is new" },
     { .name = "--hardware",
@@ -242,6 +263,12 @@ static const struct command commands[] = {
       .run = deployments_delete_command,
       .flags = json_flags,
       .help = "Delete a deployment." },
+    { .words = "simulate",
+      .usage = "",
+      .run = simulate_command,
+      .flags = simulate_flags,
+      .help =
+          "Replay traffic with other settings of scaling: what would it cost, who would wait?" },
     { .words = "push",
       .usage = "DIR OWNER/NAME",
       .run = push_command,

@@ -92,8 +92,18 @@ void remote_follow(const struct remote *r, const char *path, size_t *shown);
       .help = "id of a version (new ones: the latest)" },                                          \
         { .name = "--hardware", .takes_value = true, .help = "SKU (new ones: cpu-small)" },        \
         { .name = "--min-instances", .takes_value = true, .help = "number (new ones: 0)" },        \
+        { .name = "--max-instances", .takes_value = true, .help = "number (new ones: 1)" },        \
+        { .name = "--target-wait",                                                                 \
+          .takes_value = true,                                                                     \
+          .help = "seconds or a duration: how long a prediction may wait; \"\" takes it back" },   \
+        { .name = "--keep-alive",                                                                  \
+          .takes_value = true,                                                                     \
+          .help = "auto, seconds or a duration: how long an idle instance is kept" },              \
+        { .name = "--max-queue", .takes_value = true, .help = "predictions that may wait" },       \
+        { .name = "--max-cost-per-hour", .takes_value = true, .help = "limits the maximum" },      \
     {                                                                                              \
-        .name = "--max-instances", .takes_value = true, .help = "number (new ones: 1)"             \
+        .name = "--schedule", .takes_value = true,                                                 \
+        .help = "JSON: minimums by the hours of the week, in UTC (docs/scaling.md)"                \
     }
 #define ADMIN_FLAGS                                                                                \
     {                                                                                              \
@@ -155,6 +165,7 @@ int deployments_show_command(const struct command *c, const char *const *args);
 int deployments_create_command(const struct command *c, const char *const *args);
 int deployments_update_command(const struct command *c, const char *const *args);
 int deployments_rollback_command(const struct command *c, const char *const *args);
+int simulate_command(const struct command *c, const char *const *args);
 int deployments_delete_command(const struct command *c, const char *const *args);
 /* "/v1/deployments/owner/name" of the first position, [OWNER/]NAME; false after a message. */
 bool own_deployment_path(const struct given *g, const struct remote *r, struct buf *path);

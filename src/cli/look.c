@@ -273,6 +273,39 @@ int deployments_delete_command(const struct command *c, const char *const *args)
     return one_deployment(c, args, "DELETE");
 }
 
+/* Numbers as numbers, JSON as JSON, anything else as text; an empty one takes it back. */
+static void add_scaling(const struct given *g, struct json_writer *w)
+{
+    static const char *const flags[] = { "--target-wait", "--keep-alive", "--max-queue",
+                                         "--max-cost-per-hour", "--schedule" };
+    static const char *const keys[] = { "target_wait", "keep_alive", "max_queue",
+                                        "max_cost_per_hour", "schedule" };
+    bool any = false;
+
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+        struct arena a CLEANUP(arena_deinit) = { 0 };
+        const char *given = given_flag(g, flags[i]);
+        struct json *v;
+        struct error err;
+
+        if (!given)
+            continue;
+        if (!any) {
+            json_key(w, "scaling");
+            json_begin_object(w);
+        }
+        any = true;
+        if (!*given)
+            json_member_null(w, keys[i]);
+        else if (json_parse(&a, str_of(given), NULL, &v, &err) == STATUS_OK)
+            json_member_raw(w, keys[i], v->span);
+        else
+            json_member_string(w, keys[i], given);
+    }
+    if (any)
+        json_end_object(w);
+}
+
 /* Members of the body from the flags; counts are sent as numbers, and as text (which the server
  * refuses with its own words) where they are none. */
 static void add_members(const struct given *g, struct json_writer *w)
@@ -291,6 +324,7 @@ static void add_members(const struct given *g, struct json_writer *w)
         else
             json_member_string(w, keys[i], given);
     }
+    add_scaling(g, w);
 }
 
 /* "owner/name", and the version it names or its latest one. */

@@ -288,6 +288,8 @@ static enum status apply_all(struct given *g, struct error *err)
 
         if (st)
             return st;
+        if (strcmp(r->name, "idle_timeout") == 0)
+            g->o->idle_timeout_given = value || json_get(g->o->file, "idle_timeout");
     }
     return STATUS_OK;
 }

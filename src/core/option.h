@@ -56,7 +56,8 @@ enum option_type {
     X("Instances", setup_timeout, DURATION, 1000, 86400000, "600s",                                \
       "how long an instance may take to get ready")                                                \
     X("Instances", idle_timeout, DURATION, 0, 604800000, "60s",                                    \
-      "how long an idle instance above the minimum is kept")                                       \
+      "how long an idle instance above the minimum is kept; where it is set, deployments without " \
+      "a keep_alive of their own take it instead of \"auto\"")                                     \
     X("Instances", orphan_timeout, DURATION, 1000, 604800000, "600s",                              \
       "how long an instance outlives its server")                                                  \
     X("Instances", min_instances_limit, INT, 0, 10000, "5",                                        \
@@ -79,6 +80,13 @@ enum option_type {
       "with colons between; PATH=rw also lets them write, where its mode does")                    \
     X("Instances", max_setup_log, SIZE, 1024, 1073741824, "1MB",                                   \
       "bytes of an instance's own log that are kept")                                              \
+    X("Scaling", max_decisions, INT, 1, 10000000, "10000",                                         \
+      "decisions of one deployment that are kept to be read")                                      \
+    X("Scaling", traffic_retention, DURATION, 0, 315360000000, "30d",                              \
+      "how long times of predictions are kept for the simulator, 24 bytes each")                   \
+    X("Scaling", max_simulated, INT, 10, 100000000, "200000",                                      \
+      "predictions that one simulation may replay")                                                \
+    X("Scaling", max_simulations, INT, 1, 1000, "2", "simulations at the same time; then 429")     \
     X("Predictions", run_timeout, DURATION, 1000, 604800000, "30m",                                \
       "how long one prediction may run")                                                           \
     X("Predictions", cancel_grace, DURATION, 0, 3600000, "30s",                                    \
@@ -175,6 +183,7 @@ struct options {
 #define X(group, name, type, low, high, text, help) OPTION_##type##_C name;
     OPTION_TABLE(X)
 #undef X
+    bool idle_timeout_given; /* by somebody, not only the default */
     const struct json
         *file;          /* the whole configuration document (for `hardware`, `gpus`); NULL: none */
     struct arena arena; /* owns the texts */

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/compiler.h"
+#include "core/scale/learn.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@ struct scale_instance {
     const char *id;
     enum scale_state state;
     int in_flight;
+    int64_t created_at;  /* ms; when its boot began */
     int64_t idle_since;  /* ms; meaningful when in_flight is 0 */
     int64_t ready_since; /* ms; meaningful when it is ready */
 };
@@ -25,6 +27,8 @@ struct scale_instance {
 struct scale_lane {
     int waiting;            /* queued predictions */
     int64_t oldest_waiting; /* when the first of them was queued */
+    int64_t newest_waiting; /* and the last; 0: not known */
+    int64_t oldest_running; /* when the longest of those in flight began; 0: none, or not known */
     int slots;              /* of one instance, >= 1 */
     bool is_current;        /* of the current release (in a model's pool: every lane is) */
     bool serves;     /* not current, but takes new predictions because the current release failed */
@@ -41,22 +45,62 @@ struct scale_lane {
 
 struct scale_view {
     int64_t now;
-    int min, max; /* of the current release; max 0: disabled */
-    int surge;    /* instances above max while a release takes over */
-    int64_t idle_timeout_ms;
-    int64_t fair_after_ms; /* a lane without a place takes one from another when its head waited so
-                              long */
+    int min, max;            /* of the current release; max 0: disabled */
+    bool max_cost_binds;     /* `max` is less than the release's, for its price */
+    int surge;               /* instances above max while a release takes over */
+    int64_t idle_timeout_ms; /* how long an idle instance is kept where nothing is learned */
+    /* Of a deployment. NULL: an instance for each slot's worth of work, and idle_timeout_ms. */
+    const struct scale_learned *learned;
+    int64_t target_wait_ms; /* with `learned`: what all but a few should wait at most */
+    int64_t keep_alive_ms;  /* with `learned`; SCALE_KEEP_AUTO: by its own gaps */
+    int64_t fair_after_ms;  /* a lane without a place takes one from another when its head waited so
+                               long */
     const struct scale_lane *lanes;
     size_t n_lanes;
 };
 
+enum {
+    SCALE_KEEP_AUTO = -1,
+    SCALE_FEW = 3, /* service times; with fewer `oldest_running` is looked at */
+};
+
 enum scale_verb { SCALE_BOOT, SCALE_DRAIN };
+
+enum scale_cause {
+    SCALE_FOR_QUEUE, /* what waits would wait too long */
+    SCALE_FOR_RATE,  /* what comes would */
+    SCALE_FOR_FIRST, /* something waits, and there is no instance */
+    SCALE_FOR_MINIMUM,
+    SCALE_FOR_RETURN, /* the next prediction is due */
+    SCALE_FOR_PROOF,  /* a new release */
+    SCALE_SINCE_IDLE,
+    SCALE_SINCE_REPLACED,
+    SCALE_SINCE_MAXIMUM, /* there are more than may be */
+    SCALE_SINCE_PLACE,   /* another lane needs it */
+    SCALE_SINCE_DISABLED,
+    SCALE_CAUSES
+};
+
+/* How many instances a lane needs, and what that was found from. Durations in ms; -1: not known. */
+struct scale_need {
+    int n;
+    enum scale_cause cause; /* of the highest demand, when there is one */
+    int live;               /* what it has: booting and ready */
+    int waiting, busy;
+    int64_t service_ms, boot_ms, target_ms;
+    int64_t starts_within_ms; /* how long the last one waiting would still wait with what is live;
+                                 INT64_MAX: for ever */
+    int64_t grows_to_ms;      /* what the wait would be when a boot that began now is done */
+    double rate;              /* arrivals a second */
+    struct scale_keep keep;   /* of the last instance */
+};
 
 struct scale_action {
     enum scale_verb verb;
     size_t lane;
     const char *instance; /* SCALE_DRAIN */
-    const char *why;      /* a few words, for the log */
+    enum scale_cause cause;
+    const char *why; /* a few words, for the log */
 };
 
 enum { SCALE_MAX_ACTIONS = 64 };
@@ -64,27 +108,27 @@ enum { SCALE_MAX_ACTIONS = 64 };
 struct scale_plan {
     struct scale_action actions[SCALE_MAX_ACTIONS];
     size_t n;
-    int64_t
-        look_again_at; /* the next moment at which time alone changes the answer; INT64_MAX: none */
+    /* The next moment at which time alone changes the answer; INT64_MAX: none. */
+    int64_t look_again_at;
+    int from, to;           /* live instances of the pool, before and after */
+    int needed;             /* what to tell scale_learn_need() */
+    struct scale_need need; /* of the lane that takes new predictions, in a deployment */
 };
 
 void scale_decide(const struct scale_view *v, struct scale_plan *out);
+
+/* Of one lane, from what it has learned; `takes_new`: predictions go on coming to it. */
+void scale_need(const struct scale_view *v, const struct scale_lane *l, bool takes_new,
+                struct scale_need *out);
+
+/* One sentence on a plan that changes something ("2 -> 4: 37 waiting, ..." with an arrow). `now`
+ * is the time of the decision. */
+void scale_explain(const struct scale_view *v, const struct scale_plan *plan, struct buf *out);
+/* A word for it, as it is stored. */
+const char *scale_cause_name(enum scale_cause c);
 
 /* How long to wait after the n-th failed boot in a row (n from 1). */
 int64_t scale_backoff_ms(int failures);
 
 /* Boots in a row after which a release that was never ready is marked failed. */
 enum { SCALE_BOOTS_UNTIL_FAILED = 3 };
-
-/* Which release new predictions are bound to. */
-struct rollout_release {
-    int64_t number;
-    bool is_failed;
-    bool was_ready;
-    int lane_ready; /* instances of its lane that are ready */
-    int lane_live;  /* instances of its lane that boot or are ready */
-};
-
-/* `releases` newest first, the current one at 0. The index of the one that takes new predictions,
- * or -1 when none can: then the current one's failure is the answer. */
-int rollout_choose(const struct rollout_release *releases, size_t n);

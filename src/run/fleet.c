@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/deliver.h"
+#include "run/scaling.h"
 #include "run/weights.h"
 
 #include <assert.h>
@@ -146,6 +147,8 @@ static enum status load_deployment(struct fleet *f, const struct deployment_row 
     }
     store_op_deinit(&open.op);
     store_op_deinit(&all.op);
+    if (s == STATUS_OK)
+        s = scaling_restore(map_get(&f->pools, str_of(row->id)), err);
     if (s != STATUS_OK)
         error_context(err, "deployment %s/%s", row->owner, row->name);
     return s;
@@ -468,6 +471,7 @@ void fleet_check_stopped(struct fleet *f)
 
     if (!f->is_stopping || !stopped || timer_armed(&f->stop_timer) || launches_remain(f))
         return;
+    scaling_flush_all(f);
     f->stopped = NULL;
     stopped(f->stopped_arg);
 }

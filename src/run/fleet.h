@@ -13,6 +13,7 @@
 #include "core/input.h"
 #include "core/option.h"
 #include "core/prediction.h"
+#include "core/rollout.h"
 #include "core/scale.h"
 #include "driver/driver.h"
 #include "protocol/protocol.h"
@@ -115,6 +116,7 @@ struct pool {
     struct list releases;          /* deployments only */
     struct list lanes;
     int64_t min, max;
+    struct scaling *scaling; /* deployments only */
     int64_t last_used_at;
     struct deferred reconcile;
     struct timer timer;
@@ -157,6 +159,7 @@ struct prediction {
     bool is_ending;      /* the terminal write is under way */
     bool is_early;       /* it lives already, while it is being stored */
     bool is_void;        /* it could not be stored: it ends, and nobody is told */
+    int64_t dispatched_at;  /* wall ms: when an instance was chosen for it; 0: none was, here */
     int64_t recorded_start; /* started_at as it is in the store; shown once the run is accepted */
     bool attempt_open;      /* the present attempt has a number */
     bool accepted;

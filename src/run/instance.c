@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/fleet.h"
+#include "run/scaling.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -313,6 +314,8 @@ static void became_ready(struct instance *in)
         in->ready_at = in->idle_since;
         record_ready(in);
         metrics_boot_ended(in, true);
+        if (!in->is_recovered)
+            scaling_booted(in);
         log_info("instance is ready", LOG_S("instance", in->id), LOG_S("pool", p->name),
                  LOG_I("ms", in->ready_at - in->created_at));
     }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/fleet.h"
+#include "run/scaling.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -74,6 +75,7 @@ void lane_dispatch(struct lane *l)
     list_each (&l->queue, p, struct prediction, node) {
         if (prediction_prepare(p) && in) {
             lane_take(p);
+            scaling_started(p);
             prediction_begin(p, in);
             in = free_instance(l);
         } else if (++n_ahead >= LOOK_AHEAD) {

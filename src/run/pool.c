@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/fleet.h"
+#include "run/scaling.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -67,6 +68,7 @@ void pool_free(struct pool *p)
         release_free(r);
     list_each (&p->lanes, l, struct lane, node)
         lane_free(l);
+    scaling_free(p);
     map_remove(&p->fleet->pools, str_of(p->id));
     pool_metrics_free(p->metrics);
     free(p->id);
@@ -222,7 +224,9 @@ enum status pool_apply(struct fleet *f, const struct deployment_row *row,
         p->name = xstrdup(row->name);
         snprintf(key, sizeof(key), "%s/%s", row->owner, row->name);
         map_put(&f->by_name, str_of(key), p);
+        scaling_new(p);
     }
+    scaling_set(p, row->settings);
     before = pool_current(p);
     lane = lane_get(p, v, row->release.hardware);
     version_unref(f, v);
@@ -324,7 +328,7 @@ enum status pool_choose(struct pool *p, struct lane **out_lane, struct release *
                         struct error *err)
 {
     struct release *current = pool_current(p), *r;
-    int64_t max_queue = p->fleet->options->max_queue;
+    int64_t max_queue = scaling_max_queue(p);
 
     if (p->max == 0)
         return FAIL(err, STATUS_UNPROCESSABLE,
@@ -404,6 +408,24 @@ static bool lane_has_failed(const struct pool *p, const struct lane *l)
     return false;
 }
 
+/* Those of one instance are in the order in which they began. */
+static int64_t oldest_running(const struct lane *l)
+{
+    int64_t oldest = 0;
+    struct instance *in;
+
+    list_each (&l->instances, in, struct instance, node) {
+        int64_t began;
+
+        if (list_empty(&in->runs))
+            continue;
+        began = container_of(list_first(&in->runs), struct prediction, run_node)->dispatched_at;
+        if (began && (!oldest || began < oldest))
+            oldest = began;
+    }
+    return oldest;
+}
+
 static void view_lane(struct pool *p, const struct lane *l, struct arena *a, struct scale_lane *out)
 {
     struct release *current = pool_current(p);
@@ -417,6 +439,7 @@ static void view_lane(struct pool *p, const struct lane *l, struct arena *a, str
             .id = in->id,
             .state = state_of(in),
             .in_flight = in->in_flight,
+            .created_at = in->created_at,
             .idle_since = in->idle_since,
             .ready_since = in->ready_at,
         };
@@ -431,9 +454,12 @@ static void view_lane(struct pool *p, const struct lane *l, struct arena *a, str
         .instances = rows,
         .n = n,
     };
-    if (!list_empty(&l->queue))
+    if (!list_empty(&l->queue)) {
         out->oldest_waiting =
             container_of(list_first(&l->queue), struct prediction, node)->row.created_at;
+        out->newest_waiting = container_of(l->queue.prev, struct prediction, node)->row.created_at;
+    }
+    out->oldest_running = oldest_running(l);
     if (!p->is_model)
         out->is_failed = lane_has_failed(p, l);
     if (!p->is_model && current && current->is_failed && current->lane != l) {
@@ -457,7 +483,7 @@ static struct instance *find_instance(struct lane *l, const char *id)
     return NULL;
 }
 
-static void boot_one(struct lane *l, const char *why)
+static bool boot_one(struct lane *l, const char *why)
 {
     struct error err;
     enum status s = instance_boot(l, why, &err);
@@ -466,7 +492,7 @@ static void boot_one(struct lane *l, const char *why)
     if (s == STATUS_OK) {
         l->no_capacity = false;
         l->waits_for[0] = '\0';
-        return;
+        return true;
     }
     if (!l->no_capacity) {
         pool_wake(l->pool); /* another lane may give up its place */
@@ -476,21 +502,30 @@ static void boot_one(struct lane *l, const char *why)
     l->no_capacity = true;
     snprintf(l->waits_for, sizeof(l->waits_for), "%.199s", err.text);
     l->retry_at = now + NO_CAPACITY_RETRY_MS;
+    return false;
 }
 
-static void act(const struct scale_plan *plan, struct lane **lanes)
+/* Leaves in the plan what could be carried out. */
+static void act(struct scale_plan *plan, struct lane **lanes)
 {
+    size_t n = 0;
+
     for (size_t i = 0; i < plan->n; i++) {
         const struct scale_action *a = &plan->actions[i];
         struct lane *l = lanes[a->lane];
+        bool done = true;
 
         if (a->verb == SCALE_BOOT) {
-            if (!l->no_capacity || l->retry_at <= loop_wall_ms(l->pool->fleet->loop))
-                boot_one(l, a->why);
+            done = (!l->no_capacity || l->retry_at <= loop_wall_ms(l->pool->fleet->loop)) &&
+                   boot_one(l, a->why);
+            plan->to -= !done;
         } else {
             instance_drain(find_instance(l, a->instance), a->why);
         }
+        if (done)
+            plan->actions[n++] = *a;
     }
+    plan->n = n;
 }
 
 static bool pool_is_over(const struct pool *p)
@@ -560,7 +595,7 @@ static void pool_reconcile(struct pool *p)
     struct scale_lane *rows;
     struct scale_plan plan;
     struct lane **lanes, *l;
-    int64_t now = loop_wall_ms(p->fleet->loop);
+    int64_t now = loop_wall_ms(p->fleet->loop), change;
     size_t n = 0;
 
     timer_stop(&p->timer);
@@ -597,8 +632,12 @@ static void pool_reconcile(struct pool *p)
         .lanes = rows,
         .n_lanes = n,
     };
+    scaling_view(p, &view, &change);
     scale_decide(&view, &plan);
+    scaling_learn(p, &view, &plan);
     act(&plan, lanes);
+    scaling_store(p, &view, &plan);
+    plan.look_again_at = MIN(plan.look_again_at, change);
     list_each (&p->lanes, l, struct lane, node)
         if (l->no_capacity && l->retry_at > now)
             plan.look_again_at = MIN(plan.look_again_at, l->retry_at);

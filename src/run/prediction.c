@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "run/deliver.h"
 #include "run/output_file.h"
+#include "run/scaling.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -216,8 +217,10 @@ static void on_created(struct store_op *op)
     if (!p->is_early)
         p->refs++;
     r->created(r, p, NULL);
-    if (!p->is_early && !p->is_ending)
+    if (!p->is_early && !p->is_ending) {
+        scaling_arrived(p);
         lane_push(p->lane, p, false);
+    }
     p->is_early = false;
     if (p->row.input.n > KEEP_INPUT && !p->secret_input && !p->instance) {
         prediction_drop_text(&p->input);
@@ -337,6 +340,7 @@ void prediction_create(struct fleet *f, struct prediction_request *r,
     if (!p->is_early)
         return;
     begin_to_live(p);
+    scaling_arrived(p);
     lane_push(p->lane, p, false);
 }
 

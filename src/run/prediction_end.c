@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "run/deliver.h"
 #include "run/output_file.h"
+#include "run/scaling.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -210,6 +211,7 @@ void prediction_final(struct prediction *p, const struct run_result *given)
         return;
     if (res.status == PREDICTION_SUCCEEDED && p->row.started_at)
         version_measured(p->lane->version, loop_wall_ms(p->fleet->loop) - p->row.started_at);
+    scaling_ended(p, res.status);
     if (!res.logs.p)
         res.logs = buf_str(&p->logs);
     if (!res.output.p && p->output.n > 0)

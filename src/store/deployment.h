@@ -62,19 +62,22 @@ struct store_deployment_list {
 };
 extern const struct store_op_type STORE_DEPLOYMENT_LIST;
 
-/* Makes release number+1 where a value differs from the current one; else nothing changes and
- * `changed` is false. -1 or NULL: as it is. */
+/* Makes release number+1 where a value differs from the current one; else no release is made and
+ * `changed` is false. -1 or NULL: as it is. Settings make no release. */
 struct store_deployment_update {
     struct store_op op;
     struct str owner, name;
     const char *viewer_id;
     const char *version, *hardware;
     int64_t min_instances, max_instances;
+    /* Members of the settings' "scaling" that change, valid for scale_settings_change(); NULL. */
+    const char *scaling;
     int64_t now;
     const char *author_id;     /* account */
     bool bad_version;          /* out, with UNPROCESSABLE: the model has no such version */
     bool bad_bounds;           /* out, with UNPROCESSABLE: max < min after the change */
     bool changed;              /* out */
+    bool settings_changed;     /* out */
     struct deployment_row row; /* out */
     struct version_row used;   /* out: the release's version */
 };

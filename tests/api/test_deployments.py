@@ -25,7 +25,7 @@ def test_the_seed_verbatim(acme, house):
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True,
                           env={"TOKEN": acme.token, "PATH": "/usr/bin:/bin"})
     answer = json.loads(done.stdout)
-    assert list(answer) == ["owner", "name", "current_release"]
+    assert list(answer) == ["owner", "name", "current_release", "scaling"]  # the last is ours
     assert (answer["owner"], answer["name"]) == ("acme", "my-app-image-generator")
     release = answer["current_release"]
     assert list(release) == ["number", "model", "version", "created_at", "created_by", "configuration"]

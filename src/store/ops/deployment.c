@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/deployment.h"
 
+#include "core/scale/settings.h"
 #include "store/ops/page.h"
 #include "store/ops/rows.h"
 
@@ -245,15 +246,67 @@ static enum status make_release(struct db *db, struct store_deployment_update *o
     return s;
 }
 
+/* The settings as they are stored, with the part that scaling takes replaced. */
+static const char *render_settings(struct store_op *op, const char *before,
+                                   const struct scale_settings *scaling)
+{
+    struct buf out CLEANUP(buf_deinit) = BUF_INIT(1 << 20);
+    struct json_writer w;
+    struct json *root = NULL;
+    struct error err;
+
+    if (json_parse(&op->arena, str_of(before), NULL, &root, &err) != STATUS_OK)
+        root = NULL;
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    json_each (root, v)
+        if (!str_is(v->key, "scaling")) {
+            json_key_str(&w, v->key);
+            json_raw(&w, v->span);
+        }
+    json_key(&w, "scaling");
+    scale_settings_write(scaling, &w);
+    json_end_object(&w);
+    return store_keep(op, buf_str(&out));
+}
+
+static enum status change_settings(struct db *db, struct store_deployment_update *op)
+{
+    struct store_op *base = &op->op;
+    struct db_value args[SQL_DEPLOYMENT_SET_SETTINGS_PARAMS] = {
+        [SQL_DEPLOYMENT_SET_SETTINGS_ID] = DB_V_TEXT(op->row.id),
+    };
+    struct scale_settings scaling;
+    struct json *members;
+    const char *key;
+    enum status s;
+
+    op->settings_changed = false;
+    if (!op->scaling)
+        return STATUS_OK;
+    scale_settings_load(&scaling, str_of(op->row.settings));
+    s = json_parse(&base->arena, str_of(op->scaling), NULL, &members, &base->error);
+    if (s == STATUS_OK)
+        s = scale_settings_change(&scaling, members, &key, &base->error);
+    if (s != STATUS_OK)
+        return s;
+    op->row.settings = render_settings(base, op->row.settings, &scaling);
+    args[SQL_DEPLOYMENT_SET_SETTINGS_SETTINGS] = DB_V_TEXT(op->row.settings);
+    op->settings_changed = true;
+    return db_exec(db, &sql_deployment_set_settings, args, NULL, &base->error);
+}
+
 static enum status deployment_update(struct db *db, struct store_op *base)
 {
     struct store_deployment_update *op = container_of(base, struct store_deployment_update, op);
     struct release_row rel;
     enum status s = find_deployment(db, base, op->owner, op->name, op->viewer_id, &op->row);
 
-    op->bad_version = op->bad_bounds = op->changed = false;
+    op->bad_version = op->bad_bounds = op->changed = op->settings_changed = false;
     if (s == STATUS_OK)
         s = find_updated_version(db, op);
+    if (s == STATUS_OK)
+        s = change_settings(db, op);
     if (s != STATUS_OK)
         return s;
     rel = op->row.release;

@@ -69,6 +69,9 @@ SELECT {deployment_columns}
 -- deployment_set_release(id, number)
 UPDATE deployment SET release = :number WHERE id = :id;
 
+-- deployment_set_settings(id, settings)
+UPDATE deployment SET settings = :settings WHERE id = :id;
+
 -- deployment_use(id, now)
 UPDATE deployment SET last_used_at = :now WHERE id = :id AND last_used_at < :now;
 

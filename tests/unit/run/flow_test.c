@@ -64,7 +64,7 @@ static void one_that_the_model_fails(void **state)
 static void many_at_once(void **state)
 {
     struct place *p = place_new(NULL);
-    struct pool *pool = place_deploy(p, "d", 4, "cpu", 0, 3);
+    struct pool *pool = place_deploy(p, "d", 4, "cpu", 3, 3);
     struct job *jobs[20];
 
     (void)state;
@@ -80,6 +80,7 @@ static void many_at_once(void **state)
         assert_job(jobs[i], PREDICTION_SUCCEEDED);
         assert_true(i == 0 || jobs[i]->ended_at >= jobs[i - 1]->ended_at);
     }
+    place_patch(p, "d", 0, NULL, 0, 3);
     place_run(p, 70000);
     assert_int_equal(pool_all_instances(pool), 0);
     place_free(p);

@@ -43,6 +43,7 @@ static void a_life_is_told_apart(void **state UNUSED)
     struct ledger_sum sum;
     int64_t ms, cost;
 
+    p->options.idle_timeout_given = true;
     place_run(p, 1000);
     assert_non_null(pool_first_instance(pool));
     assert_int_equal(pool_first_instance(pool)->meter.ledger.counted_ms,

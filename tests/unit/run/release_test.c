@@ -247,7 +247,7 @@ static void same_version_and_hardware(void **state)
 static void a_lower_maximum(void **state)
 {
     struct place *p = place_new(NULL);
-    struct pool *pool = place_deploy(p, "d", 1, "cpu", 0, 4);
+    struct pool *pool = place_deploy(p, "d", 1, "cpu", 4, 4);
     struct job *jobs[12];
 
     (void)state;
@@ -255,7 +255,7 @@ static void a_lower_maximum(void **state)
         jobs[i] = place_ask(p, "d", "{\"ms\":2000}");
     place_run(p, 1000);
     assert_int_equal(pool_instances(pool, INSTANCE_READY), 4);
-    place_patch(p, "d", 0, NULL, -1, 1);
+    place_patch(p, "d", 0, NULL, 0, 1);
     place_run(p, 3000);
     assert_int_equal(pool_all_instances(pool), 1);
     place_run(p, 20000);

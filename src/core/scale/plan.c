@@ -29,16 +29,39 @@ static struct count count_lane(const struct scale_lane *l)
     return c;
 }
 
-static void add(struct scale_plan *out, enum scale_verb verb, size_t lane, const char *instance,
-                const char *why)
+static const struct {
+    const char *name, *why;
+} CAUSES[SCALE_CAUSES] = {
+    [SCALE_FOR_QUEUE] = { "queue", "predictions wait" },
+    [SCALE_FOR_RATE] = { "rate", "predictions come faster" },
+    [SCALE_FOR_FIRST] = { "first", "predictions wait" },
+    [SCALE_FOR_MINIMUM] = { "minimum", "below the minimum" },
+    [SCALE_FOR_RETURN] = { "return", "the next prediction is due" },
+    [SCALE_FOR_PROOF] = { "proof", "a new release" },
+    [SCALE_SINCE_IDLE] = { "idle", "idle" },
+    [SCALE_SINCE_REPLACED] = { "replaced", "replaced by a newer release" },
+    [SCALE_SINCE_MAXIMUM] = { "maximum", "above the maximum" },
+    [SCALE_SINCE_PLACE] = { "place", "gives up its place" },
+    [SCALE_SINCE_DISABLED] = { "disabled", "disabled" },
+};
+
+const char *scale_cause_name(enum scale_cause c)
 {
-    if (out->n < SCALE_MAX_ACTIONS)
-        out->actions[out->n++] = (struct scale_action){
-            .verb = verb,
-            .lane = lane,
-            .instance = instance,
-            .why = why,
-        };
+    return CAUSES[c].name;
+}
+
+static void add(struct scale_plan *out, enum scale_cause cause, size_t lane, const char *instance)
+{
+    if (out->n == SCALE_MAX_ACTIONS)
+        return;
+    out->to += instance ? -1 : 1;
+    out->actions[out->n++] = (struct scale_action){
+        .verb = instance ? SCALE_DRAIN : SCALE_BOOT,
+        .lane = lane,
+        .instance = instance,
+        .cause = cause,
+        .why = CAUSES[cause].why,
+    };
 }
 
 static bool is_planned(const struct scale_plan *out, const char *instance)
@@ -77,12 +100,33 @@ static int lane_floor(const struct scale_view *v, size_t at, bool taken_over)
     return taken_over ? 0 : MIN(v->min, count_lane(l).live);
 }
 
-static int lane_wanted(const struct scale_view *v, size_t at, bool taken_over)
+/* In a deployment new predictions go to one lane: the current one, or the one that stands in. */
+static bool takes_new(const struct scale_view *v, size_t at)
+{
+    return v->learned &&
+           (v->lanes[at].serves || (v->lanes[at].is_current && !v->lanes[at].is_failed));
+}
+
+/* What a lane's work asks for. */
+static int lane_work(const struct scale_view *v, size_t at, const struct scale_plan *out)
+{
+    const struct scale_lane *l = &v->lanes[at];
+    struct scale_need need;
+
+    if (!v->learned)
+        return (l->waiting + count_lane(l).busy + l->slots - 1) / l->slots;
+    if (takes_new(v, at))
+        return out->need.n;
+    scale_need(v, l, false, &need);
+    return need.n;
+}
+
+static int lane_wanted(const struct scale_view *v, size_t at, bool taken_over,
+                       const struct scale_plan *out)
 {
     const struct scale_lane *l = &v->lanes[at];
     struct count c = count_lane(l);
-    int for_work = (l->waiting + c.busy + l->slots - 1) / l->slots;
-    int wanted = MAX(for_work, lane_floor(v, at, taken_over));
+    int wanted = MAX(lane_work(v, at, out), lane_floor(v, at, taken_over));
 
     if (l->is_failed)
         wanted = MIN(wanted, c.live);
@@ -94,7 +138,7 @@ static void drain_everything(const struct scale_view *v, struct scale_plan *out)
     for (size_t i = 0; i < v->n_lanes; i++)
         for (size_t k = 0; k < v->lanes[i].n; k++)
             if (v->lanes[i].instances[k].state != SCALE_DRAINING)
-                add(out, SCALE_DRAIN, i, v->lanes[i].instances[k].id, "disabled");
+                add(out, SCALE_SINCE_DISABLED, i, v->lanes[i].instances[k].id);
 }
 
 /* The instance of a lane that is missed least: idle and longest so, else the least busy.
@@ -119,30 +163,51 @@ static const struct scale_instance *least_missed(const struct scale_lane *l,
     return best;
 }
 
-/* Idle instances above what the lane wants go after the idle timeout; those of a replaced lane at
- * once. */
+/* When the last of `live` instances, which nothing needs, has been kept long enough. */
+static int64_t kept_until(const struct scale_view *v, int live, const struct scale_instance *in)
+{
+    const struct scale_learned *a = v->learned;
+    struct scale_keep keep;
+    int64_t since;
+
+    if (v->keep_alive_ms != SCALE_KEEP_AUTO)
+        return MAX(in->idle_since + v->keep_alive_ms, a->blind_until);
+    since = a->below_since[MIN(live, SCALE_LEVELS) - 1];
+    since = since < 0 ? -since : since > 0 ? since : v->now;
+    scale_keep(a, live, scale_boot_ms(a), v->target_wait_ms, &keep);
+    if (live == 1 && keep.again_at && v->now >= since + keep.again_at)
+        return MAX(since + keep.until, a->blind_until);
+    return MAX(since + keep.for_ms, a->blind_until);
+}
+
+/* Idle instances above what the lane wants go when they have been kept long enough; those of a
+ * replaced lane at once. With several slots to an instance one that works is stopped too: the
+ * others take what comes, and it ends when it has done what it does. */
 static void drain_idle(const struct scale_view *v, size_t at, int wanted, bool taken_over,
                        struct scale_plan *out)
 {
     const struct scale_lane *l = &v->lanes[at];
-    int over = count_lane(l).live - wanted;
+    bool replaced = !l->is_current && taken_over;
+    bool learned = takes_new(v, at) && !replaced;
+    int live = count_lane(l).live;
 
     for (size_t i = 0; i < l->n; i++)
-        over -= is_planned(out, l->instances[i].id);
-    while (over > 0) {
-        const struct scale_instance *in = least_missed(l, out, true);
-        bool replaced = !l->is_current && taken_over;
+        live -= is_planned(out, l->instances[i].id);
+    for (; live > wanted; live--) {
+        const struct scale_instance *in =
+            least_missed(l, out, !learned || l->slots == 1 || l->waiting > 0);
+        int64_t until;
 
         if (!in)
             return;
         if (in->state == SCALE_BOOTING && l->is_current)
             return; /* it is nearly there; it may go when it is idle */
-        if (!replaced && v->now < in->idle_since + v->idle_timeout_ms) {
-            look_again(out, in->idle_since + v->idle_timeout_ms);
+        until = learned ? kept_until(v, live, in) : in->idle_since + v->idle_timeout_ms;
+        if (!replaced && v->now < until) {
+            look_again(out, until);
             return;
         }
-        add(out, SCALE_DRAIN, at, in->id, replaced ? "replaced by a newer release" : "idle");
-        over--;
+        add(out, replaced ? SCALE_SINCE_REPLACED : SCALE_SINCE_IDLE, at, in->id);
     }
 }
 
@@ -166,7 +231,7 @@ static void drain_surplus(const struct scale_view *v, int allowed, struct scale_
 
                 if (!in)
                     break;
-                add(out, SCALE_DRAIN, i, in->id, "above the maximum");
+                add(out, SCALE_SINCE_MAXIMUM, i, in->id);
             }
         }
     }
@@ -222,7 +287,7 @@ static void make_place(const struct scale_view *v, size_t for_lane, struct scale
         }
     }
     if (pick)
-        add(out, SCALE_DRAIN, from, pick->id, "gives up its place");
+        add(out, SCALE_SINCE_PLACE, from, pick->id);
     else if (l->waiting > 0 && !waited)
         look_again(out, l->oldest_waiting + v->fair_after_ms);
 }
@@ -273,43 +338,98 @@ static size_t next_lane(const struct scale_view *v, size_t last)
     return best;
 }
 
+/* With nothing there and nothing to do: the first instance may be worth having back before it is
+ * asked for. */
+static void expect_return(const struct scale_view *v, struct scale_plan *out)
+{
+    const struct scale_learned *a = v->learned;
+    int64_t since = a->below_since[0]; /* an unknown one tells of no return */
+    struct scale_keep keep;
+
+    if (out->need.n > 0 || out->need.live > 0 || since <= 0 || v->keep_alive_ms != SCALE_KEEP_AUTO)
+        return;
+    scale_keep(a, 1, scale_boot_ms(a), v->target_wait_ms, &keep);
+    if (!keep.again_at || v->now >= since + keep.until)
+        return;
+    if (v->now < since + keep.again_at) {
+        look_again(out, since + keep.again_at);
+        return;
+    }
+    out->need.n = 1;
+    out->need.keep = keep;
+    out->need.cause = SCALE_FOR_RETURN;
+}
+
+/* The need of the lane that takes new predictions. */
+static void find_need(const struct scale_view *v, struct scale_plan *out)
+{
+    for (size_t i = 0; i < v->n_lanes; i++) {
+        if (!takes_new(v, i))
+            continue;
+        scale_need(v, &v->lanes[i], true, &out->need);
+        out->needed = MIN(out->need.n, v->max);
+        expect_return(v, out);
+        return;
+    }
+}
+
+static enum scale_cause cause_of(const struct scale_view *v, size_t at, int live, bool taken_over,
+                                 const struct scale_plan *out)
+{
+    const struct scale_lane *l = &v->lanes[at];
+
+    if (l->waiting == 0 && l->must_prove)
+        return SCALE_FOR_PROOF;
+    if (live < lane_floor(v, at, taken_over) && (l->waiting == 0 || v->learned))
+        return SCALE_FOR_MINIMUM;
+    if (takes_new(v, at))
+        return out->need.cause;
+    return live == 0 ? SCALE_FOR_FIRST : SCALE_FOR_QUEUE;
+}
+
+static void boot_lane(const struct scale_view *v, size_t at, bool taken_over, int *total,
+                      int allowed, struct scale_plan *out)
+{
+    const struct scale_lane *l = &v->lanes[at];
+    int live = count_lane(l).live, missing = lane_wanted(v, at, taken_over, out) - live;
+    int boots = boots_now(v, l, missing, out);
+
+    if (missing > 0 && l->no_capacity && !l->is_failed && live == 0)
+        make_place(v, at, out);
+    for (; boots > 0; boots--, live++, ++*total) {
+        if (*total >= allowed) {
+            if (count_lane(l).live == 0)
+                make_place(v, at, out);
+            break;
+        }
+        add(out, cause_of(v, at, live, taken_over, out), at, NULL);
+    }
+}
+
 void scale_decide(const struct scale_view *v, struct scale_plan *out)
 {
     bool taken_over = current_is_ready(v);
     int total = 0, n_busy_lanes = 0, allowed;
 
     *out = (struct scale_plan){ .look_again_at = INT64_MAX };
+    for (size_t i = 0; i < v->n_lanes; i++)
+        out->from += count_lane(&v->lanes[i]).live;
+    out->to = out->from;
     if (v->max == 0) {
         drain_everything(v, out);
         return;
     }
+    find_need(v, out);
     for (size_t i = 0; i < v->n_lanes; i++) {
         total += count_lane(&v->lanes[i]).all;
-        n_busy_lanes += v->lanes[i].n > 0 || lane_wanted(v, i, taken_over) > 0;
+        n_busy_lanes += v->lanes[i].n > 0 || lane_wanted(v, i, taken_over, out) > 0;
     }
     allowed = v->max + (n_busy_lanes > 1 ? v->surge : 0);
     drain_surplus(v, allowed, out);
     for (size_t i = 0; i < v->n_lanes; i++)
-        drain_idle(v, i, lane_wanted(v, i, taken_over), taken_over, out);
-    for (size_t i = next_lane(v, v->n_lanes); i < v->n_lanes; i = next_lane(v, i)) {
-        const struct scale_lane *l = &v->lanes[i];
-        int missing = lane_wanted(v, i, taken_over) - count_lane(l).live;
-        int boots = boots_now(v, l, missing, out);
-
-        if (missing > 0 && l->no_capacity && !l->is_failed && count_lane(l).live == 0)
-            make_place(v, i, out);
-        for (; boots > 0; boots--, total++) {
-            if (total >= allowed) {
-                if (count_lane(l).live == 0)
-                    make_place(v, i, out);
-                break;
-            }
-            add(out, SCALE_BOOT, i, NULL,
-                l->waiting > 0  ? "predictions wait"
-                : l->must_prove ? "a new release"
-                                : "below the minimum");
-        }
-    }
+        drain_idle(v, i, lane_wanted(v, i, taken_over, out), taken_over, out);
+    for (size_t i = next_lane(v, v->n_lanes); i < v->n_lanes; i = next_lane(v, i))
+        boot_lane(v, i, taken_over, &total, allowed, out);
 }
 
 int64_t scale_backoff_ms(int failures)
@@ -319,24 +439,4 @@ int64_t scale_backoff_ms(int failures)
     for (int i = 1; i < failures && ms < 60000; i++)
         ms *= 2;
     return MIN(ms, 60000);
-}
-
-int rollout_choose(const struct rollout_release *releases, size_t n)
-{
-    int fallback = -1;
-
-    if (n == 0)
-        return -1;
-    for (size_t i = 1; i < n && fallback < 0; i++)
-        if (!releases[i].is_failed && (releases[i].was_ready || releases[i].lane_live > 0))
-            fallback = (int)i;
-    if (releases[0].is_failed)
-        return fallback;
-    if (releases[0].was_ready || releases[0].lane_ready > 0)
-        return 0;
-    /* Not ready yet: an older release that has instances goes on taking them. */
-    for (size_t i = 1; i < n; i++)
-        if (!releases[i].is_failed && releases[i].lane_ready > 0)
-            return (int)i;
-    return 0;
 }
