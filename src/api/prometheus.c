@@ -143,6 +143,27 @@ static void write_machine(struct buf *out, const struct hardware *h)
         __builtin_popcountll(h->gpus_used));
 }
 
+/* While callbacks of a turn run nobody else is served. */
+static void write_loop(struct buf *out, const struct loop *l)
+{
+    const char *name = "berth_loop_turn_seconds";
+    struct loop_lag lag;
+    uint64_t n = 0;
+
+    loop_lag(l, &lag);
+    prometheus_family(out, name, "histogram", "How long the callbacks of a turn held the loop.");
+    for (size_t i = 0; i < LOOP_LAG_BOUNDS; i++) {
+        n += lag.counts[i];
+        buf_addf(out, "%s_bucket{le=\"%g\"} %llu\n", name, (double)LOOP_LAG_BOUNDS_US[i] / 1e6,
+                 (unsigned long long)n);
+    }
+    buf_addf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.9f\n%s_count %llu\n", name,
+             (unsigned long long)lag.turns, name, (double)lag.sum_ns / 1e9, name,
+             (unsigned long long)lag.turns);
+    one(out, "berth_loop_turn_worst_seconds", "gauge", "The longest turn since the server started.",
+        (double)lag.worst_ns / 1e9);
+}
+
 void prometheus_process(struct buf *out, const struct http_request *r)
 {
     const struct api *a = api_of(r);
@@ -161,6 +182,7 @@ void prometheus_process(struct buf *out, const struct http_request *r)
     one(out, "process_open_fds", "gauge", "Descriptors that the server has open.", open_files());
     one(out, "process_start_time_seconds", "gauge", "When the server started, since 1970.",
         (double)a->started_at / 1000);
+    write_loop(out, a->loop);
     write_http(out, &a->http);
     write_store(out, a->store);
     write_machine(out, a->hardware);

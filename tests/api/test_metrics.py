@@ -98,6 +98,7 @@ def test_prometheus(busy):
     assert value(found, "berth_http_requests_total", operation="deployments.predictions.create", code="2xx") == 5
     assert value(found, "process_resident_memory_bytes") > 1000000
     assert value(found, "process_open_fds") > 5
+    assert value(found, "berth_loop_turn_seconds_count") > 0 and value(found, "berth_loop_turn_worst_seconds") > 0
     assert value(found, "process_cpu_seconds_total") > 0
     check_conventions(found)
     assert me.call("GET", "/metrics", prefix="", headers={"Authorization": None}).status == 401
