@@ -61,7 +61,7 @@ struct scale_view {
 
 enum {
     SCALE_KEEP_AUTO = -1,
-    SCALE_FEW = 3, /* service times; with fewer `oldest_running` is looked at */
+    SCALE_FEW = 3, /* service times; with fewer, what runs for so long will run for as long again */
 };
 
 enum scale_verb { SCALE_BOOT, SCALE_DRAIN };
@@ -120,6 +120,10 @@ void scale_decide(const struct scale_view *v, struct scale_plan *out);
 /* Of one lane, from what it has learned; `takes_new`: predictions go on coming to it. */
 void scale_need(const struct scale_view *v, const struct scale_lane *l, bool takes_new,
                 struct scale_need *out);
+
+/* When time alone may change the answer, because predictions wait behind one that runs for longer
+ * than was known of; INT64_MAX: not. */
+int64_t scale_doubts_at(const struct scale_view *v, const struct scale_lane *l);
 
 /* One sentence on a plan that changes something ("2 -> 4: 37 waiting, ..." with an arrow). `now`
  * is the time of the decision. */

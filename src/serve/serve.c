@@ -13,15 +13,14 @@
 #include "run/backup.h"
 #include "run/deliver.h"
 #include "run/sweep.h"
+#include "serve/data.h"
 #include "serve/front.h"
 #include "serve/systemd.h"
 #include "serve/trust.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,10 +32,9 @@ extern char **environ;
 struct serve {
     struct options options;
     struct arena arena;
-    char data[PATH_MAX], self[PATH_MAX], internal_base[192];
+    char self[PATH_MAX], internal_base[192];
     char helper[PATH_MAX + 32], shim[PATH_MAX + 32];
-    int lock_fd;
-    unsigned char key[SEAL_KEY_SIZE];
+    struct data_folder folder;
     struct hardware hardware;
     struct loop *loop;
     struct store *store;
@@ -65,8 +63,6 @@ struct serve {
 
 /* --- the data folder --- */
 
-enum { MAX_DATA_PATH = 300 };
-
 static char *read_config(const char *path, bool must_exist, struct error *err)
 {
     struct buf text = BUF_INIT(16 << 20);
@@ -83,94 +79,19 @@ static char *read_config(const char *path, bool must_exist, struct error *err)
     return NULL;
 }
 
-static enum status take_lock(struct serve *s, struct error *err)
-{
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX + 16);
-
-    buf_addf(&path, "%s/lock", s->data);
-    s->lock_fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (s->lock_fd < 0)
-        return FAIL(err, STATUS_BROKEN, "cannot open %s: %s", path.p, strerror(errno));
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return FAIL(
-            err, STATUS_CONFLICT,
-            "another server is running on the data folder %s. Stop it, or choose another folder "
-            "with --data.",
-            s->data);
-    return STATUS_OK;
-}
-
-static enum status make_key(struct serve *s, const char *path, struct error *err)
-{
-    enum status st = STATUS_OK;
-    struct rand r;
-    ssize_t n;
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-    if (fd < 0)
-        return FAIL(err, STATUS_BROKEN, "cannot make the key file %s: %s", path, strerror(errno));
-    rand_init_os(&r);
-    rand_bytes(&r, s->key, sizeof(s->key));
-    errno = ENOSPC; /* what a short write means */
-    n = write(fd, s->key, sizeof(s->key));
-    if (n != (ssize_t)sizeof(s->key) || fsync(fd) != 0) {
-        st = FAIL(err, STATUS_BROKEN, "cannot write the key file %s: %s", path, strerror(errno));
-        unlink(path); /* half a key would stop the next start */
-    }
-    close(fd);
-    return st;
-}
-
-/* The key that seals secrets at rest: made once, kept beside the database. */
-static enum status read_key(struct serve *s, struct error *err)
-{
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX + 16);
-    struct buf key CLEANUP(buf_deinit) = BUF_INIT(1 << 16);
-    enum status st;
-
-    buf_addf(&path, "%s/key", s->data);
-    st = file_read(path.p, &key, err);
-    if (st == STATUS_NOT_FOUND)
-        return make_key(s, path.p, err);
-    if (st != STATUS_OK)
-        return st;
-    if (key.n != sizeof(s->key))
-        return FAIL(err, STATUS_BROKEN,
-                    "the key file %s has %zu bytes, not %zu: it is damaged. Put it back from a "
-                    "backup. If nothing was ever stored in this data folder, remove the file and a "
-                    "new key is made.",
-                    path.p, key.n, sizeof(s->key));
-    memcpy(s->key, key.p, sizeof(s->key));
-    return STATUS_OK;
-}
-
 static enum status open_data(struct serve *s, struct error *err)
 {
-    ssize_t n;
+    ssize_t n = readlink("/proc/self/exe", s->self, sizeof(s->self) - 1);
     enum status st;
 
-    if (mkdir(s->options.data, 0700) != 0 && errno != EEXIST)
-        return FAIL(err, STATUS_BROKEN, "cannot make the data folder %s: %s", s->options.data,
-                    strerror(errno));
-    if (!realpath(s->options.data, s->data))
-        return FAIL(err, STATUS_BROKEN, "cannot use the data folder %s: %s", s->options.data,
-                    strerror(errno));
-    if (strlen(s->data) > MAX_DATA_PATH)
-        return FAIL(err, STATUS_INVALID,
-                    "the data folder's path has %zu bytes, and %d is the limit (paths inside it "
-                    "have limits of the operating system): %.100s...",
-                    strlen(s->data), MAX_DATA_PATH, s->data);
-    n = readlink("/proc/self/exe", s->self, sizeof(s->self) - 1);
     if (n <= 0)
         return FAIL(err, STATUS_BROKEN, "cannot find this program's own file: %s", strerror(errno));
     s->self[n] = '\0';
-    st = take_lock(s, err);
+    st = data_open(s->options.data, &s->folder, err);
     if (st == STATUS_OK)
-        st = read_key(s, err);
-    if (st == STATUS_OK)
-        st = helpers_write(s->data, err);
-    snprintf(s->helper, sizeof(s->helper), "%s/lib/cog_schema.py", s->data);
-    snprintf(s->shim, sizeof(s->shim), "%s/lib/shim", s->data);
+        st = helpers_write(s->folder.path, err);
+    snprintf(s->helper, sizeof(s->helper), "%s/lib/cog_schema.py", s->folder.path);
+    snprintf(s->shim, sizeof(s->shim), "%s/lib/shim", s->folder.path);
     return st;
 }
 
@@ -180,7 +101,7 @@ static enum status open_store(struct serve *s, struct error *err)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX + 16);
 
-    buf_addf(&path, "%s/berth.db", s->data);
+    buf_addf(&path, "%s/berth.db", s->folder.path);
     s->loop = loop_new_real();
     id_gen_init(&s->ids, loop_rand(s->loop));
     return store_open(s->loop, path.p, &s->store, err);
@@ -290,7 +211,7 @@ static enum status listen_public(struct serve *s, struct error *err)
     api.slashes_below = "/openai/v1/models/";
     admin.routes = ADMIN_ROUTES;
     admin.n_routes = ADMIN_N_ROUTES;
-    st = front_open(&s->front, s->loop, &s->options, s->data, &api, &admin, err);
+    st = front_open(&s->front, s->loop, &s->options, s->folder.path, &api, &admin, err);
     if (st == STATUS_OK)
         say_what_is_missing(s);
     return st;
@@ -382,14 +303,14 @@ static void make_backups(struct serve *s)
 {
     const struct backups_config c = {
         .options = &s->options,
-        .data = s->data,
+        .data = s->folder.path,
         .store = s->store,
         .files = s->files,
         .builds = s->builds,
     };
 
     s->backups = s->api.backups = backups_new(s->loop, &c);
-    disk_init(&s->disk, s->loop, s->data, s->options.disk_reserve);
+    disk_init(&s->disk, s->loop, s->folder.path, s->options.disk_reserve);
     s->api.disk = &s->disk;
 }
 
@@ -400,7 +321,7 @@ static enum status make_runtime(struct serve *s, struct error *err)
     static const struct fake_launch_script launch = { .address_after_ms = 0 };
     static const struct fake_protocol_script server = { .forgets = true };
     struct process_driver_config config = {
-        .data = s->data,
+        .data = s->folder.path,
         .self = s->self,
         .shim = s->shim,
         .ids = &s->ids,
@@ -416,7 +337,7 @@ static enum status make_runtime(struct serve *s, struct error *err)
     }
     s->protocol = cog_protocol_new(s->loop, s->client);
     st = trust_folders(s->options.instance_folders, err);
-    st = st ? st : trust_uids(&s->options, s->data, &s->uids, err);
+    st = st ? st : trust_uids(&s->options, s->folder.path, &s->uids, err);
     config.uids = s->uids;
     return st ? st : process_driver_new(s->loop, &config, &s->driver, err);
 }
@@ -425,20 +346,20 @@ static enum status build_parts(struct serve *s, struct error *err)
 {
     struct builds_config builds = {
         .options = &s->options,
-        .data = s->data,
+        .data = s->folder.path,
         .ids = &s->ids,
         .helper = s->helper,
     };
     struct files_config files = {
         .options = &s->options,
-        .data = s->data,
-        .key = s->key,
+        .data = s->folder.path,
+        .key = s->folder.key,
     };
     struct fleet_config fleet = {
         .options = &s->options,
-        .data = s->data,
+        .data = s->folder.path,
         .internal_base = s->internal_base,
-        .key = s->key,
+        .key = s->folder.key,
     };
     struct deliveries_config deliveries = {
         .options = &s->options,
@@ -592,8 +513,7 @@ static void forget(struct serve *s)
 {
     options_deinit(&s->options);
     arena_deinit(&s->arena);
-    if (s->lock_fd >= 0)
-        close(s->lock_fd);
+    data_close(&s->folder);
     free(s);
 }
 
@@ -612,7 +532,7 @@ int serve_main(int argc, char **argv)
     umask(0077);
     trust_nobody_to_look();
     s = xnew(struct serve);
-    s->lock_fd = -1;
+    s->folder.lock_fd = -1;
     st = prepare(s, argv, &err);
     if (st != STATUS_OK) {
         fprintf(stderr, "berth: %s\n", err.text);

@@ -29,6 +29,10 @@ static const double FINEST = 0.25;
 /* Standard deviations of the arrivals that are provided for. */
 static const double MARGIN = 1.0;
 
+/* How many times as long as the 99th percentile one runs until it counts as stuck; and how often to
+ * look while what runs is all that is known. */
+enum { STUCK = 3, DOUBT_MS = 1000 };
+
 struct work {
     const struct scale_lane *lane;
     double service, boot, target; /* s */
@@ -52,6 +56,26 @@ static double ready_in(const struct work *w, const struct scale_instance *in, in
         return 0;
     rest = w->boot - seconds(now - in->created_at);
     return MAX(rest, w->boot / 8);
+}
+
+static int64_t stuck_at(const struct scale_view *v, const struct scale_lane *l)
+{
+    return l->oldest_running + STUCK * scale_hist_quantile(&v->learned->service, 0.99) + 1;
+}
+
+/* One runs for far longer than those before it did. */
+static bool is_stuck(const struct scale_view *v, const struct scale_lane *l)
+{
+    return l->oldest_running && v->learned->service.n >= SCALE_FEW && v->now >= stuck_at(v, l);
+}
+
+int64_t scale_doubts_at(const struct scale_view *v, const struct scale_lane *l)
+{
+    bool known = v->learned->service.n >= SCALE_FEW;
+
+    if (l->waiting == 0 || !l->oldest_running)
+        return INT64_MAX;
+    return known && v->now < stuck_at(v, l) ? stuck_at(v, l) : v->now + DOUBT_MS;
 }
 
 static void measure(const struct scale_view *v, const struct scale_lane *l, bool takes_new,
@@ -81,6 +105,8 @@ static void measure(const struct scale_view *v, const struct scale_lane *l, bool
     }
     w->reach = w->target - (l->newest_waiting ? seconds(v->now - l->newest_waiting) : 0);
     w->reach = MAX(w->reach, (1 + WORTH) * w->boot);
+    if (is_stuck(v, l)) /* nothing else begins in its slot meanwhile */
+        w->left += w->reach;
 }
 
 /* What the live instances, taken in the order in which they are ready, can do by a time. */

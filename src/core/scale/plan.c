@@ -363,6 +363,9 @@ static void expect_return(const struct scale_view *v, struct scale_plan *out)
 /* The need of the lane that takes new predictions. */
 static void find_need(const struct scale_view *v, struct scale_plan *out)
 {
+    for (size_t i = 0; v->learned && i < v->n_lanes; i++)
+        if (count_lane(&v->lanes[i]).live < v->max)
+            look_again(out, scale_doubts_at(v, &v->lanes[i]));
     for (size_t i = 0; i < v->n_lanes; i++) {
         if (!takes_new(v, i))
             continue;

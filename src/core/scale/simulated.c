@@ -50,7 +50,7 @@ static void decide(void *arg, const struct simulation *s, struct scale_plan *out
         p->lane.oldest_waiting = s->arrivals[s->started].at;
         p->lane.newest_waiting = s->arrivals[s->next - 1].at;
     }
-    if (p->learned.service.n < SCALE_FEW)
+    if (s->waiting > 0)
         p->lane.oldest_running = simulation_oldest_running(s);
     p->view.now = s->now;
     p->view.min = p->min;

@@ -177,6 +177,34 @@ static void it_is_known_only_of_what_runs(void **state)
     assert_true(decide() > 5); /* nobody has come back for 20 s */
 }
 
+static void time_alone_tells_of_what_runs(void **state)
+{
+    (void)state;
+    begin(0, 2000);
+    have(1, SCALE_READY, 1, NOW - 60000);
+    wait_since(3, NOW, NOW);
+    lane.oldest_running = NOW - 100;
+    assert_int_equal(decide(), 0);
+    assert_in_range(plan.look_again_at, NOW + 1, NOW + 2000);
+    lane.waiting = 0;
+    assert_int_equal(decide(), 0);
+    assert_true(plan.look_again_at > NOW + 2000);
+}
+
+static void one_that_is_stuck_holds_its_slot(void **state)
+{
+    (void)state;
+    begin(500, 2000);
+    have(1, SCALE_READY, 1, NOW - 600000);
+    wait_since(2, NOW, NOW);
+    lane.oldest_running = NOW - 400;
+    assert_int_equal(decide(), 0); /* the two will start soon */
+    assert_in_range(plan.look_again_at, NOW + 1, NOW + 10000);
+    view.now = plan.look_again_at;
+    assert_int_equal(decide(), 1); /* they will not */
+    assert_int_equal(plan.actions[0].cause, SCALE_FOR_QUEUE);
+}
+
 static void the_rate_is_foreseen(void **state)
 {
     (void)state;
@@ -302,6 +330,8 @@ int main(void)
         cmocka_unit_test(what_boots_counts_from_when_it_is_ready),
         cmocka_unit_test(slots_are_counted),
         cmocka_unit_test(it_is_known_only_of_what_runs),
+        cmocka_unit_test(time_alone_tells_of_what_runs),
+        cmocka_unit_test(one_that_is_stuck_holds_its_slot),
         cmocka_unit_test(the_rate_is_foreseen),
         cmocka_unit_test(silence_after_a_restart_is_not_silence),
         cmocka_unit_test(kept_as_long_as_its_gaps_justify),

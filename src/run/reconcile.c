@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reconciler that keeps the number of a pool's instances right.
+ *
+ * pool_wake() may be called from anywhere, any number of times: the next turn looks at what is,
+ * asks scale_decide() what should be, starts the difference, and sets a timer for the moment at
+ * which time alone changes the answer. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "run/pool_impl.h"
+#include "run/scaling.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { FAIR_AFTER_MS = 10000, NO_CAPACITY_RETRY_MS = 2000 };
+
+void pool_wake(struct pool *p)
+{
+    deferred_call(&p->reconcile);
+}
+
+static enum scale_state state_of(const struct instance *in)
+{
+    if (in->state == INSTANCE_BOOTING)
+        return SCALE_BOOTING;
+    return in->state == INSTANCE_READY ? SCALE_READY : SCALE_DRAINING;
+}
+
+/* Whether the lane could boot if the other lanes of its pool gave up their places. */
+static bool others_hold_room(const struct pool *p, const struct lane *l, struct arena *a)
+{
+    struct hardware *without = arena_array(a, struct hardware, 1);
+    struct instance *in;
+    struct lane *other;
+    struct hold hold;
+    struct error err;
+
+    *without = *p->fleet->hardware;
+    list_each (&p->lanes, other, struct lane, node)
+        if (other != l)
+            list_each (&other->instances, in, struct instance, node)
+                hardware_give(without, &in->hold);
+    return l->sku && hardware_take(without, l->sku, &hold, &err) == STATUS_OK;
+}
+
+/* The newest release of a lane speaks for it. */
+static bool lane_has_failed(const struct pool *p, const struct lane *l)
+{
+    struct release *r;
+
+    list_each (&p->releases, r, struct release, node)
+        if (r->lane == l)
+            return r->is_failed;
+    return false;
+}
+
+/* Those of one instance are in the order in which they began. */
+static int64_t oldest_running(const struct lane *l)
+{
+    int64_t oldest = 0;
+    struct instance *in;
+
+    list_each (&l->instances, in, struct instance, node) {
+        int64_t began;
+
+        if (list_empty(&in->runs))
+            continue;
+        began = container_of(list_first(&in->runs), struct prediction, run_node)->dispatched_at;
+        if (began && (!oldest || began < oldest))
+            oldest = began;
+    }
+    return oldest;
+}
+
+static void view_lane(struct pool *p, const struct lane *l, struct arena *a, struct scale_lane *out)
+{
+    struct release *current = pool_current(p);
+    struct scale_instance *rows;
+    struct instance *in;
+    size_t n = 0;
+
+    rows = arena_array(a, struct scale_instance, list_length(&l->instances) + 1);
+    list_each (&l->instances, in, struct instance, node)
+        rows[n++] = (struct scale_instance){
+            .id = in->id,
+            .state = state_of(in),
+            .in_flight = in->in_flight,
+            .created_at = in->created_at,
+            .idle_since = in->idle_since,
+            .ready_since = in->ready_at,
+        };
+    *out = (struct scale_lane){
+        .waiting = l->n_queue,
+        .slots = (int)MAX(l->version->config.concurrency, 1),
+        .is_current = p->is_model || (current && current->lane == l),
+        .no_capacity = l->no_capacity && others_hold_room(p, l, a),
+        .failures = l->failures,
+        .retry_at = l->retry_at,
+        .served_at = l->served_at,
+        .instances = rows,
+        .n = n,
+    };
+    if (!list_empty(&l->queue)) {
+        out->oldest_waiting =
+            container_of(list_first(&l->queue), struct prediction, node)->row.created_at;
+        out->newest_waiting = container_of(l->queue.prev, struct prediction, node)->row.created_at;
+    }
+    out->oldest_running = oldest_running(l);
+    if (!p->is_model)
+        out->is_failed = lane_has_failed(p, l);
+    if (!p->is_model && current && current->is_failed && current->lane != l) {
+        struct release *to = pool_serving(p);
+
+        out->serves = to && to->lane == l;
+    }
+    if (!p->is_model && current && current->lane == l) {
+        /* Release 1 has nothing to take over from: it boots when there is a reason to. */
+        out->must_prove = !current->was_ready && !current->is_failed && current->number > 1;
+    }
+}
+
+static struct instance *find_instance(struct lane *l, const char *id)
+{
+    struct instance *in;
+
+    list_each (&l->instances, in, struct instance, node)
+        if (in->id == id)
+            return in;
+    return NULL;
+}
+
+static bool boot_one(struct lane *l, const char *why)
+{
+    struct error err;
+    enum status s = instance_boot(l, why, &err);
+    int64_t now = loop_wall_ms(l->pool->fleet->loop);
+
+    if (s == STATUS_OK) {
+        l->no_capacity = false;
+        l->waits_for[0] = '\0';
+        return true;
+    }
+    if (!l->no_capacity) {
+        pool_wake(l->pool); /* another lane may give up its place */
+        log_info("an instance waits for capacity", LOG_S("pool", l->pool->name),
+                 LOG_S("hardware", l->sku_name), LOG_ERR(&err));
+    }
+    l->no_capacity = true;
+    snprintf(l->waits_for, sizeof(l->waits_for), "%.199s", err.text);
+    l->retry_at = now + NO_CAPACITY_RETRY_MS;
+    return false;
+}
+
+/* Leaves in the plan what could be carried out. */
+static void act(struct scale_plan *plan, struct lane **lanes)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct scale_action *a = &plan->actions[i];
+        struct lane *l = lanes[a->lane];
+        bool done = true;
+
+        if (a->verb == SCALE_BOOT) {
+            done = (!l->no_capacity || l->retry_at <= loop_wall_ms(l->pool->fleet->loop)) &&
+                   boot_one(l, a->why);
+            plan->to -= !done;
+        } else {
+            instance_drain(find_instance(l, a->instance), a->why);
+        }
+        if (done)
+            plan->actions[n++] = *a;
+    }
+    plan->n = n;
+}
+
+static bool pool_is_over(const struct pool *p)
+{
+    struct lane *l;
+
+    if (!p->is_deleted)
+        return false;
+    list_each (&p->lanes, l, struct lane, node)
+        if (l->refs > 0 || !list_empty(&l->queue) || !list_empty(&l->instances))
+            return false;
+    return true;
+}
+
+/* The newest release before r that was ready once and runs elsewhere; NULL: none. */
+static struct release *older_that_serves(struct pool *p, const struct release *r)
+{
+    struct release *x;
+
+    list_each (&p->releases, x, struct release, node)
+        if (x->number < r->number && x->lane != r->lane && x->was_ready &&
+            !lane_has_failed(p, x->lane))
+            return x;
+    return NULL;
+}
+
+/* What waits in a lane that can serve no longer goes back to an older release, or gets the setup
+ * error. A disabled pool keeps no queue, whatever way a prediction came into it. */
+static void settle_queues(struct pool *p)
+{
+    struct release *r;
+
+    if (p->max == 0) {
+        pool_cancel_all(p);
+        return;
+    }
+    list_each (&p->releases, r, struct release, node) {
+        struct release *to;
+
+        if (list_empty(&r->lane->queue) || !lane_has_failed(p, r->lane))
+            continue;
+        to = older_that_serves(p, r);
+        if (to)
+            lane_move_queue(r->lane, to, to->lane);
+        else
+            lane_fail_queue(r->lane, r->failure);
+    }
+}
+
+/* The budget is spent: what runs finishes, all else stops, and the queue stays. */
+static void hold(struct pool *p)
+{
+    struct lane *l;
+    struct instance *in;
+
+    list_each (&p->lanes, l, struct lane, node)
+        list_each (&l->instances, in, struct instance, node)
+            if (in->state == INSTANCE_BOOTING || in->state == INSTANCE_READY)
+                instance_drain(in, "its budget is spent");
+    lane_collect(p);
+}
+
+static void pool_reconcile(struct pool *p)
+{
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct scale_view view = { 0 };
+    struct scale_lane *rows;
+    struct scale_plan plan;
+    struct lane **lanes, *l;
+    int64_t now = loop_wall_ms(p->fleet->loop), change;
+    size_t n = 0;
+
+    timer_stop(&p->timer);
+    if (p->fleet->is_stopping)
+        return;
+    if (pool_is_over(p)) {
+        pool_free(p);
+        return;
+    }
+    settle_queues(p);
+    if (budget_holds(p, p->held)) {
+        hold(p);
+        return;
+    }
+    p->held[0] = '\0';
+    list_each (&p->lanes, l, struct lane, node) {
+        lane_dispatch(l);
+        n++;
+    }
+    rows = arena_array(&a, struct scale_lane, n + 1);
+    lanes = arena_array(&a, struct lane *, n + 1);
+    n = 0;
+    list_each (&p->lanes, l, struct lane, node) {
+        lanes[n] = l;
+        view_lane(p, l, &a, &rows[n++]);
+    }
+    view = (struct scale_view){
+        .now = now,
+        .min = (int)p->min,
+        .max = (int)p->max,
+        .surge = (int)(p->is_model ? 0 : p->fleet->options->surge),
+        .idle_timeout_ms = p->fleet->options->idle_timeout,
+        .fair_after_ms = FAIR_AFTER_MS,
+        .lanes = rows,
+        .n_lanes = n,
+    };
+    scaling_view(p, &view, &change);
+    scale_decide(&view, &plan);
+    scaling_learn(p, &view, &plan);
+    act(&plan, lanes);
+    scaling_store(p, &view, &plan);
+    plan.look_again_at = MIN(plan.look_again_at, change);
+    list_each (&p->lanes, l, struct lane, node)
+        if (l->no_capacity && l->retry_at > now)
+            plan.look_again_at = MIN(plan.look_again_at, l->retry_at);
+    lane_collect(p);
+    if (plan.look_again_at != INT64_MAX)
+        timer_start(&p->timer, MAX(plan.look_again_at - now, 1));
+}
+
+static void on_reconcile(struct deferred *d)
+{
+    pool_reconcile(container_of(d, struct pool, reconcile));
+}
+
+static void on_timer(struct timer *t)
+{
+    pool_reconcile(container_of(t, struct pool, timer));
+}
+
+void pool_reconcile_init(struct pool *p)
+{
+    deferred_init(p->fleet->loop, &p->reconcile, on_reconcile);
+    timer_init(p->fleet->loop, &p->timer, on_timer);
+}
