@@ -73,7 +73,7 @@ enum option_type {
     X("Instances", surge, INT, 0, 100, "1",                                                        \
       "instances above max_instances while a new release takes over")                              \
     X("Instances", instance_uids, STRING, 0, 0, "200000-265535",                                   \
-      "users that instances and builds run as, one each, where the server runs as root: "          \
+      "users that instances run as, one each, where the server runs as root: "                     \
       "FIRST-LAST, used by nobody else; off runs them as the server's own user")                   \
     X("Instances", instance_folders, STRING, 0, 0, "",                                             \
       "folders that instances may read beside their own (weights that many models share, say), "   \

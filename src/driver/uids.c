@@ -159,8 +159,7 @@ enum status uids_take(struct uids *u, uint32_t *out, struct error *err)
         return STATUS_OK;
     }
     return FAIL(err, STATUS_BUSY,
-                "all %u users of instance_uids are taken by instances and builds; widen the range",
-                u->n);
+                "all %u users of instance_uids are taken by instances; widen the range", u->n);
 }
 
 void uids_take_again(struct uids *u, uint32_t uid)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users (and groups of the same number) that are handed out to instances and builds, one each, from
- * a range that nothing else on the machine may use. Several servers may share a range: who has one
+/* Users (and groups of the same number) that are handed out to instances, one each, from a range
+ * that nothing else on the machine may use. Several servers may share a range: who has one
  * holds a lock on it in /run/berth, where that can be made. */
 #pragma once
 

@@ -113,7 +113,7 @@ static enum status start(const struct init_spec *s, const struct cgroup *g, cons
                          const int log[2], const int report[2], struct model_server *out,
                          struct error *err)
 {
-    struct report r;
+    struct report r = { .has_own_coglet = false };
 
     out->pid = fork();
     if (out->pid == 0)

@@ -120,11 +120,13 @@ struct due_op {
 /* Whether a row that was read as due is not to be sent now. */
 static bool is_cared_for(struct target *t, const struct webhook_row *row)
 {
-    struct send *s = find_send(&t->sends, row->id);
+    const struct send *s = find_send(&t->sends, row->id), *over = find_send(&t->ended, row->id);
 
     if (s && s->until != row->until)
         t->has_more = true; /* to be sent again, once more after this */
-    if (s || find_send(&t->ended, row->id))
+    if (over && over->until != row->until)
+        t->wake_again = true; /* likewise */
+    if (s || over)
         return true; /* what was read of the latter may be older than their attempt */
     /* Goes out when the message before it has. */
     return map_get(&t->deliveries->hooks, str_of(row->prediction_id)) != NULL;
@@ -158,9 +160,9 @@ static void on_due(struct store_op *op)
 {
     struct due_op *due = container_of(op, struct due_op, op.op);
     struct target *t = due->target;
-    bool failed = op->status != STATUS_OK, again = t->wake_again;
+    bool failed = op->status != STATUS_OK, again;
 
-    t->is_loading = t->wake_again = false;
+    t->is_loading = false;
     if (t->deliveries->is_stopping) {
         /* the store keeps them */
     } else if (failed) {
@@ -170,6 +172,8 @@ static void on_due(struct store_op *op)
     } else {
         start_due(t, &due->op);
     }
+    again = t->wake_again;
+    t->wake_again = false;
     free_all(&t->ended);
     store_op_deinit(op);
     free(due);

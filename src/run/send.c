@@ -58,6 +58,7 @@ static void record_end(struct send *s, int64_t now, int status, const char *erro
 
     a->op.user = s;
     a->id = s->id;
+    a->until = s->until;
     a->next_at = now + webhook_backoff_ms(s->number, loop_rand(d->loop));
     a->state = !error                  ? WEBHOOK_DELIVERED
                : a->next_at > s->until ? WEBHOOK_FAILED

@@ -41,7 +41,7 @@ struct serve {
     struct http_client *client;
     struct protocol *protocol;
     struct driver *driver;
-    struct uids *uids; /* NULL: instances and builds run as our own user */
+    struct uids *uids; /* NULL: instances run as our own user */
     struct id_gen ids;
     struct files *files;
     struct fleet fleet;

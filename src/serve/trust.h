@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What instances and builds are given of this machine, as the options say. */
+/* What instances are given of this machine, as the options say. */
 #pragma once
 
 #include "core/option.h"

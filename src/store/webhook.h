@@ -49,10 +49,12 @@ struct store_webhook_due {
 };
 extern const struct store_op_type STORE_WEBHOOK_DUE;
 
-/* An attempt was made. NOT_FOUND when the prediction is gone meanwhile. */
+/* An attempt was made. One that was made due anew while it went on stays so: `until` tells, which
+ * is that of the row when it began. NOT_FOUND when the prediction is gone meanwhile. */
 struct store_webhook_attempt {
     struct store_op op;
     const char *id;
+    int64_t until;
     enum webhook_state state;
     int64_t next_at;
     struct webhook_attempt_row attempt;

@@ -122,6 +122,7 @@ static enum status webhook_attempt(struct db *db, struct store_op *base)
     struct store_webhook_attempt *op = container_of(base, struct store_webhook_attempt, op);
     const struct db_value args[SQL_WEBHOOK_ATTEMPTED_PARAMS] = {
         [SQL_WEBHOOK_ATTEMPTED_ID] = DB_V_TEXT(op->id),
+        [SQL_WEBHOOK_ATTEMPTED_UNTIL] = DB_V_INT(op->until),
         [SQL_WEBHOOK_ATTEMPTED_STATE] = DB_V_INT(op->state),
         [SQL_WEBHOOK_ATTEMPTED_ATTEMPTS] = DB_V_INT(op->attempt.number),
         [SQL_WEBHOOK_ATTEMPTED_NEXT_AT] = DB_V_INT(op->next_at),

@@ -19,8 +19,12 @@ SELECT w.id, w.prediction_id, w.n, w.event, w.state, w.attempts, w.created_at, w
 -- webhook_next(target, now)
 SELECT MIN(next_at) FROM webhook WHERE target = :target AND state = 0 AND next_at > :now;
 
--- webhook_attempted(id, state, attempts, next_at)
-UPDATE webhook SET state = :state, attempts = :attempts, next_at = :next_at WHERE id = :id;
+-- webhook_attempted(id, until, state, attempts, next_at)
+-- Where it was made due anew meanwhile (which moves `until`), it stays due.
+UPDATE webhook
+   SET state = CASE WHEN until = :until THEN :state ELSE state END,
+       next_at = CASE WHEN until = :until THEN :next_at ELSE next_at END, attempts = :attempts
+ WHERE id = :id;
 
 -- webhook_attempt_add(id, number, at, took_ms, status, error)
 INSERT INTO webhook_attempt (webhook_id, number, at, took_ms, status, error)

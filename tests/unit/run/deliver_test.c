@@ -350,6 +350,36 @@ static void keys_are_kept_until_they_change(void **state)
     end(p, &c);
 }
 
+/* A message that is asked for again while it is on its way goes out once more after that. */
+static void again_while_it_is_sent(void **state)
+{
+    struct http_client c;
+    struct place *p = begin(&c);
+    struct store_webhook_resend again = { .n = 1 };
+    struct store_prediction_get get;
+    struct job *j;
+
+    (void)state;
+    c.manner = (struct manner){ .status = 200, .ms = 5000 };
+    j = place_ask_hook(p, "d", "{}", URL, WEBHOOK_COMPLETED);
+    place_run(p, 1000);
+    assert_int_equal(c.n, 1);
+    assert_int_equal(c.n_open, 1);
+    job_stored(j, &get);
+    again.prediction_id = j->id;
+    again.account_id = get.row.account_id;
+    again.now = loop_wall_ms(p->loop);
+    again.until = again.now + 60000;
+    assert_int_equal(store_run(p->store, &again.op, &STORE_WEBHOOK_RESEND), STATUS_OK);
+    deliveries_wake(p->deliveries, again.target);
+    place_run(p, 30000);
+    assert_int_equal(c.n, 2);
+    assert_string_equal(receiver_got(&c, 1)->id, receiver_got(&c, 0)->id);
+    store_op_deinit(&again.op);
+    store_op_deinit(&get.op);
+    end(p, &c);
+}
+
 static struct manner any(struct http_client *c, const struct delivery *d)
 {
     static const struct manner some[] = {
@@ -415,6 +445,7 @@ int main(void)
         cmocka_unit_test(over_a_restart),
         cmocka_unit_test(notes_are_written),
         cmocka_unit_test(keys_are_kept_until_they_change),
+        cmocka_unit_test(again_while_it_is_sent),
         cmocka_unit_test(receivers_at_random),
     };
 

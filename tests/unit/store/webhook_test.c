@@ -27,7 +27,8 @@ static size_t due(struct fixture *f, int64_t now, int64_t *out_next)
 static enum status attempted(struct fixture *f, int n, int64_t number, enum webhook_state state,
                              int64_t next_at)
 {
-    OP(store_webhook_attempt, op, .id = an_id('w', n), .state = state, .next_at = next_at,
+    OP(store_webhook_attempt, op, .id = an_id('w', n), .until = 90000, .state = state,
+       .next_at = next_at,
        .attempt = { .number = number,
                     .at = 5,
                     .took_ms = 6,
@@ -167,6 +168,9 @@ static void only_the_end_is_sent_again(void **state)
     resend(f, 1, 2, STATUS_OK);
     assert_int_equal(due(f, 19999, &next), 0);
     assert_int_equal(next, 20000);
+    /* The end of an attempt that had begun before does not take that back. */
+    assert_int_equal(attempted(f, 1, 2, WEBHOOK_DELIVERED, 0), STATUS_OK);
+    assert_int_equal(due(f, 20000, &next), 1);
 }
 
 static void keys_rotate(void **state)
