@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/unpack.h"
+#include "run/weights.h"
 #include "store/backup.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ static void hold(struct backups *b, bool is_held)
 {
     blobs_hold(b->config.files->blobs, is_held);
     builds_hold(b->config.builds, is_held);
+    weights_hold(b->config.fleet, is_held);
 }
 
 static void release(struct backups *b)

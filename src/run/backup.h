@@ -6,6 +6,7 @@
 #include "core/option.h"
 #include "run/build.h"
 #include "run/file.h"
+#include "run/fleet.h"
 
 struct backups;
 
@@ -15,6 +16,7 @@ struct backups_config {
     struct store *store;
     struct files *files;
     struct builds *builds;
+    struct fleet *fleet;
 };
 
 /* Removes what an earlier server left in <data>/backups. */

@@ -212,6 +212,7 @@ struct fleet {
     struct map versions;     /* "model_id/version id" -> struct version */
     int n_keeping;           /* trainings between their weights' file and their version */
     uint64_t n_kept;         /* those that are through */
+    bool is_weights_held;    /* for a backup: no weights go */
     int64_t lease_epoch;
     bool is_stopping;
     struct meters meters;

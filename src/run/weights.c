@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files that trainings wrote as weights of new versions. One is named after its content, so that
  * versions may share it; it goes when none has it any more. It is looked for in the store and
- * removed in one turn of the loop, and only while no training is about to register a version: what
- * is left then goes at the next start. */
+ * removed in one turn of the loop, and only while no training is about to register a version, and
+ * no backup holds it: what is left then goes at the next start. */
 #include "run/weights.h"
 
 #include "base/log.h"
@@ -35,7 +35,8 @@ static void on_looked(struct store_op *op)
     struct release_op *r = container_of(op, struct release_op, op.op);
     struct fleet *f = r->fleet;
 
-    if (op->status == STATUS_OK && !r->op.is_used && f->n_keeping == 0 && f->n_kept == r->n_kept)
+    if (op->status == STATUS_OK && !r->op.is_used && f->n_keeping == 0 && f->n_kept == r->n_kept &&
+        !f->is_weights_held)
         remove_file(f, r->op.weights);
     store_op_deinit(op);
     free(r);
@@ -52,6 +53,11 @@ void weights_release(struct fleet *f, const char *weights)
     r->n_kept = f->n_kept;
     r->op.weights = store_keep(&r->op.op, str_of(weights));
     store_start(f->store, &r->op.op, &STORE_WEIGHTS_USED, on_looked);
+}
+
+void weights_hold(struct fleet *f, bool is_held)
+{
+    f->is_weights_held = is_held;
 }
 
 enum status weights_sweep(struct fleet *f, struct error *err)

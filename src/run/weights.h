@@ -10,5 +10,7 @@
 /* A version that had them is gone, or was never made: the file goes where no other one has it. NULL
  * and addresses are fine. */
 void weights_release(struct fleet *f, const char *weights);
+/* While they are held (for a backup) none goes; what nobody has then goes at the next start. */
+void weights_hold(struct fleet *f, bool is_held);
 /* At start, before trainings go on: files that no version has. */
 enum status weights_sweep(struct fleet *f, struct error *err) NODISCARD;

@@ -307,6 +307,7 @@ static void make_backups(struct serve *s)
         .store = s->store,
         .files = s->files,
         .builds = s->builds,
+        .fleet = &s->fleet,
     };
 
     s->backups = s->api.backups = backups_new(s->loop, &c);
