@@ -324,7 +324,10 @@ void deployment_update(struct http_request *r)
 
 static void delete_effect(struct api *a, struct store_op *op)
 {
-    pool_remove(a->fleet, container_of(op, struct store_deployment_delete, op)->id);
+    const char *id = container_of(op, struct store_deployment_delete, op)->id;
+
+    budget_remove(a->fleet, id);
+    pool_remove(a->fleet, id);
 }
 
 static void on_deleted(struct http_request *r, struct store_op *op)

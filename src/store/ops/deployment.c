@@ -359,6 +359,7 @@ static enum status deployment_delete(struct db *db, struct store_op *base)
 {
     struct store_deployment_delete *op = container_of(base, struct store_deployment_delete, op);
     struct deployment_row d = { .id = NULL };
+    struct db_value budget[SQL_BUDGET_DELETE_PARAMS];
     enum status s = find_deployment(db, base, op->owner, op->name, op->viewer_id, &d);
 
     if (s == STATUS_OK)
@@ -366,6 +367,10 @@ static enum status deployment_delete(struct db *db, struct store_op *base)
     if (s != STATUS_OK)
         return s;
     (void)snprintf(op->id, sizeof(op->id), "%s", d.id);
+    budget[SQL_BUDGET_DELETE_ID] = DB_V_TEXT(d.id);
+    s = db_exec(db, &sql_budget_delete, budget, NULL, &base->error);
+    if (s != STATUS_OK)
+        return s;
     return db_exec(db, &sql_deployment_delete,
                    &(struct db_value){ .type = DB_TEXT, .s = str_of(d.id) }, NULL, &base->error);
 }

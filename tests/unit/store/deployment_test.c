@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support.h"
 
+#include "store/budget.h"
+
 static void a_deployment_is_kept_whole(void **state)
 {
     struct fixture *f = *state;
@@ -215,6 +217,28 @@ static void an_unused_deployment_goes_at_once(void **state)
     assert_int_equal(delete_at(f, 5001, 1), STATUS_NOT_FOUND);
 }
 
+static void its_budget_goes_with_it(void **state)
+{
+    struct fixture *f = *state;
+    OP(store_budget_list, list);
+    OP(store_budget_list, after);
+    struct store_budget_put own = { .spent = { .id = an_id('d', 1) } };
+    struct store_budget_put all = { .spent = { .id = an_id('a', 1), .is_account = true } };
+
+    seed_deployment(f);
+    own.in.account_id = all.in.account_id = an_id('a', 1);
+    assert_int_equal(store_run(f->store, &own.spent.op, &STORE_BUDGET_PUT), STATUS_OK);
+    assert_int_equal(store_run(f->store, &all.spent.op, &STORE_BUDGET_PUT), STATUS_OK);
+    store_op_deinit(&own.spent.op);
+    store_op_deinit(&all.spent.op);
+    assert_run(f, list, STORE_BUDGET_LIST, STATUS_OK);
+    assert_int_equal(list.n, 2);
+    assert_int_equal(delete_at(f, 5001, 1), STATUS_OK);
+    assert_run(f, after, STORE_BUDGET_LIST, STATUS_OK);
+    assert_int_equal(after.n, 1);
+    assert_string_equal(after.rows[0].id, an_id('a', 1));
+}
+
 static void a_used_deployment_must_be_disabled_and_quiet(void **state)
 {
     struct fixture *f = *state;
@@ -337,6 +361,7 @@ int main(void)
         TEST(an_update_makes_a_release_where_something_differs),
         TEST(a_wrong_update_changes_nothing),
         TEST(an_unused_deployment_goes_at_once),
+        TEST(its_budget_goes_with_it),
         TEST(a_used_deployment_must_be_disabled_and_quiet),
         TEST(open_releases_are_the_current_and_those_waited_for),
         TEST(releases_are_marked),
