@@ -3,11 +3,14 @@
  * machine, packs the copy and the data folder, and tells the server when it is done. */
 #include "cli/cli.h"
 
+#include "base/mem.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -267,34 +270,42 @@ static int open_file(const struct backup *b)
 
 int backup_command(const struct command *c, const char *const *args)
 {
-    struct backup b = { 0 };
+    struct backup *b;
     struct given g;
     bool ok;
     int fd;
 
-    if (!given_read(c, args, 1, 1, &g) || !remote_admin(&g, &b.remote))
+    if (!given_read(c, args, 1, 1, &g))
         return 2;
-    b.file = g.positions[0];
-    b.root = b.remote.folder;
-    fd = open_file(&b);
-    if (fd < 0)
+    b = xnew(struct backup);
+    if (!remote_admin(&g, &b->remote)) {
+        free(b);
+        return 2;
+    }
+    b->file = g.positions[0];
+    b->root = b->remote.folder;
+    fd = open_file(b);
+    if (fd < 0) {
+        free(b);
         return 1;
-    ok = begin(&b, given_flag(&g, "--force") != NULL);
+    }
+    ok = begin(b, given_flag(&g, "--force") != NULL);
     if (ok) {
-        ok = pack_all(&b, fd) == STATUS_OK;
+        ok = pack_all(b, fd) == STATUS_OK;
         if (isatty(STDERR_FILENO))
             fputc('\n', stderr);
         if (!ok)
-            fprintf(stderr, "berth: %s\n", b.error.text);
-        ok = end(&b) && ok;
+            fprintf(stderr, "berth: %s\n", b->error.text);
+        ok = end(b) && ok;
     }
     if (fd != STDOUT_FILENO) {
         close(fd);
         if (!ok)
-            unlink(b.file);
+            unlink(b->file);
     }
     if (ok)
-        fprintf(stderr, "berth: backup of %s: %lld files, %.1f MB\n", b.root, (long long)b.entries,
-                (double)b.bytes / 1e6);
+        fprintf(stderr, "berth: backup of %s: %lld files, %.1f MB\n", b->root,
+                (long long)b->entries, (double)b->bytes / 1e6);
+    free(b);
     return ok ? 0 : 1;
 }

@@ -3,6 +3,8 @@
  * only when it is whole. */
 #include "cli/cli.h"
 
+#include "base/mem.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -176,37 +178,40 @@ static const char *data_folder(const struct given *g)
 
 int restore_command(const struct command *c, const char *const *args)
 {
-    struct restore r = { 0 };
+    struct restore *r;
     struct given g;
     enum status s;
 
     if (!given_read(c, args, 1, 1, &g))
         return 2;
-    r.file = g.positions[0];
-    r.folder = data_folder(&g);
-    r.in = archive_read_new();
-    r.disk = archive_write_disk_new();
-    s = open_archives(&r);
+    r = xnew(struct restore);
+    r->file = g.positions[0];
+    r->folder = data_folder(&g);
+    r->in = archive_read_new();
+    r->disk = archive_write_disk_new();
+    s = open_archives(r);
     if (s == STATUS_OK)
-        s = make_partial(&r);
+        s = make_partial(r);
     if (s == STATUS_OK)
-        s = unpack_all(&r);
-    if (archive_write_close(r.disk) != ARCHIVE_OK && s == STATUS_OK)
-        s = FAIL(&r.error, STATUS_BROKEN, "cannot write to %s: %s", r.partial,
-                 archive_error_string(r.disk));
+        s = unpack_all(r);
+    if (archive_write_close(r->disk) != ARCHIVE_OK && s == STATUS_OK)
+        s = FAIL(&r->error, STATUS_BROKEN, "cannot write to %s: %s", r->partial,
+                 archive_error_string(r->disk));
     if (s == STATUS_OK)
-        s = take_place(&r);
-    archive_write_free(r.disk);
-    archive_read_free(r.in);
+        s = take_place(r);
+    archive_write_free(r->disk);
+    archive_read_free(r->in);
     if (s != STATUS_OK) {
-        fprintf(stderr, "berth: %s\n", r.error.text);
-        if (*r.partial && access(r.partial, F_OK) == 0)
+        fprintf(stderr, "berth: %s\n", r->error.text);
+        if (*r->partial && access(r->partial, F_OK) == 0)
             fprintf(stderr, "berth: what was unpacked so far is in %s; it can be removed.\n",
-                    r.partial);
+                    r->partial);
+        free(r);
         return 1;
     }
     fprintf(stderr,
             "berth: %lld files are in %s. Start the server with `berth serve --data '%s'`.\n",
-            (long long)r.entries, r.folder, r.folder);
+            (long long)r->entries, r->folder, r->folder);
+    free(r);
     return 0;
 }
