@@ -10,7 +10,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,6 +88,17 @@ static enum status begin(const char *folder, struct arena *a, int *out_dirfd, in
     return st ? st : sock_listen(*out_dirfd, INIT_SOCKET, out_listener, err);
 }
 
+/* A program of a build: it goes with the server that wants it, also when that is killed. What went
+ * on writing into an environment would be in the way of the next server's build of the same. */
+static int run_tied(char **argv)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != (pid_t)strtol(argv[3], NULL, 10))
+        return 1; /* the server ended before it could be tied to it */
+    execvp(argv[4], argv + 4);
+    fprintf(stderr, "cannot run %s: %s\n", argv[4], strerror(errno));
+    return 127;
+}
+
 int init_main(int argc, char **argv)
 {
     struct arena a CLEANUP(arena_deinit) = { .head = NULL };
@@ -96,6 +109,8 @@ int init_main(int argc, char **argv)
 
     if (argc == 4 && strcmp(argv[2], "--probe") == 0)
         return probe(argv[3]);
+    if (argc > 4 && strcmp(argv[2], "--tied") == 0)
+        return run_tied(argv);
     if (argc != 3) {
         fputs("usage: berth init FOLDER (started by the server, not by hand)\n", stderr);
         return 1;

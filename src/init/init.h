@@ -41,3 +41,7 @@ enum {
 /* `berth init FOLDER` with main's arguments. Returns 0 once the supervisor runs by itself (in the
  * background), or 1 after a sentence on standard error. */
 int init_main(int argc, char **argv);
+
+/* `berth init --tied SERVER PROGRAM ARG...` becomes that program, which is killed when its parent,
+ * the process SERVER, ends. It exits with 1 where that has ended already, with 127 where the
+ * program cannot be run. */

@@ -378,6 +378,7 @@ struct builds *builds_new(struct loop *l, struct store *s, const struct builds_c
     o->ids = c->ids;
     o->data = xstrdup(c->data);
     o->helper = xstrdup(c->helper);
+    o->self = c->self ? xstrdup(c->self) : NULL;
     list_init(&o->queue);
     list_init(&o->running);
     map_init(&o->live);
@@ -429,6 +430,7 @@ void builds_free(struct builds *o)
     map_deinit(&o->live);
     free(o->data);
     free(o->helper);
+    free(o->self);
     free(o);
 }
 

@@ -23,6 +23,7 @@ struct builds_config {
                          envs/<key>/ */
     struct id_gen *ids;
     const char *helper; /* absolute path of cog_schema.py */
+    const char *self; /* absolute path of berth; NULL: what builds run outlives a kill -9 of ours */
 };
 
 struct builds *builds_new(struct loop *l, struct store *s, const struct builds_config *c) NODISCARD;

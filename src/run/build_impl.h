@@ -32,7 +32,7 @@ struct builds {
     struct store *store;
     const struct options *options;
     struct id_gen *ids;
-    char *data, *helper;
+    char *data, *helper, *self;
     struct list queue;   /* struct build.node, waiting */
     struct list running; /* struct build.node */
     int n_running;

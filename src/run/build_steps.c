@@ -166,6 +166,25 @@ const char *build_source_folder(struct build *b)
     return arena_printf(&b->arena, "%s/src", b->folder);
 }
 
+/* Each program ends with the server, also when that is killed (init.h). */
+static const char *const *tied(struct build *b, const char *const *args)
+{
+    const char **list;
+    size_t n = 0;
+
+    if (!b->owner->self)
+        return args;
+    while (args[n])
+        n++;
+    list = arena_array(&b->arena, const char *, n + 5);
+    list[0] = b->owner->self;
+    list[1] = "init";
+    list[2] = "--tied";
+    list[3] = arena_printf(&b->arena, "%d", (int)getpid());
+    memcpy(list + 4, args, (n + 1) * sizeof(*args));
+    return list;
+}
+
 /* No program of a build runs longer than the build may; timeout_ms 0: it may have all that is left.
  */
 static void start_child(struct build *b, const char *const *args, const char *cwd,
@@ -173,9 +192,10 @@ static void start_child(struct build *b, const char *const *args, const char *cw
 {
     int64_t gone = loop_now_ms(b->owner->loop) - b->began_ms;
     int64_t left = MAX(b->owner->options->build_timeout - gone, 1);
+    const char *const *own = tied(b, args);
     struct child_spec spec = {
-        .file = args[0],
-        .args = args,
+        .file = own[0],
+        .args = own,
         .env = child_env(b),
         .cwd = cwd,
         .timeout_ms = timeout_ms ? MIN(timeout_ms, left) : left,

@@ -350,6 +350,7 @@ static enum status build_parts(struct serve *s, struct error *err)
         .data = s->folder.path,
         .ids = &s->ids,
         .helper = s->helper,
+        .self = s->self,
     };
     struct files_config files = {
         .options = &s->options,

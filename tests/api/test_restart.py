@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a server leaves behind, and what the next one makes of it."""
 
+import os
+import shutil
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from berth import MODELS, SANITIZER, binary, instance_processes, wait_for
@@ -161,3 +164,40 @@ def test_tokens_and_accounts_outlive_a_restart(new_server):
     server.kill()
     server.start()
     assert me.get("/account").json["username"] == "me"
+
+
+def runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_what_a_build_runs_ends_with_a_server_that_is_killed(new_server, tmp_path):
+    """An installer that went on writing into the environment was in the way of the next build of the same."""
+    server = new_server()
+    me = server.account("me")
+    tool, mark = server.data / "tools/bin/uv", tmp_path / "pid"
+    uv = shutil.which("uv") if not tool.exists() else str(tool.resolve())
+    assert uv, "there is no uv"
+    tool.parent.mkdir(parents=True, exist_ok=True)
+    tool.unlink(missing_ok=True)
+    tool.write_text(f"""#!/bin/sh
+if [ "$1 $2" = "pip sync" ] && [ ! -e {mark} ]; then
+    echo $$ > {mark}.part && mv {mark}.part {mark}
+    exec sleep 100000
+fi
+exec {uv} "$@"
+""")
+    tool.chmod(0o755)
+    environment = {**os.environ, "BERTH_URL": server.url, "BERTH_TOKEN": me.token}
+    with subprocess.Popen([binary(), "push", str(MODELS / "ctl"), "me/ctl"], env=environment, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as push:
+        wait_for(mark.exists, "the installing")
+        pid = int(mark.read_text())
+        assert runs(pid)
+        server.kill()
+        wait_for(lambda: not runs(pid), "the end of what installs")
+        push.wait(60)
+    server.start()
+    assert server.push(me, MODELS / "ctl", "ctl")
