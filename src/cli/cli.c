@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 
+#include <locale.h>
 #include <unistd.h>
 
 static const struct flag account_create_flags[] = {
@@ -417,6 +418,7 @@ int cli_main(int argc, char **argv)
     const struct command *c;
     int words = 0;
 
+    setlocale(LC_CTYPE, "C.UTF-8"); /* libarchive translates names of files by it */
     log_setup(LOG_WARNING, LOG_TEXT, STDERR_FILENO);
     if (argc < 2) {
         print_help(stderr);

@@ -2,6 +2,7 @@
 """berth backup and berth restore: a second server made from the first while that works."""
 
 import os
+import shutil
 import subprocess
 import tarfile
 import threading
@@ -163,3 +164,23 @@ def test_what_is_refused(first, tmp_path):
     assert missing.returncode == 1 and "missing.tar" in missing.stderr
     stopped = berth("backup", tmp_path / "x.tar", "--data", tmp_path / "nobody")
     assert stopped.returncode == 2 and "no server runs" in stopped.stderr
+
+
+def test_names_of_files_that_are_not_ascii(new_server, tmp_path):
+    """Pushed, backed up and restored by commands whose environment says nothing of a locale."""
+    folder, server = tmp_path / "model", new_server()
+    shutil.copytree(MODELS / "ctl", folder)
+    (folder / "gr\u00fc\u00dfe \u2603").mkdir()
+    (folder / "gr\u00fc\u00dfe \u2603/\u6587.txt").write_text("kept")
+    (folder / "l\u00efnk").symlink_to("gr\u00fc\u00dfe \u2603/\u6587.txt")
+    me = server.account("me")
+    version = server.push(me, folder, "m")
+    done = berth("backup", tmp_path / "b.tar", "--data", server.data, env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 0, done
+    done = berth("restore", tmp_path / "b.tar", "--data", tmp_path / "second", env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 0, done
+    for data in (server.data, tmp_path / "second"):
+        [found] = (data / "versions" / version).rglob("\u6587.txt")
+        assert found.parent.name == "gr\u00fc\u00dfe \u2603" and found.read_text() == "kept"
+        [link] = (data / "versions" / version).rglob("l\u00efnk")
+        assert os.readlink(link) == "gr\u00fc\u00dfe \u2603/\u6587.txt"
