@@ -247,9 +247,9 @@ static void pump(struct stream *s)
             s->attempt = p->row.attempt;
             s->next = s->index = s->offset = 0;
         }
-        /* Files have their addresses when the prediction has ended, and not before. */
-        if (p->has_run && p->run.n_pieces > 0 && !p->lane->version->output.has_files)
-            send_pieces(s, buf_str(&p->run.pieces));
+        /* Files that were not stored yet have no address. */
+        if (p->live || !p->lane->version->output.has_files)
+            send_pieces(s, prediction_pieces(p));
         return;
     }
     if (!send_pieces(s, s->replay->elements))

@@ -2,6 +2,7 @@
 /* The beginning and the end: what is found in the store at start-up, and what is left behind at
  * shutdown. */
 #include "run/fleet.h"
+#include "run/live_output.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -311,6 +312,7 @@ static void resume(struct fleet *f, struct prediction *p, const struct predictio
     if (in && row->started_long) {
         p->instance = in;
         p->must_join = true;
+        live_output_load(p);
         p->row.instance_id = in->id;
         in->in_flight++;
         list_push(&in->runs, &p->run_node);

@@ -175,6 +175,7 @@ struct prediction {
         *files; /* what its input refers to; NULL: not looked for yet, or nothing does */
     bool files_ready;
     void *preparing;           /* the store's answer that it waits for */
+    struct live_output *live;  /* NULL: its output holds no list of files, or it has not begun */
     struct list uploads;       /* struct output_upload: files that its instance has sent */
     struct ledger_tally share; /* of its instance's time; not written yet */
     struct str inlined; /* while the end is told: the output with small files in it instead of their
@@ -326,6 +327,8 @@ void watcher_remove(struct watcher *w);
 /* The present row, with output and logs as they are now (texts valid until the next turn of the
  * loop). */
 void prediction_view(struct prediction *p, struct arena *a, struct prediction_row *out);
+/* What its present run has told of its output, "a,b,c" (each JSON); empty: nothing yet. */
+struct str prediction_pieces(const struct prediction *p);
 
 /* Its place in its queue, from 1; 0 when it does not wait, or too many stand before it to be
  * counted. */

@@ -14,6 +14,68 @@ enum {
     SECRET_LEN = 52,
 };
 
+void output_told_add(struct output_told *t, const char *base_url, const struct file_row *row,
+                     bool is_used)
+{
+    struct buf url CLEANUP(buf_deinit) = BUF_INIT(8192), text CLEANUP(buf_deinit) = BUF_INIT(16384);
+    struct json_writer w;
+
+    file_output_url(&url, base_url, row);
+    json_writer_init(&w, &text);
+    json_string(&w, buf_str(&url));
+    if (t->n == t->room) {
+        t->room = 2 * t->room + 8;
+        t->v = xrealloc(t->v, t->room * sizeof(*t->v));
+    }
+    t->v[t->n++] = (struct output_told_file){
+        .size = row->size,
+        .sha256 = xstrdup(row->sha256),
+        .address = buf_take(&text),
+        .is_used = is_used,
+    };
+}
+
+void output_told_rewind(struct output_told *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        t->v[i].is_used = false;
+    t->first = 0;
+}
+
+void output_told_deinit(struct output_told *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        free(t->v[i].sha256);
+        free(t->v[i].address);
+    }
+    free(t->v);
+}
+
+/* Nearly always they come again in their order: the first that is not used. */
+static const struct output_told_file *find_told(struct output_told *t, struct str bytes)
+{
+    struct buf hex CLEANUP(buf_deinit) = BUF_INIT(2 * SHA256_SIZE);
+    unsigned char hash[SHA256_SIZE];
+
+    while (t->first < t->n && t->v[t->first].is_used)
+        t->first++;
+    for (size_t i = t->first; i < t->n; i++) {
+        struct output_told_file *f = &t->v[i];
+
+        if (f->is_used || f->size != (int64_t)bytes.n)
+            continue;
+        if (hex.n == 0) {
+            sha256(bytes, hash);
+            hex_add(&hex, hash, sizeof(hash));
+        }
+        if (!str_is(buf_str(&hex), f->sha256))
+            continue;
+        f->is_used = true;
+        return f;
+    }
+    return NULL;
+}
+
 struct storing {
     struct work work;
     struct files *files;
@@ -73,9 +135,9 @@ static struct str quoted(struct arena *a, struct str text)
 /* "output.png", or "output-2.png" where there are several. */
 static const char *name_of(struct storing *s, size_t at, size_t n, struct str type)
 {
-    if (n == 1)
+    if (n == 1 && !s->spec.is_listed)
         return arena_printf(s->arena, "output%s", type_extension(type));
-    return arena_printf(s->arena, "output-%zu%s", at, type_extension(type));
+    return arena_printf(s->arena, "output-%zu%s", s->spec.n_before + at, type_extension(type));
 }
 
 static enum status store_data(struct storing *s, const struct data_uri *u, struct str bytes,
@@ -156,8 +218,9 @@ static enum status fill_places(struct storing *s, struct places *p, bool *out_in
     for (size_t i = 0; i < p->n; i++) {
         struct str text = p->uris[i].value->text;
         struct buf bytes CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+        const struct output_told_file *told = NULL;
         struct data_uri u;
-        enum status st;
+        enum status st = STATUS_OK;
 
         if (p->uris[i].is_loose && text.n < LOOSE_MIN)
             continue;
@@ -168,11 +231,19 @@ static enum status fill_places(struct storing *s, struct places *p, bool *out_in
         if (!data_uri_decode(&u, &bytes)) /* not ours to judge */
             continue;
         total += (int64_t)bytes.n;
-        st = store_data(s, &u, buf_str(&bytes), name_of(s, at++, p->n_data, u.type), &p->stored[i]);
+        if (s->spec.told)
+            told = find_told(s->spec.told, buf_str(&bytes));
+        if (told)
+            p->stored[i] = str_of(told->address);
+        else
+            st = store_data(s, &u, buf_str(&bytes), name_of(s, at, p->n_data, u.type),
+                            &p->stored[i]);
+        at++;
         if (st != STATUS_OK)
             return st;
         *out_inline = true;
     }
+    s->result.n_found = at;
     *out_inline = *out_inline && total <= s->spec.inline_limit;
     return STATUS_OK;
 }
@@ -207,7 +278,7 @@ static void store_work(struct work *w)
     s->status = fill_places(s, &p, &has_inline);
     if (s->status != STATUS_OK)
         return;
-    if (s->result.n > 0)
+    if (s->result.n_found > 0)
         s->result.output = replaced(s, v, &p, p.stored);
     if (has_inline)
         s->result.inlined = replaced(s, v, &p, p.inlined);

@@ -14,12 +14,32 @@ struct output_upload {
     int64_t size;
 };
 
+/* Files that have an address already, in the order in which they were stored. */
+struct output_told {
+    struct output_told_file *v;
+    size_t n, room, first; /* those before `first` are used */
+};
+struct output_told_file {
+    int64_t size;
+    char *sha256, *address; /* the address as JSON */
+    bool is_used;
+};
+void output_told_add(struct output_told *t, const char *base_url, const struct file_row *row,
+                     bool is_used);
+void output_told_rewind(struct output_told *t); /* all can be used again */
+void output_told_deinit(struct output_told *t);
+
 struct output_files_spec {
     const char *account_id, *prediction_id, *base_url;
     const struct input_schema *schema; /* of outputs; outlives the call */
     struct str output;                 /* JSON; lives until `done` */
     struct list *uploads;              /* struct output_upload; moved away from there */
     int64_t inline_limit;              /* bytes of files up to which `inlined` is made; 0: never */
+    /* A file with the same bytes as one of these, not used yet, has its address; marked there until
+     * `done`. NULL: none. */
+    struct output_told *told;
+    bool is_listed;  /* names are numbered, though there be one only, */
+    size_t n_before; /* from here on */
 };
 
 struct output_files_result {
@@ -27,6 +47,7 @@ struct output_files_result {
     struct str inlined;          /* the same with the files themselves; p == NULL: not made */
     const struct file_row *rows; /* to be recorded together with the output */
     size_t n;
+    size_t n_found; /* files, with those that had an address */
 };
 
 /* Whether there may be anything to do: only then start. */

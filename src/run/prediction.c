@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/deliver.h"
+#include "run/live_output.h"
 #include "run/output_file.h"
 #include "run/scaling.h"
 
@@ -58,6 +59,7 @@ void prediction_unref(struct prediction *p)
     p->lane->refs--;
     pool_wake(p->lane->pool);
     prediction_unprepare(p);
+    live_output_close(p);
     output_uploads_free(&p->uploads);
     ledger_tally_deinit(&p->share);
     buf_deinit(&p->output);
@@ -131,9 +133,17 @@ void prediction_tell(struct prediction *p, struct str piece, struct str log_piec
     prediction_unref(p);
 }
 
+struct str prediction_pieces(const struct prediction *p)
+{
+    if (!p->has_run)
+        return STR_NULL;
+    return p->live ? live_output_told(p->live) : buf_str(&p->run.pieces);
+}
+
 void prediction_view(struct prediction *p, struct arena *a, struct prediction_row *out)
 {
     struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    struct str pieces = prediction_pieces(p);
 
     *out = p->row;
     if (prediction_is_terminal(p->row.status))
@@ -143,12 +153,12 @@ void prediction_view(struct prediction *p, struct arena *a, struct prediction_ro
         prediction_queue_start(p, (int)out->queue_position, loop_wall_ms(p->fleet->loop));
     if (p->lane->pool->held[0])
         out->queue_reason = p->lane->pool->held;
-    if (p->has_run && p->run.n_pieces > 0) {
+    if (pieces.n > 0) {
         bool is_array = p->lane->version->output.is_array;
 
         if (is_array)
             buf_addc(&text, '[');
-        buf_add_str(&text, buf_str(&p->run.pieces));
+        buf_add_str(&text, pieces);
         if (is_array)
             buf_addc(&text, ']');
         out->output = str_make(arena_copy(a, buf_str(&text)), text.n);

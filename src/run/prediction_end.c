@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/deliver.h"
+#include "run/live_output.h"
 #include "run/output_file.h"
 #include "run/scaling.h"
 
@@ -157,6 +158,8 @@ static void store_output(struct end_op *e)
         .output = e->op.output,
         .uploads = &p->uploads,
         .inline_limit = is_plain ? f->options->output_data_uri_limit : 0,
+        .told = live_output_files(p),
+        .is_listed = p->live != NULL,
     };
 
     check_output(e, p->lane->version);
@@ -164,6 +167,20 @@ static void store_output(struct end_op *e)
         output_files_start(f->files, &e->op.op.arena, &spec, on_output_stored, e);
     else
         store_end(e);
+}
+
+/* What was on its way to be told has its address now. */
+static void on_live_idle(void *arg)
+{
+    struct end_op *e = arg;
+
+    if (!e->p->fleet->files->is_stopping) {
+        store_output(e);
+        return;
+    }
+    /* Too late: the next server finds it as it is in the store. */
+    store_op_deinit(&e->op.op);
+    free(e);
 }
 
 static void end_with(struct prediction *p, const struct run_result *res)
@@ -196,7 +213,8 @@ static void end_with(struct prediction *p, const struct run_result *res)
     prediction_unprepare(p);
     meter_bill(p, &e->op);
     prediction_detach(p);
-    store_output(e);
+    if (!live_output_wait(p, on_live_idle, e))
+        store_output(e);
     /* Last, so that nobody waits for it. */
     if (in && in->has_launch && p->row.attempt > 0)
         driver_clean(&in->launch, p->id);
@@ -205,6 +223,7 @@ static void end_with(struct prediction *p, const struct run_result *res)
 void prediction_final(struct prediction *p, const struct run_result *given)
 {
     struct run_result res = *given;
+    struct buf whole CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
     char text[160], limit[TIME_TEXT_SIZE];
 
     if (p->is_ending)
@@ -214,8 +233,10 @@ void prediction_final(struct prediction *p, const struct run_result *given)
     scaling_ended(p, res.status);
     if (!res.logs.p)
         res.logs = buf_str(&p->logs);
-    if (!res.output.p && p->output.n > 0)
-        res.output = buf_str(&p->output);
+    if (!res.output.p && p->live)
+        live_output_whole(p, &whole);
+    if (!res.output.p && (whole.n > 0 || p->output.n > 0))
+        res.output = buf_str(whole.n > 0 ? &whole : &p->output);
     if (p->timed_out && res.status == PREDICTION_CANCELED) {
         duration_format(p->fleet->options->run_timeout, limit);
         snprintf(text, sizeof(text),
@@ -233,7 +254,6 @@ void prediction_end(struct prediction *p, enum prediction_status status, const c
     struct run_result res = {
         .status = status,
         .error = error,
-        .output = p->output.n ? buf_str(&p->output) : STR_NULL,
         .logs = buf_str(&p->logs),
         .predict_time = -1,
     };
@@ -291,7 +311,7 @@ static void on_requeued(struct store_op *op)
 {
     struct requeue_op *q = container_of(op, struct requeue_op, op.op);
 
-    if (q->p->fleet->files && !q->op.not_counted)
+    if (q->p->fleet->files && (!q->op.not_counted || q->op.had_files))
         files_wake(q->p->fleet->files); /* what the lost attempt uploaded goes */
     if (op->status != STATUS_OK && op->status != STATUS_CONFLICT)
         log_error("a return to the queue could not be stored", LOG_S("prediction", q->p->id),
@@ -306,7 +326,7 @@ void prediction_requeue(struct prediction *p, bool not_counted)
 {
     struct requeue_op *q;
     int64_t attempt = p->row.attempt;
-    bool was_open = p->attempt_open;
+    bool was_open = p->attempt_open, had_files = false;
 
     log_info("prediction goes back to the queue", LOG_S("prediction", p->id),
              LOG_I("attempt", attempt),
@@ -319,6 +339,10 @@ void prediction_requeue(struct prediction *p, bool not_counted)
         prediction_end(p, PREDICTION_CANCELED, NULL);
         return;
     }
+    had_files = live_output_has_files(p);
+    if (p->live)
+        buf_clear(&p->output); /* what it told goes */
+    live_output_close(p);
     lane_push(p->lane, p, true);
     if (!was_open)
         return;
@@ -328,6 +352,7 @@ void prediction_requeue(struct prediction *p, bool not_counted)
     q->op.id = p->id;
     q->op.attempt = attempt;
     q->op.not_counted = not_counted;
+    q->op.had_files = had_files;
     store_start(p->fleet->store, &q->op.op, &STORE_PREDICTION_REQUEUE, on_requeued);
 }
 

@@ -31,6 +31,8 @@ void prediction_drop_text(char **p);
 void prediction_unlist(struct prediction *p);
 /* Tells all watchers. */
 void prediction_tell(struct prediction *p, struct str piece, struct str log_piece);
+/* Tells all watchers, and has it written down in a while. */
+void prediction_progressed(struct prediction *p, struct str piece, struct str log_piece);
 /* Off its instance, whose slot is free then. */
 void prediction_detach(struct prediction *p);
 void prediction_ask_to_end(struct prediction *p);

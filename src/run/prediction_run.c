@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/live_output.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -47,6 +48,8 @@ void prediction_keep_progress(struct prediction *p)
     }
     buf_deinit(&p->output);
     p->output = output;
+    if (p->live && p->has_run)
+        live_output_keep(p);
 }
 
 static bool is_short(const struct prediction *p)
@@ -92,6 +95,7 @@ static void run_begin(struct prediction *p, bool join)
     p->has_run = true;
     p->must_join = p->timed_out = false;
     timer_start(&p->timer, run_time_left(p, join));
+    live_output_open(p);
     run_start(&p->instance->peer, &p->run, &spec, &run_events);
     if (p->row.cancel_requested)
         prediction_ask_to_end(p);
@@ -169,7 +173,9 @@ void prediction_join_start(struct prediction *p, struct store_prediction_end *en
 {
     struct start_op *s = p->starting;
 
-    if (!s || p->row.started_long || !store_take_back(p->fleet->store, &s->op.op))
+    /* Files that are being recorded belong to that attempt. */
+    if (!s || p->row.started_long || live_output_has_files(p) ||
+        !store_take_back(p->fleet->store, &s->op.op))
         return;
     end->started_attempt = s->op.attempt;
     end->started_at = s->op.started_at;
@@ -413,15 +419,26 @@ static void on_accepted(struct run *r)
     }
 }
 
-static void on_progress(struct run *r, struct str piece, struct str log_piece)
+void prediction_progressed(struct prediction *p, struct str piece, struct str log_piece)
 {
-    struct prediction *p = container_of(r, struct prediction, run);
-
     if (p->flushing)
         p->is_dirty = true;
     else if (!timer_armed(&p->flush))
         timer_start(&p->flush, FLUSH_MS);
     prediction_tell(p, piece, log_piece);
+}
+
+static void on_progress(struct run *r, struct str piece, struct str log_piece)
+{
+    struct prediction *p = container_of(r, struct prediction, run);
+
+    if (p->live && piece.p) { /* told when its files are stored */
+        live_output_more(p);
+        piece = STR_NULL;
+        if (!log_piece.p)
+            return;
+    }
+    prediction_progressed(p, piece, log_piece);
 }
 
 struct progress_op {

@@ -55,6 +55,15 @@ struct store_file_list {
 };
 extern const struct store_op_type STORE_FILE_LIST;
 
+/* What the output of a prediction holds, oldest first. */
+struct store_file_of_prediction {
+    struct store_op op;
+    const char *prediction_id;
+    struct file_row *rows;
+    size_t n;
+};
+extern const struct store_op_type STORE_FILE_OF_PREDICTION;
+
 /* An uploaded file of the account expires now. NOT_FOUND. */
 struct store_file_delete {
     struct store_op op;

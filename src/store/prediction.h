@@ -127,6 +127,16 @@ struct store_prediction_progress {
 };
 extern const struct store_op_type STORE_PREDICTION_PROGRESS;
 
+/* Files of its output, while it runs; CONFLICT as above. */
+struct store_prediction_files {
+    struct store_op op;
+    const char *id;
+    int64_t attempt;
+    const struct file_row *files;
+    size_t n_files;
+};
+extern const struct store_op_type STORE_PREDICTION_FILES;
+
 /* The terminal write. CONFLICT when it is terminal already, or of an older attempt (attempt < 0:
  * whatever attempt). Raises the model's run_count. */
 struct store_prediction_end {
@@ -165,6 +175,7 @@ struct store_prediction_requeue {
     const char *id;
     int64_t attempt;
     bool not_counted;
+    bool had_files; /* it was not counted, and its files are forgotten all the same */
 };
 extern const struct store_op_type STORE_PREDICTION_REQUEUE;
 

@@ -135,27 +135,29 @@ def test_an_unfinished_upload_leaves_nothing(server, disk):
     assert me.get("/files").json["results"] == before
 
 
-def test_output_files_wait_for_room(server, tmp_path):
-    """Files of a list come with the end: it waits until they can be stored, and nothing is lost."""
+@pytest.mark.parametrize("shape", ["Many", "Frames"])
+def test_output_files_wait_for_room(server, tmp_path, shape):
+    """Those that cannot be told come with the end: it waits until they can be stored, and nothing is lost."""
     me, blobs = server.account("acme"), server.data / "blobs"
     shutil.copytree(MODELS / "files", tmp_path / "model")
     config = tmp_path / "model/cog.yaml"
-    config.write_text(config.read_text().replace(":One", ":Many"))
-    path = me.deploy("many", "acme/many", server.push(me, tmp_path / "model", "many"))
+    config.write_text(config.read_text().replace(":One", f":{shape}"))
+    path = me.deploy(shape.lower(), f"acme/{shape.lower()}", server.push(me, tmp_path / "model", shape.lower()))
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=700", "berth-test", blobs], check=True)
     try:
         (blobs / "part").mkdir()
         (blobs / "filler").write_bytes(b"x" * 16384)
         made = me.predict(path, {"n": 3}, wait=False)
-        wait_for(lambda: server.records("an output could not be stored; it is tried again"), "the first try")
+        wait_for(lambda: any(each["prediction"] == made["id"] for each in
+                             server.records("an output could not be stored; it is tried again")), "the first try")
         assert me.prediction(made)["status"] == "processing"
     finally:
         subprocess.run(["umount", "-l", blobs], check=True)
-    ended = me.ended(made)
+    ended, what = me.ended(made), "part" if shape == "Many" else "frame"
     assert ended["status"] == "succeeded" and len(ended["output"]) == 3, ended
     for index, url in enumerate(ended["output"]):
         with urllib.request.urlopen(url) as answer:
-            assert answer.read() == f"part {index}".encode()
+            assert answer.read() == f"{what} {index}".encode()
 
 
 def test_a_start_on_a_full_disk_says_so(server, disk):

@@ -6,15 +6,18 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import re
 import shutil
+import signal
+import sqlite3
 import threading
 import time
 import urllib.request
 
 import pytest
-from berth import MODELS, wait_for
-from sse import read
+from berth import MODELS, instance_processes, wait_for
+from sse import Stream, read
 from test_files import file_of, node, signed, stored
 
 OUTPUT = re.compile(r"(http://127\.0\.0\.1:\d+)/v1/outputs/[0-9a-hjkmnp-tv-z]{52}/([^/]+)")
@@ -68,7 +71,7 @@ def files_house(tmp_path_factory):
                     "--input-fetch-timeout", "20s").start()
     try:
         client = server.account("me")
-        for shape in ("One", "Look", "Many", "Mixed", "Frames"):
+        for shape in ("One", "Look", "Many", "Mixed", "Frames", "Slow"):
             push_shape(server, client, tmp_path_factory.mktemp(shape), shape)
         yield server
         server.stop()
@@ -158,6 +161,104 @@ def test_a_stream_of_files(me):
     urls = [data for name, _, data in events if name == "output"]
     assert [fetch(url)[2] for url in urls] == [b"frame 0", b"frame 1", b"frame 2"]
     assert me.ended(made)["output"] == urls
+
+
+def files_of(server, made):
+    """What is recorded of a prediction's output: ids of the files that are there."""
+    with sqlite3.connect(f"file:{server.data}/berth.db?mode=ro", uri=True) as db:
+        return [row[0] for row in db.execute(
+            "SELECT id FROM file WHERE prediction_id = ? AND kind = 1 AND expires_at = 0", [made["id"]])]
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_a_file_is_told_when_it_is_made(me, files_house, tmp_path, same):
+    made = run(me, "slow", {"folder": str(tmp_path), "n": 3, "same": same}, wait=False)
+    stream, urls = Stream(made["urls"]["stream"]), []
+    for index in range(3):
+        (tmp_path / str(index)).touch()
+        event, _, url = stream.next()
+        assert event == "output" and OUTPUT.fullmatch(url)[2] == f"output-{index}.png"
+        assert fetch(url)[2] == f"frame {0 if same else index}".encode()
+        urls.append(url)
+        if index < 2:
+            now = me.prediction(made)
+            assert (now["status"], now["output"]) == ("processing", urls)
+    assert [event[::2] for event in stream.rest()] == [("done", "{}")]
+    assert len(set(urls)) == 3
+    ended = me.ended(made)
+    assert (ended["status"], ended["output"]) == ("succeeded", urls)
+    assert [event[2] for event in read(made["urls"]["stream"])][:-1] == urls
+    assert len(files_of(files_house, made)) == 3
+
+
+@pytest.mark.parametrize("how", ["canceled", "failed"])
+def test_files_that_were_told_stay(me, files_house, tmp_path, how):
+    made = run(me, "slow", {"folder": str(tmp_path), "n": 2, "dies": how == "failed"}, wait=False)
+    stream = Stream(made["urls"]["stream"])
+    (tmp_path / "0").touch()
+    url = stream.next()[2]
+    if how == "failed":
+        (tmp_path / "1").touch()
+    else:
+        me.post(f"/predictions/{made['id']}/cancel")
+    assert [event for event, _, _ in stream.rest()][-1] == "done"
+    ended = me.ended(made)
+    assert (ended["status"], ended["output"]) == (how, [url])
+    assert fetch(url)[2] == b"frame 0" and len(files_of(files_house, made)) == 1
+
+
+@pytest.mark.parametrize("way", ["stop", "kill"])
+def test_files_that_were_told_over_a_restart(new_server, tmp_path, way):
+    """Joined again, the run gives its files once more: they keep their addresses, and nothing is stored twice."""
+    server = new_server("--keep-instances", "--drain-timeout", "0s")
+    client = server.account("me")
+    push_shape(server, client, tmp_path, "Slow")
+    made = run(client, "slow", {"folder": str(tmp_path)}, wait=False)
+    stream = Stream(made["urls"]["stream"])
+    (tmp_path / "0").touch()
+    first = stream.next()
+    (tmp_path / "1").touch()
+    second = stream.next()
+    if way == "stop":
+        server.stop()
+    else:
+        server.kill()
+    server.start()
+    secret = made["urls"]["stream"].rpartition("/")[2]
+    whole, resumed = Stream(f"{server.url}/v1/streams/{secret}"), Stream(f"{server.url}/v1/streams/{secret}", second[1])
+    assert [whole.next(), whole.next()] == [first, second]
+    (tmp_path / "2").touch()
+    third, end = resumed.rest()
+    assert whole.rest() == [third, end] and end[::2] == ("done", "{}")
+    assert client.ended(made)["output"] == [first[2], second[2], third[2]]
+    assert len(files_of(server, made)) == 3
+    for index, event in enumerate((first, second, third)):
+        path = event[2].partition("/v1/")[2]
+        assert fetch(f"{server.url}/v1/{path}")[2] == f"frame {index}".encode()
+
+
+def test_files_of_a_lost_attempt_go(new_server, tmp_path):
+    server = new_server()
+    client = server.account("me")
+    push_shape(server, client, tmp_path, "Slow")
+    made = run(client, "slow", {"folder": str(tmp_path), "n": 2}, wait=False)
+    stream = Stream(made["urls"]["stream"])
+    (tmp_path / "0").touch()
+    first = stream.next()
+    lost = files_of(server, made)
+    server.kill()
+    for process in [pid for pid in instance_processes(server.data) if pid != server.process.pid]:
+        os.kill(process, signal.SIGKILL)
+    server.start()
+    secret = made["urls"]["stream"].rpartition("/")[2]
+    again = Stream(f"{server.url}/v1/streams/{secret}", first[1]).next()
+    assert again[2] != first[2]
+    (tmp_path / "1").touch()
+    ended = client.ended(made)
+    assert ended["status"] == "succeeded" and ended["output"][0] == again[2] and len(ended["output"]) == 2
+    kept = files_of(server, made)
+    assert len(kept) == 2 and not set(kept) & set(lost)
+    wait_for(lambda: {path.name for path in stored(server)} == set(kept), "the bytes of the lost attempt to go")
 
 
 @pytest.mark.parametrize("shape", ["one", "many"])

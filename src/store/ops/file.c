@@ -125,6 +125,36 @@ const struct store_op_type STORE_FILE_LIST = {
     .exec = file_list,
 };
 
+static enum status file_of_prediction(struct db *db, struct store_op *base)
+{
+    struct store_file_of_prediction *op = container_of(base, struct store_file_of_prediction, op);
+    const struct db_value args[SQL_FILE_OF_PREDICTION_PARAMS] = {
+        [SQL_FILE_OF_PREDICTION_PREDICTION_ID] = DB_V_TEXT(op->prediction_id),
+    };
+    CLEANUP(reader_close) struct reader r = READER_INIT;
+    enum status s = reader_open(&r, db, &sql_file_of_prediction, args, &base->arena, &base->error);
+    size_t room = 0;
+
+    op->n = 0;
+    while (s == STATUS_OK && reader_next(&r)) {
+        if (op->n == room) {
+            struct file_row *rows = arena_array(&base->arena, struct file_row, 2 * room + 16);
+
+            if (room > 0)
+                memcpy(rows, op->rows, room * sizeof(*rows));
+            op->rows = rows;
+            room = 2 * room + 16;
+        }
+        read_file(&r, &op->rows[op->n++]);
+    }
+    return s == STATUS_OK ? r.status : s;
+}
+
+const struct store_op_type STORE_FILE_OF_PREDICTION = {
+    .name = "file_of_prediction",
+    .exec = file_of_prediction,
+};
+
 static enum status file_delete(struct db *db, struct store_op *base)
 {
     struct store_file_delete *op = container_of(base, struct store_file_delete, op);

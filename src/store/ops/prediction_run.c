@@ -81,6 +81,29 @@ const struct store_op_type STORE_PREDICTION_PROGRESS = {
     .exec = prediction_progress,
 };
 
+static enum status prediction_files(struct db *db, struct store_op *base)
+{
+    struct store_prediction_files *op = container_of(base, struct store_prediction_files, op);
+    const struct db_value args[SQL_PREDICTION_RUNS_PARAMS] = {
+        [SQL_PREDICTION_RUNS_ID] = DB_V_TEXT(op->id),
+        [SQL_PREDICTION_RUNS_ATTEMPT] = DB_V_INT(op->attempt),
+    };
+    bool found = false;
+    enum status s = db_exists(db, &sql_prediction_runs, args, &found, &base->error);
+
+    if (s == STATUS_OK && !found)
+        s = why_not(db, base, op->id);
+    for (size_t i = 0; s == STATUS_OK && i < op->n_files; i++)
+        s = file_insert(db, &op->files[i], &base->error);
+    return s;
+}
+
+const struct store_op_type STORE_PREDICTION_FILES = {
+    .name = "prediction_files",
+    .is_write = true,
+    .exec = prediction_files,
+};
+
 static enum status prediction_end(struct db *db, struct store_op *base)
 {
     struct store_prediction_end *op = container_of(base, struct store_prediction_end, op);
@@ -153,7 +176,7 @@ static enum status prediction_requeue(struct db *db, struct store_op *base)
     };
     enum status s = update(db, base, &sql_prediction_requeue, args, op->id);
 
-    if (s == STATUS_OK && !op->not_counted)
+    if (s == STATUS_OK && (!op->not_counted || op->had_files))
         s = db_exec(db, &sql_file_expire_outputs, files, NULL, &base->error);
     return s;
 }

@@ -37,6 +37,10 @@ UPDATE file SET expires_at = 1
  WHERE id = :id AND account_id = :account_id AND kind = 0
    AND (expires_at = 0 OR expires_at > :now);
 
+-- file_of_prediction(prediction_id)
+SELECT {file_columns} FROM file f
+ WHERE f.prediction_id = :prediction_id AND f.kind = 1 AND f.expires_at = 0 ORDER BY f.id;
+
 -- file_expire_outputs(prediction_id)
 UPDATE file SET expires_at = 1 WHERE prediction_id = :prediction_id AND kind = 1 AND expires_at = 0;
 

@@ -140,3 +140,7 @@ UPDATE prediction
 
 -- prediction_state(id)
 SELECT status, attempt, instance_id FROM prediction WHERE id = :id;
+
+-- prediction_runs(id, attempt)
+SELECT 1 FROM prediction
+ WHERE id = :id AND status < 2 AND attempt = :attempt AND instance_id IS NOT NULL;

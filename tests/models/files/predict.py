@@ -3,6 +3,7 @@
 
 import hashlib
 import tempfile
+import time
 from pathlib import Path as LocalPath
 from typing import Iterator, List, Optional
 
@@ -49,6 +50,22 @@ class Frames(BasePredictor):
     def predict(self, n: int = Input(description="How many", default=3)) -> Iterator[Path]:
         for index in range(n):
             yield made(f"frame{index}.png", f"frame {index}".encode())
+
+
+class Slow(BasePredictor):
+    def predict(
+        self,
+        folder: str = Input(description="Where a file named after a frame lets it be made"),
+        n: int = Input(description="How many", default=3),
+        same: bool = Input(description="All frames look the same", default=False),
+        dies: bool = Input(description="Raise instead of giving the last one", default=False),
+    ) -> Iterator[Path]:
+        for index in range(n):
+            while not (LocalPath(folder) / str(index)).exists():
+                time.sleep(0.01)
+            if dies and index == n - 1:
+                raise RuntimeError("no more frames")
+            yield made(f"frame{index}.png", f"frame {0 if same else index}".encode())
 
 
 class Report(BaseModel):

@@ -100,6 +100,60 @@ static void files_of_a_lost_attempt_go(void **state)
     assert_int_equal(look(f, 3, NULL, 5), STATUS_OK);
 }
 
+static enum status give_out(struct fixture *f, int first, size_t n, int64_t attempt)
+{
+    OP(store_prediction_files, op, .id = an_id('p', 1), .attempt = attempt, .n_files = n);
+    struct file_row rows[2];
+
+    for (size_t i = 0; i < n; i++) {
+        rows[i] = a_file(first + (int)i, 1);
+        rows[i].kind = FILE_OUTPUT;
+        rows[i].prediction_id = an_id('p', 1);
+        rows[i].expires_at = 0;
+    }
+    op.files = rows;
+    return run_op(f, op, STORE_PREDICTION_FILES);
+}
+
+/* While it runs, a prediction's files are there at once, and belong to the attempt. */
+static void files_come_while_it_runs(void **state)
+{
+    struct fixture *f = *state;
+    OP(store_prediction_start, start, .id = an_id('p', 1), .attempt = 1,
+       .instance_id = an_id('x', 1), .started_at = 5);
+    OP(store_prediction_requeue, lost, .id = an_id('p', 1), .attempt = 1, .not_counted = true,
+       .had_files = true);
+    OP(store_prediction_start, again, .id = an_id('p', 1), .attempt = 1,
+       .instance_id = an_id('x', 1), .started_at = 6);
+    OP(store_prediction_end, end, .id = an_id('p', 1), .attempt = 1, .status = PREDICTION_SUCCEEDED,
+       .completed_at = 9);
+    OP(store_file_of_prediction, listed, .prediction_id = an_id('p', 1));
+    OP(store_file_of_prediction, left, .prediction_id = an_id('p', 1));
+
+    seed_deployment(f);
+    assert_int_equal(give_out(f, 1, 1, 1), STATUS_NOT_FOUND);
+    add_prediction(f, 1, 1, true, 1);
+    assert_int_equal(give_out(f, 1, 1, 0), STATUS_CONFLICT); /* it waits */
+    assert_run(f, start, STORE_PREDICTION_START, STATUS_OK);
+    assert_int_equal(give_out(f, 1, 2, 2), STATUS_CONFLICT);
+    assert_int_equal(look(f, 1, NULL, 5), STATUS_NOT_FOUND);
+    assert_int_equal(give_out(f, 2, 1, 1), STATUS_OK);
+    assert_int_equal(give_out(f, 3, 2, 1), STATUS_OK);
+    assert_run(f, listed, STORE_FILE_OF_PREDICTION, STATUS_OK);
+    assert_int_equal(listed.n, 3);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(listed.rows[i].id, an_id('f', 2 + i));
+    assert_run(f, lost, STORE_PREDICTION_REQUEUE, STATUS_OK);
+    assert_run(f, again, STORE_PREDICTION_START, STATUS_OK);
+    assert_int_equal(give_out(f, 5, 1, 1), STATUS_OK);
+    assert_run(f, left, STORE_FILE_OF_PREDICTION, STATUS_OK);
+    assert_int_equal(left.n, 1);
+    assert_string_equal(left.rows[0].id, an_id('f', 5));
+    assert_run(f, end, STORE_PREDICTION_END, STATUS_OK);
+    assert_int_equal(give_out(f, 6, 1, 1), STATUS_CONFLICT);
+    assert_int_equal(look(f, 5, NULL, 10), STATUS_OK);
+}
+
 static void a_list_has_the_uploaded_ones(void **state)
 {
     struct fixture *f = *state;
@@ -260,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(files_of_a_lost_attempt_go, memory_setup),
+        TEST(files_come_while_it_runs, memory_setup),
         TEST(a_file_is_kept_whole, memory_setup),
         TEST(a_list_has_the_uploaded_ones, memory_setup),
         TEST(what_has_expired_is_found_and_forgotten, memory_setup),
