@@ -17,6 +17,7 @@ import urllib.request
 
 import pytest
 from berth import MODELS, instance_processes, wait_for
+from receiver import Receiver
 from sse import Stream, read
 from test_files import file_of, node, signed, stored
 
@@ -68,7 +69,7 @@ def files_house(tmp_path_factory):
     from berth import Server
 
     server = Server(tmp_path_factory.mktemp("files") / "data", "--input-private-targets", "--max-input-file", "3MB",
-                    "--input-fetch-timeout", "20s").start()
+                    "--input-fetch-timeout", "20s", "--webhook-private-targets").start()
     try:
         client = server.account("me")
         for shape in ("One", "Look", "Many", "Mixed", "Frames", "Slow"):
@@ -189,6 +190,23 @@ def test_a_file_is_told_when_it_is_made(me, files_house, tmp_path, same):
     assert (ended["status"], ended["output"]) == ("succeeded", urls)
     assert [event[2] for event in read(made["urls"]["stream"])][:-1] == urls
     assert len(files_of(files_house, made)) == 3
+
+
+def test_webhooks_tell_the_files_so_far(me, tmp_path):
+    hook = Receiver()
+    try:
+        made = me.post("/deployments/me/slow/predictions", {
+            "input": {"folder": str(tmp_path), "n": 2}, "webhook": hook.url(), "webhook_events_filter": ["output", "completed"]}).json
+        (tmp_path / "0").touch()
+        wait_for(lambda: hook.of(made), "the first file to be told")
+        first = hook.of(made)[0].json
+        assert first["status"] == "processing" and [fetch(url)[2] for url in first["output"]] == [b"frame 0"]
+        (tmp_path / "1").touch()
+        wait_for(lambda: hook.of(made)[-1].json["status"] == "succeeded", "the end")
+        assert hook.of(made)[-1].json["output"] == me.prediction(made)["output"]
+        assert hook.of(made)[-1].json["output"][0] == first["output"][0]
+    finally:
+        hook.stop()
 
 
 @pytest.mark.parametrize("how", ["canceled", "failed"])
