@@ -68,7 +68,8 @@ static void on_planned(struct work *w)
 
     if (p) {
         p->preparing = NULL;
-        begin_files(p, &x->plan);
+        if (!p->fleet->is_stopping)
+            begin_files(p, &x->plan);
     }
     lane_release(x->lane);
     files_release(x->files);

@@ -431,6 +431,8 @@ static void take_down(struct serve *s)
     files_stop(s->files, stop_loop, s);
     loop_run(s->loop);
     builds_free(s->builds);
+    while (s->api.n_simulations > 0 || s->fleet.n_keeping > 0) /* on other threads, and back */
+        uv_run(loop_uv(s->loop), UV_RUN_ONCE);
     front_close(&s->front);
     http_server_free(s->telling);
     http_server_free(s->internal);

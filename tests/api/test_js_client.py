@@ -21,7 +21,9 @@ def report(house, acme, tmp_path_factory):
     if not shutil.which("node"):
         pytest.skip("node is not installed")
     assert (ROOT / "node_modules/replicate").exists(), "run npm ci first"
-    given = {"url": house.url, "token": acme.token, "version": house.version, "folder": str(tmp_path_factory.mktemp("js"))}
+    meeting = tmp_path_factory.mktemp("js")
+    meeting.chmod(0o777)
+    given = {"url": house.url, "token": acme.token, "version": house.version, "folder": str(meeting)}
     done = subprocess.run(["node", "--test", "--test-reporter=tap", *map(str, FILES)], capture_output=True, text=True,
                           check=False, timeout=300, cwd=ROOT, env={**os.environ, "BERTH_TEST_HOUSE": json.dumps(given)})
     ended = {name: how == "ok" for how, name in re.findall(r"^ *(ok|not ok) \d+ - (.*)$", done.stdout, re.M)}

@@ -55,6 +55,17 @@ static int best_end(const struct scale_hist *h, double price, double *out_cost)
     return at;
 }
 
+/* Those that were seen, and one that was not yet: who sends one after the other pauses some time,
+ * and a history of short gaps alone says nothing of that. */
+static struct scale_hist with_a_pause(const struct scale_hist *h, double price)
+{
+    struct scale_hist more = *h;
+
+    more.counts[scale_hist_bucket((int64_t)(price / 2))] += SCALE_HIST_WEIGHT;
+    more.total += SCALE_HIST_WEIGHT;
+    return more;
+}
+
 /* What it would cost to be away until `from` and there until `until`. */
 static double cost_of_return(const struct scale_hist *h, double boot, double price, double from,
                              double until)
@@ -79,6 +90,7 @@ void scale_keep(const struct scale_learned *l, int level, int64_t boot_ms, int64
 {
     const struct scale_hist *h = &l->gaps[MIN(MAX(level, 1), SCALE_LEVELS) - 1];
     double price = price_of_boot(l, boot_ms, target_ms), least;
+    struct scale_hist gaps;
     int64_t from, until;
     int at;
 
@@ -86,7 +98,8 @@ void scale_keep(const struct scale_learned *l, int level, int64_t boot_ms, int64
     *out = (struct scale_keep){ .for_ms = (int64_t)price, .typical_gap_ms = -1 };
     if (h->n < ENOUGH)
         return;
-    at = best_end(h, price, &least);
+    gaps = with_a_pause(h, price);
+    at = best_end(&gaps, price, &least);
     out->for_ms = at < 0 ? 0 : scale_hist_edge(at + 1);
     out->is_learned = true;
     out->typical_gap_ms = scale_hist_quantile(h, 0.5);

@@ -258,6 +258,23 @@ static void kept_as_long_as_its_gaps_justify(void **state)
     assert_int_equal(decide(), 0);
 }
 
+static void a_pause_is_expected_after_short_gaps(void **state)
+{
+    struct scale_keep keep;
+
+    (void)state;
+    begin(500, 8000);
+    for (int i = 0; i < 10; i++)
+        scale_hist_add(&learned.gaps[0], 2);
+    scale_keep(&learned, 1, 8000, 30000, &keep);
+    assert_true(keep.is_learned);
+    assert_in_range(keep.for_ms, 4000, 20000); /* one after the other, and then somebody thinks */
+    for (int i = 0; i < 40; i++)
+        scale_hist_add(&learned.gaps[0], 3600000);
+    scale_keep(&learned, 1, 8000, 30000, &keep);
+    assert_in_range(keep.for_ms, 0, 1000); /* nobody thinks for so short a time here */
+}
+
 static void a_fixed_keep_alive_is_kept(void **state)
 {
     (void)state;
@@ -335,6 +352,7 @@ int main(void)
         cmocka_unit_test(the_rate_is_foreseen),
         cmocka_unit_test(silence_after_a_restart_is_not_silence),
         cmocka_unit_test(kept_as_long_as_its_gaps_justify),
+        cmocka_unit_test(a_pause_is_expected_after_short_gaps),
         cmocka_unit_test(a_fixed_keep_alive_is_kept),
         cmocka_unit_test(back_before_the_next_one),
         cmocka_unit_test(an_instance_with_slots_drains),
