@@ -249,7 +249,10 @@ static enum status make_entry(struct unpacking *u, struct archive_entry *e, stru
     if (dir < 0)
         return FAIL(u->err, STATUS_INVALID, "The entry %.*s cannot be put anywhere: %s",
                     STR_ARG(path), strerror(errno));
-    if (archive_entry_filetype(e) == AE_IFDIR) {
+    if (!*name && archive_entry_filetype(e) != AE_IFDIR) {
+        s = FAIL(u->err, STATUS_INVALID,
+                 "The pushed folder has a file without a name of its own: %.*s", STR_ARG(path));
+    } else if (archive_entry_filetype(e) == AE_IFDIR) {
         if (*name && mkdirat(dir, name, 0755) != 0 && errno != EEXIST)
             s = disk_trouble(u, name);
     } else if (archive_entry_filetype(e) == AE_IFLNK) {
