@@ -135,7 +135,7 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "amount": {"type": "number", "minimum": 0, "maximum": 1000000000},
         "period": {"enum": ["day", "month", null], "default": "month"},
         "warn_at": {"type": "number", "minimum": 0.01, "maximum": 1, "multipleOf": 0.01, "default": 0.8},
-        "webhook": {"type": ["string", "null"], "format": "uri"}}}) },
+        "webhook": {"$ref": "#/components/schemas/Webhook"}}}) },
     { "Budget", J({"type": "object", "required": ["amount", "period", "warn_at", "webhook", "state", "spent",
         "period_start", "period_end"], "properties": {
         "amount": {"type": "number"}, "period": {"enum": ["day", "month"]}, "warn_at": {"type": "number"},

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/status.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,17 +42,33 @@ bool status_retryable(enum status s)
     return rows[s].retry;
 }
 
+/* What was cut off may have ended inside of one. */
+static void drop_half_a_character(char *text)
+{
+    size_t n = strlen(text), at = n;
+    uint32_t code;
+
+    while (at > 0 && ((unsigned char)text[at - 1] & 0xc0) == 0x80)
+        at--;
+    if (at > 0 && (unsigned char)text[at - 1] >= 0xc0 &&
+        utf8_char(text + at - 1, n - at + 1, &code) == 0)
+        text[at - 1] = '\0';
+}
+
 enum status error_set(struct error *err, enum status st, const char *where, const char *fmt, ...)
 {
     char text[sizeof(err->text)]; /* the arguments may be parts of err->text itself */
     const char *slash = strrchr(where, '/');
     va_list ap;
+    int n;
 
     if (!err)
         return st;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    n = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    if (n >= (int)sizeof(text))
+        drop_half_a_character(text);
     err->status = st;
     err->where = slash ? slash + 1 : where;
     memcpy(err->text, text, strlen(text) + 1);
