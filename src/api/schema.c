@@ -118,6 +118,9 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
             "setup_log": {"type": "string"}}}},
         "ended": {"type": "array", "description": "The last that ended", "items": {"type": "object"}},
         "waiting_predictions": {"type": "integer"}, "waits_for": {"type": ["string", "null"]}}}) },
+    { "Decision", J({"type": "object", "required": ["id", "created_at"], "properties": {
+        "id": {"type": "string"}, "created_at": {"type": "string"}}}) },
+    { "Simulation", J({"type": "object"}) },
     { "Releases", J({"type": "object", "required": ["results"], "properties": {
         "results": {"type": "array", "items": {"type": "object", "required": ["release", "state"], "properties": {
             "release": {"$ref": "#/components/schemas/Release"}, "state": {"enum": ["new", "ready", "failed"]},

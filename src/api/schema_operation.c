@@ -78,6 +78,8 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
     GET("deployments.instances.list", ONE, "Instances"),
     TEXT("deployments.instances.log", NULL),
     GET("deployments.releases.list", ONE, "Releases"),
+    GET("deployments.decisions.list", PAGE, "Decision"),
+    GET("deployments.simulate", ONE, "Simulation"),
     { .name = "deployments.cost", .query = DURING, .status = 200, .shape = OPENAPI_ONE, .answer = "DeploymentCost" },
     GET("deployments.metrics", ONE, "DeploymentMetrics"),
     GET("deployments.budget.get", ONE, "Budget"),

@@ -74,7 +74,7 @@ def test_an_account_is_warned_then_stopped(new_server, receiver):
     me.predict(path, {})
     url = f"http://127.0.0.1:{receiver.port}/spent"
     spent = me.get("/account/cost").json["cost"]
-    warned = me.call("PUT", "/account/budget", {"amount": spent * 1000, "warn_at": 0.01, "webhook": url}).json
+    warned = me.call("PUT", "/account/budget", {"amount": round(spent * 1000, 9), "warn_at": 0.01, "webhook": url}).json
     assert warned["state"] in ("ok", "warned") and warned["period"] == "month"
     assert me.call("PUT", "/account/budget", {"amount": round(spent * 50, 9), "warn_at": 0.01, "webhook": url}).json["state"] == "warned"
     wait_for(lambda: told(receiver, "budget.warned"), "the warning")

@@ -154,8 +154,8 @@ def test_three_pages_of_models(house):
                                           "hardware": "cpu"})
         assert answer.status == 201
     client = replicate.Client(api_token=account.token, base_url=house.url)
-    names = [row.name for page in replicate.paginate(client.models.list) for row in page.results]
-    assert {f"m-{index:02}" for index in range(55)} <= set(names) and len(names) == len(set(names))
+    names = [f"{row.owner}/{row.name}" for page in replicate.paginate(client.models.list) for row in page.results]
+    assert {f"modeler/m-{index:02}" for index in range(55)} <= set(names) and len(names) == len(set(names))
 
 
 def test_a_wrong_token(house):
