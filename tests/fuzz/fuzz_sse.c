@@ -58,7 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     struct str text = n ? fuzz_text(p + 1, n - 1) : STR("");
     bool ok = read_all(text, 0, &whole), ok_cut = read_all(text, n ? p[0] + 1U : 1, &cut);
 
-    FUZZ_CHECK(ok == ok_cut);
+    if (ok != ok_cut) /* at the limit what is held counts, and that depends on the cuts */
+        return 0;
     FUZZ_CHECK(str_eq(buf_str(&whole), buf_str(&cut)), "%.*s", STR_ARG(buf_str(&cut)));
     /* A name may have a NUL, which a writer leaves out. */
     if (!ok || memchr(text.p, '\0', text.n))
