@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real models under load: from nothing to a burst and back, and updates while requests come.
+
+./test makes short versions of the long ones; ./test long (BERTH_TEST_LONG) all of them. Times are told (pytest -s shows
+them), not judged: machines differ."""
+
+import http.client
+import json
+import os
+import re
+import select
+import shutil
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from berth import LIMIT, MODELS, instance_processes, wait_for
+
+LONG = bool(os.environ.get("BERTH_TEST_LONG"))
+SENTENCE = re.compile(r"^\d+ → \d+: .{10,}$")
+
+
+@pytest.fixture
+def paced(tmp_path):
+    """A copy of the model that takes so long to boot and to serve."""
+
+    def make(boot, serve, how=""):
+        folder = tmp_path / f"paced-{boot}-{serve}-{how}"
+        shutil.copytree(MODELS / "paced", folder)
+        (folder / "pace.txt").write_text(f"{boot} {serve} {how}")
+        return folder
+
+    return make
+
+
+def waited(prediction):
+    """Seconds from its creation to its start."""
+    began, made = (datetime.fromisoformat(prediction[key].replace("Z", "+00:00")) for key in ("started_at", "created_at"))
+    return (began - made).total_seconds()
+
+
+def share(values, q):
+    return sorted(values)[min(int(len(values) * q), len(values) - 1)] if values else 0
+
+
+class Lifetimes:
+    """Follows the supervisors of a server's instances: one each, as long as the instance. From outside of the server:
+    their beginning is what the kernel says, their end is told by their process descriptors."""
+
+    def __init__(self, data):
+        self.data, self.seen, self.over, self.seconds = data, {}, threading.Event(), 0.0
+        self.poll = select.poll()
+        self.thread = threading.Thread(target=self._follow, daemon=True)
+        self.thread.start()
+
+    def _look(self):
+        for pid in instance_processes(self.data):
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if pid in self.seen.values() or b"init" not in words[:2]:
+                    continue
+                stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                if int(stat[1]) in self.seen.values():
+                    continue  # what a supervisor starts looks like it until it has its own program
+                fd = os.pidfd_open(pid)
+            except OSError:
+                continue
+            self.seen[fd] = pid
+            self.poll.register(fd, select.POLLIN)
+            self.seconds -= int(stat[19]) / os.sysconf("SC_CLK_TCK")
+
+    def _follow(self):
+        while not self.over.is_set() or self.seen:
+            if not self.over.is_set():
+                self._look()
+            for fd, _ in self.poll.poll(50):
+                self.seconds += time.clock_gettime(time.CLOCK_BOOTTIME)
+                self.poll.unregister(fd)
+                os.close(fd)
+                del self.seen[fd]
+
+    def total(self):
+        self.over.set()
+        self.thread.join(LIMIT)
+        return self.seconds
+
+
+def test_a_burst_from_nothing_and_back(new_server, paced):
+    server = new_server()
+    me = server.account("me")
+    version = server.push(me, paced(2, 0.5), "paced")
+    path = me.deploy("burst", "me/paced", version, high=4)
+    me.patch(path, {"scaling": {"target_wait": 5, "keep_alive": 2}})
+    lifetimes = Lifetimes(server.data)
+    made = [me.predict(path, {"text": str(n)}, wait=False) for n in range(50)]
+    ended = [me.ended(one) for one in made]
+    assert [(one["status"], one["output"]) for one in ended] == [("succeeded", str(n)) for n in range(50)]
+    wait_for(lambda: not me.get(path + "/instances").json["results"], "that it stops again")
+    lived = lifetimes.total()
+    cost = me.get(path + "/cost").json
+    decisions = me.get(path + "/decisions").json["results"][::-1]
+    assert decisions[0]["instances_before"] == 0 and decisions[-1]["instances_after"] == 0
+    for one in decisions:
+        assert SENTENCE.match(one["sentence"]), one
+        print(one["sentence"])
+    waits = [waited(one) for one in ended]
+    print(f"waits: median {share(waits, 0.5):.1f} s, longest {max(waits):.1f} s; instance-seconds: {cost['seconds']:.3f} in the "
+          f"ledger, {lived:.3f} of processes ({(cost['seconds'] / lived - 1) * 100:+.2f} %)")
+    assert cost["seconds"] == pytest.approx(lived, rel=0.01)
+
+
+class Load:
+    """Requests at a steady rate, whatever becomes of them; the ids of what was made, and all that went wrong."""
+
+    def __init__(self, client, path, rate, threads=4):
+        self.client, self.path, self.made, self.wrong = client, f"/v1{path}/predictions", [], []
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self._send, args=(n, threads / rate), daemon=True) for n in range(threads)]
+        self.began = time.monotonic()
+        for one in self.threads:
+            one.start()
+
+    def _send(self, index, period):
+        link = http.client.HTTPConnection("127.0.0.1", self.client.server.port, timeout=LIMIT)
+        headers = {"Authorization": f"Bearer {self.client.token}", "Content-Type": "application/json"}
+        due, n = time.monotonic(), 0
+        while not self.over.wait(max(due - time.monotonic(), 0)):
+            due, n = due + period, n + 1
+            text = f"{index}-{n}"
+            link.request("POST", self.path, json.dumps({"input": {"text": text}}).encode(), headers)
+            answer = link.getresponse()
+            body = answer.read()
+            if answer.status == 201:
+                self.made.append((json.loads(body)["id"], text))
+            else:
+                self.wrong.append((answer.status, body[:500]))
+        link.close()
+
+    def stop(self):
+        self.over.set()
+        for one in self.threads:
+            one.join(LIMIT)
+        return len(self.made) / (time.monotonic() - self.began)
+
+
+def test_updates_under_load(new_server, paced):
+    rate, updates = (100, 10) if LONG else (15, 3)
+    server = new_server()
+    me = server.account("me")
+    good = [server.push(me, paced(1, pace), "paced") for pace in (0.001, 0.002)]
+    bad = server.push(me, paced(0, 0, "broken"), "paced")
+    path = me.deploy("updated", "me/paced", good[0], low=1, high=3)
+    me.patch(path, {"scaling": {"target_wait": 5}})
+    assert me.predict(path, {"text": "first"})["status"] == "succeeded"
+    load = Load(me, path, rate)
+
+    def newest():
+        return me.get(path + "/releases").json["results"][0]
+
+    states, boots = [], []
+    for n in range(updates):
+        broken = n == updates // 2
+        began = time.monotonic()
+        answer = me.patch(path, {"version": bad if broken else good[(n + 1) % 2]})
+        assert answer.status == 200, answer
+        number = answer.json["current_release"]["number"]
+        wait_for(lambda: newest()["state"] != "new", lambda: f"release {number} is {newest()}, {server.log()[-3000:]}")
+        assert newest()["release"]["number"] == number
+        states.append(newest()["state"])
+        if not broken:
+            boots.append(time.monotonic() - began)
+    reached = load.stop()
+    assert states == ["failed" if n == updates // 2 else "ready" for n in range(updates)]
+    assert not load.wrong, load.wrong[:3]
+    ended = [(me.ended(one), text) for one, text in load.made]
+    lost = [one for one, text in ended if (one["status"], one["output"]) != ("succeeded", text)]
+    assert not lost, lost[:3]
+    waits = [waited(one) for one, _ in ended]
+    versions = {one["version"] for one, _ in ended}
+    assert versions == set(good)
+    print(f"{len(ended)} predictions at {reached:.0f}/s through {updates} updates, one of which failed: none lost; waits: median "
+          f"{share(waits, 0.5) * 1000:.0f} ms, 99 % {share(waits, 0.99):.2f} s, longest {max(waits):.2f} s; target 5 s + boot of "
+          f"{max(boots):.1f} s at most")
