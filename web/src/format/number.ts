@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Money and counts. The server knows prices without a currency, and so does this page.
+
+// Small amounts keep two digits that say something, large ones two behind the point.
+export function moneyText(amount: number | null | undefined): string {
+    if (amount === null || amount === undefined || !Number.isFinite(amount)) return '–';
+    if (amount < 0) return `-${moneyText(-amount)}`;
+    if (amount === 0) return '0';
+    if (amount < 0.000001) return '< 0.000001';
+    if (amount < 0.01) return trim(amount.toFixed(Math.min(7, 1 - Math.floor(Math.log10(amount)))));
+    if (amount < 1000) return amount.toFixed(2);
+    return new Intl.NumberFormat('en', { maximumFractionDigits: 0 }).format(amount);
+}
+
+function trim(digits: string): string {
+    return digits.includes('.') ? digits.replace(/0+$/, '').replace(/\.$/, '') : digits;
+}
+
+// The month of all "per month" figures: the mean one.
+export const HOURS_PER_MONTH = 730.5;
+
+export function countText(n: number | null | undefined): string {
+    if (n === null || n === undefined || !Number.isFinite(n)) return '–';
+    return new Intl.NumberFormat('en', { maximumFractionDigits: 1 }).format(n);
+}
+
+export function plural(n: number, one: string, many = `${one}s`): string {
+    return `${countText(n)} ${n === 1 ? one : many}`;
+}
+
+export function bytesText(n: number | null | undefined): string {
+    if (n === null || n === undefined || !Number.isFinite(n)) return '–';
+    for (const [size, unit] of [[1e12, 'TB'], [1e9, 'GB'], [1e6, 'MB'], [1e3, 'kB']] as const)
+        if (n >= size) return `${trim((n / size).toFixed(n / size < 10 ? 1 : 0))} ${unit}`;
+    return `${n} B`;
+}
