@@ -121,24 +121,22 @@ static void token_effect(struct api *a, struct store_op *op)
     api_token_add(a, &c->in);
 }
 
-static void on_token(struct http_request *r, struct store_op *op)
+static void show_new_token(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct store_token_create *c = container_of(op, struct store_token_create, op);
     struct new_token *t = container_of(c, struct new_token, create);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(4096);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    json_begin_object(&w);
-    json_member_string(&w, "id", c->in.id);
-    json_member_string(&w, "account", t->account);
-    json_member_string(&w, "token", t->token);
-    json_end_object(&w);
-    api_answer(r, 201, &body);
+    (void)r;
+    json_begin_object(w);
+    json_member_string(w, "id", c->in.id);
+    json_member_string(w, "account", t->account);
+    json_member_string(w, "token", t->token);
+    json_end_object(w);
+}
+
+static void on_token(struct http_request *r, struct store_op *op)
+{
+    api_answer_op(r, op, 201, 4096, show_new_token);
 }
 
 static struct api_account *read_account(struct http_request *r, struct problems *p)

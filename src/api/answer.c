@@ -86,6 +86,21 @@ void api_answer(struct http_request *r, int status, const struct buf *json)
     http_respond_json(r, status, json);
 }
 
+void api_answer_op(struct http_request *r, struct store_op *op, int status, size_t max,
+                   void (*show)(struct http_request *r, struct store_op *op, struct json_writer *w))
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(max);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    show(r, op, &w);
+    api_answer(r, status, &body);
+}
+
 void api_not_found(struct http_request *r)
 {
     http_problem(r, 404, NULL, "The requested resource could not be found.");
@@ -282,6 +297,7 @@ bool page_read(struct http_request *r, struct store_op *op, int limit, struct pa
 {
     if (page_cursor(http_query(r, "cursor"), op, limit, out))
         return true;
+    api_op_drop(op);
     http_problem(r, 400, NULL,
                  "Invalid cursor. Use the whole `next` or `previous` address of a page.");
     return false;
@@ -326,4 +342,21 @@ void page_end(struct json_writer *w)
 {
     json_end_array(w);
     json_end_object(w);
+}
+
+void api_answer_page(struct http_request *r, struct store_op *op, struct api_page page, size_t max)
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(max);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    page_begin(r, &w, page.info, page.first, page.last);
+    for (size_t i = 0; i < page.n; i++)
+        page.show(r, &w, (char *)page.rows + i * page.row_size);
+    page_end(&w);
+    api_answer(r, 200, &body);
 }

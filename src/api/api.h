@@ -119,6 +119,11 @@ void api_version_get(struct http_request *r, struct str owner, struct str name, 
 /* --- answers --- */
 
 void api_answer(struct http_request *r, int status, const struct buf *json);
+/* Answers an operation that is done with what `show` writes, of at most `max` bytes, or with its
+ * refusal. */
+void api_answer_op(struct http_request *r, struct store_op *op, int status, size_t max,
+                   void (*show)(struct http_request *r, struct store_op *op,
+                                struct json_writer *w));
 void api_not_found(struct http_request *r);
 /* 409 in the shape of management calls; `what` is "A model". */
 void api_exists_already(struct http_request *r, const char *what);
@@ -177,7 +182,7 @@ bool body_is_object(struct http_request *r); /* false: 400 was answered */
 /* --- pages --- */
 
 enum { PAGE_SMALL = 25, PAGE_LARGE = 100 };
-/* Reads `cursor`; false: 400 was answered. Texts are kept in `op`'s arena. */
+/* Reads `cursor`; false: 400 was answered and `op` is dropped. Texts are kept in `op`'s arena. */
 bool page_read(struct http_request *r, struct store_op *op, int limit, struct page_query *out);
 /* The same for a cursor's text (p == NULL: the first page); false: it is none. */
 bool page_cursor(struct str cursor, struct store_op *op, int limit, struct page_query *out);
@@ -186,6 +191,25 @@ bool page_cursor(struct str cursor, struct store_op *op, int limit, struct page_
 void page_begin(struct http_request *r, struct json_writer *w, const struct page_info *info,
                 const char *first, const char *last);
 void page_end(struct json_writer *w);
+
+/* A page of rows of `row_size` bytes, each written by `show`. */
+struct api_page {
+    const struct page_info *info;
+    void *rows;
+    size_t n, row_size;
+    const char *first, *last; /* cursors; NULL where there is no row */
+    void (*show)(struct http_request *r, struct json_writer *w, void *row);
+};
+/* What a list operation read; its rows' member `key` is the cursor. */
+#define API_PAGE(list, key, show_row)                                                              \
+    (struct api_page)                                                                              \
+    {                                                                                              \
+        .info = &(list)->info, .rows = (list)->rows, .n = (list)->n,                               \
+        .row_size = sizeof((list)->rows[0]), .first = (list)->n ? (list)->rows[0].key : NULL,      \
+        .last = (list)->n ? (list)->rows[(list)->n - 1].key : NULL, .show = (show_row)             \
+    }
+/* Answers an operation that is done with the page, of at most `max` bytes, or with its refusal. */
+void api_answer_page(struct http_request *r, struct store_op *op, struct api_page page, size_t max);
 
 /* --- objects --- */
 

@@ -14,60 +14,48 @@ static void show_collection(struct json_writer *w, const struct collection_row *
     json_member_string(w, "description", c->description);
 }
 
+static void show_listed(struct http_request *r, struct json_writer *w, void *row)
+{
+    (void)r;
+    json_begin_object(w);
+    show_collection(w, row);
+    json_end_object(w);
+}
+
 static void on_listed(struct http_request *r, struct store_op *op)
 {
     struct store_collection_list *list = container_of(op, struct store_collection_list, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    page_begin(r, &w, &list->info, list->n ? list->rows[0].id : NULL,
-               list->n ? list->rows[list->n - 1].id : NULL);
-    for (size_t i = 0; i < list->n; i++) {
-        json_begin_object(&w);
-        show_collection(&w, &list->rows[i]);
-        json_end_object(&w);
-    }
-    page_end(&w);
-    api_answer(r, 200, &body);
+    api_answer_page(r, op, API_PAGE(list, id, show_listed), MAX_PAGE_BODY);
 }
 
 void collection_list(struct http_request *r)
 {
     struct store_collection_list *op = api_op_new(sizeof(*op));
 
-    if (!page_read(r, &op->op, PAGE_LARGE, &op->page)) {
-        api_op_drop(&op->op);
+    if (!page_read(r, &op->op, PAGE_LARGE, &op->page))
         return;
-    }
     api_op_start(r, &op->op, &STORE_COLLECTION_LIST, on_listed);
+}
+
+static void show_shown(struct http_request *r, struct store_op *op, struct json_writer *w)
+{
+    struct store_collection_get *get = container_of(op, struct store_collection_get, op);
+
+    json_begin_object(w);
+    show_collection(w, &get->row);
+    json_member_string(w, "full_description", get->row.full_description);
+    json_key(w, "models");
+    json_begin_array(w);
+    for (size_t i = 0; i < get->n; i++)
+        show_model(w, &get->models[i], &get->latest[i], api_base(r));
+    json_end_array(w);
+    json_end_object(w);
 }
 
 static void on_shown(struct http_request *r, struct store_op *op)
 {
-    struct store_collection_get *get = container_of(op, struct store_collection_get, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
-    struct json_writer w;
-
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    json_begin_object(&w);
-    show_collection(&w, &get->row);
-    json_member_string(&w, "full_description", get->row.full_description);
-    json_key(&w, "models");
-    json_begin_array(&w);
-    for (size_t i = 0; i < get->n; i++)
-        show_model(&w, &get->models[i], &get->latest[i], api_base(r));
-    json_end_array(&w);
-    json_end_object(&w);
-    api_answer(r, 200, &body);
+    api_answer_op(r, op, 200, MAX_PAGE_BODY, show_shown);
 }
 
 void collection_show(struct http_request *r)
@@ -109,22 +97,19 @@ static void show_found(struct json_writer *w, struct http_request *r, const stru
     json_end_array(w);
 }
 
-static void on_searched(struct http_request *r, struct store_op *op)
+static void show_searched(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct store_search *s = container_of(op, struct store_search, models.op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    json_begin_object(&w);
-    json_member_string(&w, "query", s->models.search);
-    show_found(&w, r, s);
-    json_end_object(&w);
-    api_answer(r, 200, &body);
+    json_begin_object(w);
+    json_member_string(w, "query", s->models.search);
+    show_found(w, r, s);
+    json_end_object(w);
+}
+
+static void on_searched(struct http_request *r, struct store_op *op)
+{
+    api_answer_op(r, op, 200, MAX_PAGE_BODY, show_searched);
 }
 
 /* Needs no token; with one, its account's private models are found too. */

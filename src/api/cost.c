@@ -241,43 +241,40 @@ static void show_hardware(struct json_writer *w, const struct asked *a, struct a
     json_end_array(w);
 }
 
-static void on_deployment(struct http_request *r, struct store_op *op)
+static void show_deployment_cost(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct asked *a = container_of(op, struct asked, read.op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_BODY);
-    struct json_writer w;
     struct group *g;
     size_t n;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    begin_answer(&w, a);
+    begin_answer(w, a);
     n = make_groups(r->arena, a->read.rows, a->read.n, day_key, &g);
-    json_key(&w, "days");
-    json_begin_array(&w);
+    json_key(w, "days");
+    json_begin_array(w);
     for (size_t i = 0; i < n; i++) {
-        json_begin_object(&w);
-        show_date(&w, g[i].first->piece.hour);
-        show_sum(&w, &g[i].sum);
-        json_end_object(&w);
+        json_begin_object(w);
+        show_date(w, g[i].first->piece.hour);
+        show_sum(w, &g[i].sum);
+        json_end_object(w);
     }
-    json_end_array(&w);
+    json_end_array(w);
     n = make_groups(r->arena, a->read.rows, a->read.n, release_key, &g);
-    json_key(&w, "releases");
-    json_begin_array(&w);
+    json_key(w, "releases");
+    json_begin_array(w);
     for (size_t i = 0; i < n; i++) {
-        json_begin_object(&w);
-        json_member_int(&w, "release", g[i].first->release);
-        show_sum(&w, &g[i].sum);
-        json_end_object(&w);
+        json_begin_object(w);
+        json_member_int(w, "release", g[i].first->release);
+        show_sum(w, &g[i].sum);
+        json_end_object(w);
     }
-    json_end_array(&w);
-    show_hardware(&w, a, r->arena);
-    json_end_object(&w);
-    api_answer(r, 200, &body);
+    json_end_array(w);
+    show_hardware(w, a, r->arena);
+    json_end_object(w);
+}
+
+static void on_deployment(struct http_request *r, struct store_op *op)
+{
+    api_answer_op(r, op, 200, MAX_BODY, show_deployment_cost);
 }
 
 void deployment_cost(struct http_request *r)
@@ -304,42 +301,39 @@ static void show_pools(struct json_writer *w, const struct group *g, size_t n, c
     json_end_array(w);
 }
 
-static void on_account(struct http_request *r, struct store_op *op)
+static void show_account_cost(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct asked *a = container_of(op, struct asked, read.op);
     const char *owner = account_of(r)->info.username;
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_BODY);
     struct group *days, *pools;
-    struct json_writer w;
     size_t n, n_pools, at = 0;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    begin_answer(&w, a);
+    begin_answer(w, a);
     n = make_groups(r->arena, a->read.rows, a->read.n, day_key, &days);
     n_pools = make_groups(r->arena, a->read.rows, a->read.n, day_and_pool_key, &pools);
-    json_key(&w, "days");
-    json_begin_array(&w);
+    json_key(w, "days");
+    json_begin_array(w);
     for (size_t i = 0; i < n; i++) {
         size_t first = at;
 
         while (at < n_pools && pools[at].first->piece.hour == days[i].first->piece.hour)
             at++;
-        json_begin_object(&w);
-        show_date(&w, days[i].first->piece.hour);
-        show_sum(&w, &days[i].sum);
-        show_pools(&w, pools + first, at - first, owner);
-        json_end_object(&w);
+        json_begin_object(w);
+        show_date(w, days[i].first->piece.hour);
+        show_sum(w, &days[i].sum);
+        show_pools(w, pools + first, at - first, owner);
+        json_end_object(w);
     }
-    json_end_array(&w);
+    json_end_array(w);
     n_pools = make_groups(r->arena, a->read.rows, a->read.n, pool_key, &pools);
-    show_pools(&w, pools, n_pools, owner);
-    show_hardware(&w, a, r->arena);
-    json_end_object(&w);
-    api_answer(r, 200, &body);
+    show_pools(w, pools, n_pools, owner);
+    show_hardware(w, a, r->arena);
+    json_end_object(w);
+}
+
+static void on_account(struct http_request *r, struct store_op *op)
+{
+    api_answer_op(r, op, 200, MAX_BODY, show_account_cost);
 }
 
 void account_cost(struct http_request *r)

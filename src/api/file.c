@@ -128,33 +128,24 @@ void file_delete(struct http_request *r)
     api_op_start_effect(r, &op->op, &STORE_FILE_DELETE, after_delete, on_deleted);
 }
 
+static void show_listed(struct http_request *r, struct json_writer *w, void *row)
+{
+    show_file(w, row, api_base(r));
+}
+
 static void on_listed(struct http_request *r, struct store_op *op)
 {
     struct store_file_list *list = container_of(op, struct store_file_list, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_ANSWER);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    page_begin(r, &w, &list->info, list->n ? list->rows[0].id : NULL,
-               list->n ? list->rows[list->n - 1].id : NULL);
-    for (size_t i = 0; i < list->n; i++)
-        show_file(&w, &list->rows[i], api_base(r));
-    page_end(&w);
-    api_answer(r, 200, &body);
+    api_answer_page(r, op, API_PAGE(list, id, show_listed), MAX_ANSWER);
 }
 
 void file_list(struct http_request *r)
 {
     struct store_file_list *op = api_op_new(sizeof(*op));
 
-    if (!page_read(r, &op->op, PAGE_LARGE, &op->page)) {
-        api_op_drop(&op->op);
+    if (!page_read(r, &op->op, PAGE_LARGE, &op->page))
         return;
-    }
     op->account_id = store_keep(&op->op, str_of(account_of(r)->info.id));
     op->now = loop_wall_ms(r->loop);
     api_op_start(r, &op->op, &STORE_FILE_LIST, on_listed);

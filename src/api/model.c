@@ -20,23 +20,20 @@ static void answer_model(struct http_request *r, int status, const struct model_
 
 /* --- lists --- */
 
-static void on_listed(struct http_request *r, struct store_op *op)
+static void show_listed(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct store_model_list *list = container_of(op, struct store_model_list, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    page_begin(r, &w, &list->info, list->n ? list->cursors[0] : NULL,
+    page_begin(r, w, &list->info, list->n ? list->cursors[0] : NULL,
                list->n ? list->cursors[list->n - 1] : NULL);
     for (size_t i = 0; i < list->n; i++)
-        show_model(&w, &list->rows[i], &list->latest[i], api_base(r));
-    page_end(&w);
-    api_answer(r, 200, &body);
+        show_model(w, &list->rows[i], &list->latest[i], api_base(r));
+    page_end(w);
+}
+
+static void on_listed(struct http_request *r, struct store_op *op)
+{
+    api_answer_op(r, op, 200, MAX_PAGE_BODY, show_listed);
 }
 
 static bool read_sort(struct http_request *r, struct store_model_list *op)
@@ -66,10 +63,12 @@ static void list_models(struct http_request *r, const char *search)
 
     op->search = store_keep(&op->op, str_of(search));
     op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
-    if (!page_read(r, &op->op, PAGE_SMALL, &op->page) || !read_sort(r, op)) {
+    if (!read_sort(r, op)) {
         api_op_drop(&op->op);
         return;
     }
+    if (!page_read(r, &op->op, PAGE_SMALL, &op->page))
+        return;
     api_op_start(r, &op->op, &STORE_MODEL_LIST, on_listed);
 }
 

@@ -128,6 +128,24 @@ static const char *finish_reason(const struct telling *t)
                                                                                      : "stop";
 }
 
+/* The only choice there ever is. */
+static void begin_choice(const struct telling *t, struct json_writer *w)
+{
+    begin_object(t, w);
+    json_key(w, "choices");
+    json_begin_array(w);
+    json_begin_object(w);
+    json_member_int(w, "index", 0);
+}
+
+static void end_choice(struct json_writer *w, const char *reason)
+{
+    json_member_null(w, "logprobs");
+    json_member_string(w, "finish_reason", reason);
+    json_end_object(w);
+    json_end_array(w);
+}
+
 /* --- streamed --- */
 
 static bool send_event(struct telling *t, const struct buf *json)
@@ -147,11 +165,7 @@ static bool send_chunk(struct telling *t, struct str text, bool is_first)
     struct json_writer w;
 
     json_writer_init(&w, &json);
-    begin_object(t, &w);
-    json_key(&w, "choices");
-    json_begin_array(&w);
-    json_begin_object(&w);
-    json_member_int(&w, "index", 0);
+    begin_choice(t, &w);
     if (t->ask.is_chat) {
         json_key(&w, "delta");
         json_begin_object(&w);
@@ -163,10 +177,7 @@ static bool send_chunk(struct telling *t, struct str text, bool is_first)
     } else {
         json_member_str(&w, "text", text.p ? text : STR(""));
     }
-    json_member_null(&w, "logprobs");
-    json_member_string(&w, "finish_reason", text.p ? NULL : finish_reason(t));
-    json_end_object(&w);
-    json_end_array(&w);
+    end_choice(&w, text.p ? NULL : finish_reason(t));
     json_end_object(&w);
     return send_event(t, &json);
 }
@@ -240,11 +251,7 @@ static void answer_whole(struct telling *t)
     struct json_writer w;
 
     json_writer_init(&w, &body);
-    begin_object(t, &w);
-    json_key(&w, "choices");
-    json_begin_array(&w);
-    json_begin_object(&w);
-    json_member_int(&w, "index", 0);
+    begin_choice(t, &w);
     if (t->ask.is_chat) {
         json_key(&w, "message");
         json_begin_object(&w);
@@ -255,10 +262,7 @@ static void answer_whole(struct telling *t)
     } else {
         json_member_str(&w, "text", buf_str(&t->text));
     }
-    json_member_null(&w, "logprobs");
-    json_member_string(&w, "finish_reason", finish_reason(t));
-    json_end_object(&w);
-    json_end_array(&w);
+    end_choice(&w, finish_reason(t));
     write_usage(t, &w);
     json_end_object(&w);
     api_answer(r, 200, &body);

@@ -79,25 +79,17 @@ void prediction_show(struct http_request *r)
     answer_prediction(r, 200, &row, false);
 }
 
+static void show_listed(struct http_request *r, struct json_writer *w, void *row)
+{
+    overlay(r, row);
+    show_prediction(w, row, false);
+}
+
 static void on_listed(struct http_request *r, struct store_op *op)
 {
     struct store_prediction_list *list = container_of(op, struct store_prediction_list, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_ANSWER);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    page_begin(r, &w, &list->info, list->n ? list->rows[0].id : NULL,
-               list->n ? list->rows[list->n - 1].id : NULL);
-    for (size_t i = 0; i < list->n; i++) {
-        overlay(r, &list->rows[i]);
-        show_prediction(&w, &list->rows[i], false);
-    }
-    page_end(&w);
-    api_answer(r, 200, &body);
+    api_answer_page(r, op, API_PAGE(list, id, show_listed), MAX_ANSWER);
 }
 
 static bool read_time(struct http_request *r, const char *key, int64_t *out)
@@ -118,8 +110,9 @@ void prediction_list(struct http_request *r)
     struct str source = http_query(r, "source");
     int64_t two_weeks_ago = loop_wall_ms(r->loop) - 14LL * 24 * 3600 * 1000;
 
-    if (!page_read(r, &op->op, PAGE_LARGE, &op->page) ||
-        !read_time(r, "created_after", &op->created_after) ||
+    if (!page_read(r, &op->op, PAGE_LARGE, &op->page))
+        return;
+    if (!read_time(r, "created_after", &op->created_after) ||
         !read_time(r, "created_before", &op->created_before)) {
         api_op_drop(&op->op);
         return;

@@ -4,38 +4,33 @@
 
 enum { MAX_PAGE_BODY = 16 << 20 };
 
-static void on_releases(struct http_request *r, struct store_op *op)
+static void show_releases(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct store_release_list *list = container_of(op, struct store_release_list, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    json_begin_object(&w);
-    json_key(&w, "results");
-    json_begin_array(&w);
+    (void)r;
+    json_begin_object(w);
+    json_key(w, "results");
+    json_begin_array(w);
     for (size_t i = 0; i < list->n; i++) {
         const struct release_row *row = &list->rows[i];
 
-        json_begin_object(&w);
-        json_key(&w, "release");
-        show_release_row(&w, row);
-        json_member_string(&w, "state",
-                           row->failed_at  ? "failed"
-                           : row->ready_at ? "ready"
-                                           : "new");
-        show_time(&w, "ready_at", row->ready_at);
-        show_time(&w, "failed_at", row->failed_at);
-        json_member_string(&w, "failure", row->failure);
-        json_end_object(&w);
+        json_begin_object(w);
+        json_key(w, "release");
+        show_release_row(w, row);
+        json_member_string(w, "state", row->failed_at ? "failed" : row->ready_at ? "ready" : "new");
+        show_time(w, "ready_at", row->ready_at);
+        show_time(w, "failed_at", row->failed_at);
+        json_member_string(w, "failure", row->failure);
+        json_end_object(w);
     }
-    json_end_array(&w);
-    json_end_object(&w);
-    api_answer(r, 200, &body);
+    json_end_array(w);
+    json_end_object(w);
+}
+
+static void on_releases(struct http_request *r, struct store_op *op)
+{
+    api_answer_op(r, op, 200, MAX_PAGE_BODY, show_releases);
 }
 
 void deployment_releases(struct http_request *r)

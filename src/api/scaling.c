@@ -72,8 +72,11 @@ void show_scaling(struct json_writer *w, const struct options *o, const char *st
     json_end_object(w);
 }
 
-static void show_decision(struct json_writer *w, const struct decision_row *d)
+static void show_decision(struct http_request *r, struct json_writer *w, void *row)
 {
+    const struct decision_row *d = row;
+
+    (void)r;
     json_begin_object(w);
     json_member_string(w, "id", d->id);
     show_time(w, "at", d->at);
@@ -88,20 +91,8 @@ static void show_decision(struct json_writer *w, const struct decision_row *d)
 static void on_decisions(struct http_request *r, struct store_op *op)
 {
     struct store_decision_list *list = container_of(op, struct store_decision_list, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_DECISIONS_BODY);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    page_begin(r, &w, &list->info, list->n ? list->rows[0].id : NULL,
-               list->n ? list->rows[list->n - 1].id : NULL);
-    for (size_t i = 0; i < list->n; i++)
-        show_decision(&w, &list->rows[i]);
-    page_end(&w);
-    api_answer(r, 200, &body);
+    api_answer_page(r, op, API_PAGE(list, id, show_decision), MAX_DECISIONS_BODY);
 }
 
 void deployment_decisions(struct http_request *r)
@@ -112,10 +103,8 @@ void deployment_decisions(struct http_request *r)
     if (!p)
         return;
     op = api_op_new(sizeof(*op));
-    if (!page_read(r, &op->op, PAGE_LARGE, &op->page)) {
-        api_op_drop(&op->op);
+    if (!page_read(r, &op->op, PAGE_LARGE, &op->page))
         return;
-    }
     op->deployment_id = store_keep(&op->op, str_of(p->id));
     api_op_start(r, &op->op, &STORE_DECISION_LIST, on_decisions);
 }

@@ -93,19 +93,38 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
                            "max_instances": {"type": "integer", "minimum": 0}}}}}) },
     { "Deployment", J({"type": "object", "required": ["owner", "name", "current_release"], "properties": {
         "owner": {"type": "string"}, "name": {"type": "string"},
-        "current_release": {"$ref": "#/components/schemas/Release"}}}) },
+        "current_release": {"$ref": "#/components/schemas/Release"},
+        "scaling": {"$ref": "#/components/schemas/Scaling"}}}) },
+    { "Duration", J({"description": "Seconds, or text such as 90s, 5m, 1m30s; at most 7 days", "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": 604800}, {"type": "string", "pattern": "^[1-9][0-9]{0,3}[sm]$"}]}) },
+    { "Scaling", J({"type": "object", "additionalProperties": false, "properties": {
+        "target_wait": {"anyOf": [{"$ref": "#/components/schemas/Duration"}, {"type": "null"}]},
+        "keep_alive": {"anyOf": [{"$ref": "#/components/schemas/Duration"}, {"enum": ["auto", null]}]},
+        "max_queue": {"type": ["integer", "null"], "minimum": 1, "maximum": 100000000},
+        "max_cost_per_hour": {"type": ["number", "null"], "exclusiveMinimum": 0,
+                              "description": "What the instances may cost in an hour, in the prices' currency"},
+        "schedule": {"type": ["array", "null"], "description": "Minimums by the hour, in UTC",
+            "items": {"type": "object", "required": ["from", "to", "min_instances"], "additionalProperties": false,
+            "properties": {
+            "days": {"type": ["array", "null"], "minItems": 1,
+                     "items": {"enum": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}},
+            "from": {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+            "to": {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"},
+            "min_instances": {"type": "integer", "minimum": 0, "maximum": 10000}}}}}}) },
     { "DeploymentCreate", J({"type": "object", "required": ["name", "model", "version", "hardware", "min_instances",
         "max_instances"], "additionalProperties": false, "properties": {
         "name": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"},
         "model": {"type": "string", "pattern": "^[^/:]+/[^/:]+$"},
         "version": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
         "hardware": {"$ref": "#/components/schemas/SKU"},
-        "min_instances": {"type": "integer", "minimum": 0}, "max_instances": {"type": "integer", "minimum": 0}}}) },
+        "min_instances": {"type": "integer", "minimum": 0}, "max_instances": {"type": "integer", "minimum": 0},
+        "scaling": {"$ref": "#/components/schemas/Scaling"}}}) },
     { "DeploymentUpdate", J({"type": "object", "additionalProperties": false, "properties": {
         "version": {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
         "hardware": {"anyOf": [{"$ref": "#/components/schemas/SKU"}, {"type": "null"}]},
         "min_instances": {"type": ["integer", "null"], "minimum": 0},
         "max_instances": {"type": ["integer", "null"], "minimum": 0},
+        "scaling": {"$ref": "#/components/schemas/Scaling"},
         "model": {"type": ["string", "null"], "description": "As it is: a deployment keeps its model"}}}) },
     { "DeploymentRollback", J({"type": "object", "additionalProperties": false, "properties": {
         "release": {"type": ["integer", "null"], "minimum": 1,
@@ -118,9 +137,32 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
             "setup_log": {"type": "string"}}}},
         "ended": {"type": "array", "description": "The last that ended", "items": {"type": "object"}},
         "waiting_predictions": {"type": "integer"}, "waits_for": {"type": ["string", "null"]}}}) },
-    { "Decision", J({"type": "object", "required": ["id", "created_at"], "properties": {
-        "id": {"type": "string"}, "created_at": {"type": "string"}}}) },
-    { "Simulation", J({"type": "object"}) },
+    { "Decision", J({"type": "object",
+        "required": ["id", "at", "instances_before", "instances_after", "cause", "sentence", "inputs"], "properties": {
+        "id": {"type": "string"}, "at": {"type": "string", "format": "date-time"},
+        "instances_before": {"type": "integer"}, "instances_after": {"type": "integer"},
+        "cause": {"type": "string"}, "sentence": {"type": "string", "description": "The decision in words"},
+        "inputs": {"type": "object", "description": "What was known then"}}}) },
+    { "SimulationCreate", J({"type": "object", "additionalProperties": false, "properties": {
+        "days": {"type": ["integer", "null"], "minimum": 1, "maximum": 3650, "default": 7},
+        "min_instances": {"type": ["integer", "null"], "minimum": 0},
+        "max_instances": {"type": ["integer", "null"], "minimum": 1},
+        "target_wait": {"anyOf": [{"$ref": "#/components/schemas/Duration"}, {"type": "null"}]},
+        "keep_alive": {"anyOf": [{"$ref": "#/components/schemas/Duration"}, {"enum": ["auto", null]}]},
+        "boot_seconds": {"type": ["number", "null"], "minimum": 0, "maximum": 86400}}}) },
+    { "Simulation", J({"type": "object", "required": ["predictions", "boot_seconds", "settings", "recommendation"],
+        "properties": {"predictions": {"type": "integer", "description": "How many were replayed"},
+        "boot_seconds": {"type": "number"}, "recommendation": {"type": "string"},
+        "settings": {"type": "array", "items": {"type": "object", "required": ["min_instances", "max_instances",
+            "target_wait", "keep_alive", "present", "recommended", "instance_hours", "boots", "p50", "p95", "p99",
+            "over_target", "cost"], "properties": {
+            "min_instances": {"type": "integer"}, "max_instances": {"type": "integer"},
+            "target_wait": {"type": "number"}, "keep_alive": {"type": ["number", "string"]},
+            "present": {"type": "boolean"}, "recommended": {"type": "boolean"},
+            "instance_hours": {"type": "number"}, "boots": {"type": "integer"},
+            "p50": {"type": "number"}, "p95": {"type": "number"}, "p99": {"type": "number"},
+            "over_target": {"type": "number", "description": "Share that waited longer than target_wait"},
+            "cost": {"type": "number"}}}}}}) },
     { "Releases", J({"type": "object", "required": ["results"], "properties": {
         "results": {"type": "array", "items": {"type": "object", "required": ["release", "state"], "properties": {
             "release": {"$ref": "#/components/schemas/Release"}, "state": {"enum": ["new", "ready", "failed"]},

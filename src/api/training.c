@@ -104,33 +104,25 @@ void training_make(struct http_request *r)
     api_op_start(r, &op->op, &STORE_VERSION_GET, on_version);
 }
 
+static void show_listed(struct http_request *r, struct json_writer *w, void *row)
+{
+    (void)r;
+    show_prediction(w, row, false);
+}
+
 static void on_listed(struct http_request *r, struct store_op *op)
 {
     struct store_training_list *list = container_of(op, struct store_training_list, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_ANSWER);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    page_begin(r, &w, &list->info, list->n ? list->rows[0].id : NULL,
-               list->n ? list->rows[list->n - 1].id : NULL);
-    for (size_t i = 0; i < list->n; i++)
-        show_prediction(&w, &list->rows[i], false);
-    page_end(&w);
-    api_answer(r, 200, &body);
+    api_answer_page(r, op, API_PAGE(list, id, show_listed), MAX_ANSWER);
 }
 
 void training_list(struct http_request *r)
 {
     struct store_training_list *op = api_op_new(sizeof(*op));
 
-    if (!page_read(r, &op->op, PAGE_LARGE, &op->page)) {
-        api_op_drop(&op->op);
+    if (!page_read(r, &op->op, PAGE_LARGE, &op->page))
         return;
-    }
     op->max_bytes = MAX_LIST;
     op->account_id = store_keep(&op->op, str_of(account_of(r)->info.id));
     api_op_start(r, &op->op, &STORE_TRAINING_LIST, on_listed);

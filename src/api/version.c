@@ -7,50 +7,40 @@
 
 enum { MAX_PAGE_BODY = 64 << 20 };
 
+static void show_listed(struct http_request *r, struct json_writer *w, void *row)
+{
+    (void)r;
+    show_version(w, row);
+}
+
 static void on_listed(struct http_request *r, struct store_op *op)
 {
     struct store_version_list *list = container_of(op, struct store_version_list, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    page_begin(r, &w, &list->info, list->n ? list->rows[0].seq : NULL,
-               list->n ? list->rows[list->n - 1].seq : NULL);
-    for (size_t i = 0; i < list->n; i++)
-        show_version(&w, &list->rows[i]);
-    page_end(&w);
-    api_answer(r, 200, &body);
+    api_answer_page(r, op, API_PAGE(list, seq, show_listed), MAX_PAGE_BODY);
 }
 
 void version_list(struct http_request *r)
 {
     struct store_version_list *op = api_op_new(sizeof(*op));
 
-    if (!page_read(r, &op->op, PAGE_LARGE, &op->page)) {
-        api_op_drop(&op->op);
+    if (!page_read(r, &op->op, PAGE_LARGE, &op->page))
         return;
-    }
     api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     api_op_start(r, &op->op, &STORE_VERSION_LIST, on_listed);
 }
 
-static void on_shown(struct http_request *r, struct store_op *op)
+static void show_shown(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct store_version_get *get = container_of(op, struct store_version_get, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_PAGE_BODY);
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    show_version(&w, &get->row);
-    api_answer(r, 200, &body);
+    (void)r;
+    show_version(w, &get->row);
+}
+
+static void on_shown(struct http_request *r, struct store_op *op)
+{
+    api_answer_op(r, op, 200, MAX_PAGE_BODY, show_shown);
 }
 
 void api_version_get(struct http_request *r, struct str owner, struct str name, struct str id,

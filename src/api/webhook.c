@@ -134,23 +134,20 @@ static void show_message(struct json_writer *w, const struct webhook_row *m, con
     json_end_object(w);
 }
 
-static void on_messages(struct http_request *r, struct store_op *op)
+static void show_messages(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct store_webhook_list *list = container_of(op, struct store_webhook_list, op);
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_LIST);
     struct page_info all = { 0 };
-    struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
-    json_writer_init(&w, &body);
-    page_begin(r, &w, &all, NULL, NULL);
+    page_begin(r, w, &all, NULL, NULL);
     for (size_t i = 0; i < list->n; i++)
-        show_message(&w, &list->rows[i], list->url);
-    page_end(&w);
-    api_answer(r, 200, &body);
+        show_message(w, &list->rows[i], list->url);
+    page_end(w);
+}
+
+static void on_messages(struct http_request *r, struct store_op *op)
+{
+    api_answer_op(r, op, 200, MAX_LIST, show_messages);
 }
 
 void webhook_list(struct http_request *r)

@@ -97,17 +97,5 @@ int token_list_command(const struct command *c, const char *const *args)
 
 int token_revoke_command(const struct command *c, const char *const *args)
 {
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
-    struct answer a CLEANUP(answer_deinit) = { 0 };
-    struct remote r;
-    struct given g;
-
-    if (!given_read(c, args, 1, 1, &g) || !remote_admin(&g, &r))
-        return 2;
-    buf_adds(&path, "/tokens/");
-    percent_add(&path, str_of(g.positions[0]));
-    if (!remote_call(&r, "DELETE", path.p, STR_NULL, NULL, &a))
-        return 1;
-    printf("revoked %s\n", g.positions[0]);
-    return 0;
+    return admin_delete(c, args, "/tokens/", "revoked");
 }

@@ -71,6 +71,10 @@ bool remote_call(const struct remote *r, const char *method, const char *path, s
 bool remote_try(const struct remote *r, const char *method, const char *path, struct str body,
                 const char *content_type, struct answer *out);
 void remote_explain(const struct answer *a); /* prints a problem's own words */
+/* The whole of a command that deletes what its one position names below `folder`; `said` (NULL:
+ * nothing) and that name are printed. */
+int admin_delete(const struct command *c, const char *const *args, const char *folder,
+                 const char *said);
 /* Prints an answer's pieces as they come, until it ends or breaks off, but not the first *shown
  * bytes, which then counts those that were printed too: so a text can be followed again. */
 void remote_follow(const struct remote *r, const char *path, size_t *shown);

@@ -69,16 +69,7 @@ int collection_remove_command(const struct command *c, const char *const *args)
 
 int collection_delete_command(const struct command *c, const char *const *args)
 {
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
-    struct answer a CLEANUP(answer_deinit) = { 0 };
-    struct remote r;
-    struct given g;
-
-    if (!given_read(c, args, 1, 1, &g) || !remote_admin(&g, &r))
-        return 2;
-    buf_adds(&path, "/collections/");
-    percent_add(&path, str_of(g.positions[0]));
-    return remote_call(&r, "DELETE", path.p, STR_NULL, NULL, &a) ? 0 : 1;
+    return admin_delete(c, args, "/collections/", NULL);
 }
 
 int collection_list_command(const struct command *c, const char *const *args)

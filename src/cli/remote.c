@@ -2,6 +2,8 @@
 /* Calls to a server, one at a time: the loop runs until the answer is there. */
 #include "cli/cli.h"
 
+#include "base/encode.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <unistd.h>
@@ -212,6 +214,25 @@ bool remote_call(const struct remote *r, const char *method, const char *path, s
         return true;
     remote_explain(out);
     return false;
+}
+
+int admin_delete(const struct command *c, const char *const *args, const char *folder,
+                 const char *said)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
+    struct answer a CLEANUP(answer_deinit) = { 0 };
+    struct remote r;
+    struct given g;
+
+    if (!given_read(c, args, 1, 1, &g) || !remote_admin(&g, &r))
+        return 2;
+    buf_adds(&path, folder);
+    percent_add(&path, str_of(g.positions[0]));
+    if (!remote_call(&r, "DELETE", path.p, STR_NULL, NULL, &a))
+        return 1;
+    if (said)
+        printf("%s %s\n", said, g.positions[0]);
+    return 0;
 }
 
 void remote_follow(const struct remote *r, const char *path, size_t *shown)

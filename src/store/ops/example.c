@@ -91,10 +91,7 @@ static struct page_key read_example_row(struct page_walk *w, struct reader *r, s
 {
     struct store_example_list *op = w->user;
 
-    read_prediction(r, &op->rows[at]);
-    read_prediction_data(r, &op->rows[at]);
-    *out_bytes = op->rows[at].input.n + op->rows[at].output.n + op->rows[at].logs.n;
-    return (struct page_key){ .id = op->rows[at].id };
+    return read_listed_prediction(r, &op->rows[at], out_bytes);
 }
 
 static enum status example_list(struct db *db, struct store_op *base)

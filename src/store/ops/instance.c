@@ -110,20 +110,28 @@ static void read_instance(struct reader *r, struct instance_row *out)
     out->price_nano = read_int(r);
 }
 
-static enum status instance_open(struct db *db, struct store_op *base)
+static enum status read_instances(struct db *db, struct store_op *op,
+                                  const struct sql_statement *query, const struct db_value *args,
+                                  struct instance_row **out_rows, size_t *out_n)
 {
-    struct store_instance_open *op = container_of(base, struct store_instance_open, op);
     CLEANUP(reader_close) struct reader r = READER_INIT;
-    enum status s = reader_open(&r, db, &sql_instance_open, NULL, &base->arena, &base->error);
+    enum status s = reader_open(&r, db, query, args, &op->arena, &op->error);
 
-    op->n = 0;
+    *out_n = 0;
     if (s != STATUS_OK)
         return s;
     while (reader_next(&r)) {
-        op->rows = reader_grow(&r, op->rows, op->n);
-        read_instance(&r, &op->rows[op->n++]);
+        *out_rows = reader_grow(&r, *out_rows, *out_n);
+        read_instance(&r, &(*out_rows)[(*out_n)++]);
     }
     return r.status;
+}
+
+static enum status instance_open(struct db *db, struct store_op *base)
+{
+    struct store_instance_open *op = container_of(base, struct store_instance_open, op);
+
+    return read_instances(db, base, &sql_instance_open, NULL, &op->rows, &op->n);
 }
 
 const struct store_op_type STORE_INSTANCE_OPEN = {
@@ -138,17 +146,8 @@ static enum status instance_ended(struct db *db, struct store_op *base)
         [SQL_INSTANCE_ENDED_POOL_ID] = DB_V_TEXT(op->pool_id),
         [SQL_INSTANCE_ENDED_LIMIT] = DB_V_INT(op->limit),
     };
-    CLEANUP(reader_close) struct reader r = READER_INIT;
-    enum status s = reader_open(&r, db, &sql_instance_ended, args, &base->arena, &base->error);
 
-    op->n = 0;
-    if (s != STATUS_OK)
-        return s;
-    while (reader_next(&r)) {
-        op->rows = reader_grow(&r, op->rows, op->n);
-        read_instance(&r, &op->rows[op->n++]);
-    }
-    return r.status;
+    return read_instances(db, base, &sql_instance_ended, args, &op->rows, &op->n);
 }
 
 const struct store_op_type STORE_INSTANCE_ENDED = {

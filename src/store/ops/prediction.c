@@ -257,16 +257,21 @@ const struct store_op_type STORE_PREDICTION_OF_STREAM = {
     .exec = prediction_of_stream,
 };
 
+struct page_key read_listed_prediction(struct reader *r, struct prediction_row *out,
+                                       size_t *out_bytes)
+{
+    read_prediction(r, out);
+    read_prediction_data(r, out);
+    *out_bytes = out->input.n + out->output.n + out->logs.n;
+    return (struct page_key){ .id = out->id, .at = out->created_at };
+}
+
 static struct page_key read_prediction_row(struct page_walk *w, struct reader *r, size_t at,
                                            size_t *out_bytes)
 {
     struct store_prediction_list *op = w->user;
-    struct prediction_row *p = &op->rows[at];
 
-    read_prediction(r, p);
-    read_prediction_data(r, p);
-    *out_bytes = p->input.n + p->output.n + p->logs.n;
-    return (struct page_key){ .id = p->id, .at = p->created_at };
+    return read_listed_prediction(r, &op->rows[at], out_bytes);
 }
 
 /* Rows are ordered by creation, so that the filter's bounds are bounds of the walk. The cursor is

@@ -17,6 +17,9 @@ void read_model(struct reader *r, struct model_row *out,
                 struct version_row *out_latest);                         /* {model_columns} */
 void read_prediction(struct reader *r, struct prediction_row *out);      /* {prediction_columns} */
 void read_prediction_data(struct reader *r, struct prediction_row *out); /* input, output, logs */
+/* Both, as a page reads them: its key, and how many bytes the data takes. */
+struct page_key read_listed_prediction(struct reader *r, struct prediction_row *out,
+                                       size_t *out_bytes);
 /* Reads m->example, where it has one. */
 enum status find_example(struct db *db, struct store_op *op, struct model_row *m) NODISCARD;
 void read_release(struct reader *r, struct release_row *out); /* {release_columns} */

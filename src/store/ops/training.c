@@ -110,10 +110,7 @@ static struct page_key read_training_row(struct page_walk *w, struct reader *r, 
 {
     struct store_training_list *op = w->user;
 
-    read_prediction(r, &op->rows[at]);
-    read_prediction_data(r, &op->rows[at]);
-    *out_bytes = op->rows[at].input.n + op->rows[at].output.n + op->rows[at].logs.n;
-    return (struct page_key){ .id = op->rows[at].id };
+    return read_listed_prediction(r, &op->rows[at], out_bytes);
 }
 
 static enum status training_list(struct db *db, struct store_op *base)
