@@ -21,12 +21,13 @@ export interface Query<T> {
 export interface QueryOptions {
     live?: string | readonly string[]; // types of events that make it load anew …
     about?: (event: LiveEvent) => boolean; // … where this says so
+    gather?: number; // ms: what comes within them is one request
     text?: boolean; // the answer is text
 }
 
 const seen = new Map<string, unknown>();
 const MAX_SEEN = 60;
-const GATHER = 250; // ms: a burst of events is one request
+const GATHER = 250;
 
 function remember(key: string, value: unknown): void {
     seen.delete(key);
@@ -78,7 +79,7 @@ export function useQuery<T>(address: string | null, o: QueryOptions = {}): Query
     useEffect(() => epoch.subscribe(load), [load]);
     useLive(address === null ? [] : (o.live ?? []), (event) => {
         if (o.about && !o.about(event)) return;
-        timer.current ??= setTimeout(load, GATHER);
+        timer.current ??= setTimeout(load, o.gather ?? GATHER);
     });
 
     const set = useCallback((data: T) => {
