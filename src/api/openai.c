@@ -178,6 +178,8 @@ static bool send_chunk(struct telling *t, struct str text, bool is_first)
         json_member_str(&w, "text", text.p ? text : STR(""));
     }
     end_choice(&w, text.p ? NULL : finish_reason(t));
+    if (t->ask.includes_usage)
+        json_member_null(&w, "usage"); /* the last chunk has it, the others say that it comes */
     json_end_object(&w);
     return send_event(t, &json);
 }

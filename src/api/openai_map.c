@@ -35,6 +35,53 @@ static bool is_list(const struct openai_request *q, const char *name)
     return str_is(json_to_str(json_get(json_get(q->properties, name), "type")), "array");
 }
 
+/* Keys that change what is answered: refused rather than dropped, where they ask for something and
+ * the model has no input of that name. */
+static const struct {
+    const char *key, *harmless; /* the value that asks for nothing beside null, false and empty */
+    const char *instead;
+} UNMET[] = {
+    { "tools", NULL, "say in the prompt what the model may ask for" },
+    { "functions", NULL, "say in the prompt what the model may ask for" },
+    { "response_format", "{\"type\":\"text\"}", "ask for the form in the prompt" },
+    { "logprobs", NULL, "leave it out" },
+    { "top_logprobs", "0", "leave it out" },
+    { "echo", NULL, "put the prompt before the answer yourself" },
+    { "suffix", NULL, "leave it out" },
+    { "best_of", "1", "leave it out" },
+    { "audio", NULL, "leave it out" },
+};
+
+static bool asks_for_nothing(const struct json *v, const char *harmless)
+{
+    bool yes;
+
+    if (!v || json_is(v, JSON_NULL) || (harmless && str_is(v->span, harmless)))
+        return true;
+    if (json_to_bool(v, &yes))
+        return !yes;
+    if (json_is(v, JSON_STRING))
+        return v->text.n == 0;
+    return (json_is(v, JSON_ARRAY) || json_is(v, JSON_OBJECT)) && v->n == 0;
+}
+
+static bool is_met(struct http_request *r, const struct openai_request *q)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(UNMET); i++) {
+        const struct json *v = json_get(q->body, UNMET[i].key);
+
+        if (has(q, UNMET[i].key) || asks_for_nothing(v, UNMET[i].harmless))
+            continue;
+        if (str_is(json_to_str(json_get(v, "type")), "text"))
+            continue; /* a response_format of text, however it is written */
+        openai_problem(r, 400, "invalid_request_error", UNMET[i].key, "unsupported_parameter",
+                       "The model of %s has no input \"%s\": %s.", q->model, UNMET[i].key,
+                       UNMET[i].instead);
+        return false;
+    }
+    return true;
+}
+
 /* A message's content: text, or parts of which the texts count. */
 static bool add_content(struct http_request *r, const struct json *message, struct buf *out)
 {
@@ -56,16 +103,47 @@ static bool add_content(struct http_request *r, const struct json *message, stru
     return true;
 }
 
-static struct str find_image(const struct json *messages)
+static bool refuse_part(struct http_request *r, const char *why)
 {
-    struct str found = STR_NULL;
+    openai_problem(r, 400, "invalid_request_error", "messages", "unsupported_content", "%s", why);
+    return false;
+}
 
-    json_each (messages, m)
-        json_each (json_is(json_get(m, "content"), JSON_ARRAY) ? json_get(m, "content") : NULL,
-                   part)
-            if (str_is(json_to_str(json_get(part, "type")), "image_url"))
-                found = json_to_str(json_path(part, "image_url.url"));
-    return found;
+/* One part that is no text: an image goes to the input of that name, once. */
+static bool take_part(struct http_request *r, const struct openai_request *q,
+                      const struct json *part, struct str *out_image)
+{
+    struct str type = json_to_str(json_get(part, "type"));
+    struct str url = json_to_str(json_path(part, "image_url.url"));
+
+    if (str_is(type, "text"))
+        return true;
+    if (!str_is(type, "image_url") || !has(q, "image"))
+        return refuse_part(
+            r, arena_printf(r->arena,
+                            "The model of %s takes no part of type \"%.*s\": leave it out, or use "
+                            "a deployment that takes it.",
+                            q->model, (int)MIN(type.n, (size_t)40), type.p ? type.p : ""));
+    if (out_image->p)
+        return refuse_part(r, "The model takes one image; there are several in messages.");
+    if (!url.p)
+        return refuse_part(r, "A part of type image_url must have its address at image_url.url.");
+    *out_image = url;
+    return true;
+}
+
+/* A model that takes messages gets them as they are. */
+static bool take_parts(struct http_request *r, const struct openai_request *q,
+                       const struct json *messages, struct str *out_image)
+{
+    json_each (messages, m) {
+        const struct json *content = json_get(m, "content");
+
+        json_each (json_is(content, JSON_ARRAY) ? content : NULL, part)
+            if (!take_part(r, q, part, out_image))
+                return false;
+    }
+    return true;
 }
 
 static bool is_system(const struct json *m)
@@ -121,7 +199,7 @@ static bool write_chat(struct http_request *r, const struct openai_request *q,
                        struct json_writer *w)
 {
     struct json *messages = json_get(q->body, "messages");
-    struct str image = find_image(messages);
+    struct str image = STR_NULL;
 
     if (!json_is(messages, JSON_ARRAY) || messages->n == 0) {
         openai_problem(r, 400, "invalid_request_error", "messages", NULL,
@@ -135,10 +213,13 @@ static bool write_chat(struct http_request *r, const struct openai_request *q,
             return false;
         }
     }
-    if (image.p && has(q, "image"))
-        json_member_str(w, "image", image);
-    if (!has(q, "messages"))
+    if (!has(q, "messages")) {
+        if (!take_parts(r, q, messages, &image))
+            return false;
+        if (image.p)
+            json_member_str(w, "image", image);
         return write_prompt(r, q, w);
+    }
     if (is_list(q, "messages"))
         json_member_raw(w, "messages", messages->span);
     else
@@ -257,6 +338,8 @@ bool openai_map_input(struct http_request *r, const struct openai_request *q, st
                        "The model of %s takes neither a prompt nor messages.", q->model);
         return false;
     }
+    if (!is_met(r, q))
+        return false;
     json_writer_init(&w, out);
     json_begin_object(&w);
     if (!(q->is_chat ? write_chat(r, q, &w) : write_completion(r, q, &w)))

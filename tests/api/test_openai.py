@@ -44,6 +44,32 @@ def test_chat_of_several(ai):
     assert ai.chat.completions.create(model="words/chat", messages=parts).choices[0].message.content == "[] in parts (0.5) "
 
 
+def parts(*more):
+    return [{"role": "user", "content": [{"type": "text", "text": "see "}, *more]}]
+
+
+def picture(url):
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def test_nothing_is_dropped_in_silence(ai):
+    said = ai.chat.completions.create(model="words/chat", messages=parts(picture("data:a")))
+    assert said.choices[0].message.content == "[] see data:a (0.5) "
+    for model, messages, what in (("words/chat", parts(picture("data:a"), picture("data:b")), "one image"),
+                                  ("words/chat", parts({"type": "image_url"}), "image_url.url"),
+                                  ("words/chat", parts({"type": "input_audio", "input_audio": {}}), "input_audio")):
+        with pytest.raises(openai.BadRequestError) as e:
+            ai.chat.completions.create(model=model, messages=messages)
+        assert what in str(e.value)
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    for asked in ({"tools": [tool]}, {"response_format": {"type": "json_object"}}, {"logprobs": True}, {"top_logprobs": 2}):
+        with pytest.raises(openai.BadRequestError) as e:
+            ask(ai, ("user", "a"), extra_body=asked)
+        assert e.value.param == next(iter(asked)) and e.value.code == "unsupported_parameter"
+    for nothing in ({"tools": []}, {"response_format": {"type": "text"}}, {"logprobs": False}, {"store": True}):
+        assert ask(ai, ("user", "a"), extra_body=nothing).choices[0].message.content == "[] a (0.5) "
+
+
 def test_limits_and_stops(ai):
     short = ask(ai, ("user", "a b c d"), max_completion_tokens=2).choices[0]
     assert (short.message.content, short.finish_reason) == ("[] a ", "length")
@@ -57,6 +83,7 @@ def test_streamed_as_it_comes(ai, tmp_path):
     chunks = iter(stream)
     first = next(chunks)
     assert (first.object, first.choices[0].delta.role) == ("chat.completion.chunk", "assistant")
+    assert first.usage is None and "usage" in first.model_fields_set
     assert next(chunks).choices[0].delta.content == "[] "  # the rest waits for the gate
     gate.write_text("")
     rest = list(chunks)

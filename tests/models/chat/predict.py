@@ -17,9 +17,10 @@ class Predictor(BasePredictor):
         temperature: float = Input(description="Warmth", default=0.5, ge=0, le=2),
         stop_sequences: List[str] = Input(description="Words that end it", default=[]),
         gate: str = Input(description="A file that each word but the first waits for", default=""),
+        image: str = Input(description="What the prompt is about", default=""),
         fails: bool = Input(description="End with an error", default=False),
     ) -> ConcatenateIterator[str]:
-        words = f"[{system_prompt}] {prompt} ({temperature})".split(" ")
+        words = f"[{system_prompt}] {prompt}{image} ({temperature})".split(" ")
         said = 0
         for index, word in enumerate(words[:max_new_tokens]):
             if word in stop_sequences:
