@@ -8,6 +8,8 @@
 #include <locale.h>
 #include <unistd.h>
 
+enum { HELP_COLUMN = 46 };
+
 static const struct flag account_create_flags[] = {
     { .name = "--type", .takes_value = true, .help = "user or organization (default user)" },
     { .name = "--full-name", .takes_value = true, .help = "name that people read" },
@@ -253,17 +255,17 @@ static const struct command commands[] = {
       .run = deployments_rollback_command,
       .flags = json_flags,
       .help = "Go back to an older release. Without a number, to the one before." },
+    { .words = "deployments delete",
+      .usage = "[OWNER/]NAME",
+      .run = deployments_delete_command,
+      .flags = json_flags,
+      .help = "Delete a deployment." },
     { .words = "cost",
       .usage = "[[OWNER/]NAME]",
       .run = cost_command,
       .flags = cost_flags,
       .help = "Show what a deployment cost, or everything of yours, by day. Numbers are of the "
               "money that prices are in." },
-    { .words = "deployments delete",
-      .usage = "[OWNER/]NAME",
-      .run = deployments_delete_command,
-      .flags = json_flags,
-      .help = "Delete a deployment." },
     { .words = "simulate",
       .usage = "",
       .run = simulate_command,
@@ -306,6 +308,14 @@ static void print_command(FILE *f, const struct command *c)
         fprintf(f, "  %-12s %-6s %s\n", x->name, x->takes_value ? "VALUE" : "", x->help);
 }
 
+/* Wide enough for the longest of them. */
+static void print_line(FILE *f, const char *words, const char *usage, struct str help)
+{
+    int n = fprintf(f, "  %s %s", words, usage);
+
+    fprintf(f, "%*s  %.*s\n", MAX(HELP_COLUMN - n, 0), "", STR_ARG(help));
+}
+
 /* The lines of all commands, or of those that begin with a word. False when there is none. */
 static bool print_list(FILE *f, const char *word)
 {
@@ -318,7 +328,7 @@ static bool print_list(FILE *f, const char *word)
 
         if (word && (!str_starts(str_of(c->words), word) || c->words[strlen(word)] != ' '))
             continue;
-        fprintf(f, "  %-14s %-19s %.*s\n", c->words, c->usage, (int)n, c->help);
+        print_line(f, c->words, c->usage, str_make(c->help, n));
         any = true;
     }
     return any;
@@ -328,10 +338,9 @@ static void print_help(FILE *f)
 {
     fputs("Berth serves machine-learning models from your own machine, with the HTTP API of "
           "Replicate.\n\n"
-          "Usage: berth COMMAND [FLAGS]\n\nCommands:\n"
-          "  serve                              Run the server. `berth serve --help` lists its "
-          "options.\n",
+          "Usage: berth COMMAND [FLAGS]\n\nCommands:\n",
           f);
+    print_line(f, "serve", "", STR("Run the server. `berth serve --help` lists its options."));
     print_list(f, NULL);
     fputs("\n`berth COMMAND --help` says more. Accounts and tokens are made on the server's own "
           "machine, by whoever may "

@@ -172,15 +172,15 @@ static enum status read_build(struct reader *r, const struct json *build)
         s = read_list(r, json_get(build, "system_packages"), "build.system_packages",
                       &out->system_packages);
     if (s == STATUS_OK)
-        s = refuse_if_given(r, json_get(build, "run"), "build.run",
-                            "a folder is run as it is, without building an image. Do the step "
-                            "before the push, or push an "
-                            "image.");
+        s = refuse_if_given(
+            r, json_get(build, "run"), "build.run",
+            "a folder is run as it is, no image is built from it. Do the step "
+            "before the push, so that the folder has what it makes, or in setup().");
     if (s == STATUS_OK)
-        s = refuse_if_given(r, json_get(build, "pre_install"), "build.pre_install",
-                            "a folder is run as it is, without building an image. Do the step "
-                            "before the push, or push an "
-                            "image.");
+        s = refuse_if_given(
+            r, json_get(build, "pre_install"), "build.pre_install",
+            "a folder is run as it is, no image is built from it. Do the step "
+            "before the push, so that the folder has what it makes, or in setup().");
     return s;
 }
 

@@ -155,3 +155,6 @@ def test_help_names_every_command(berth):
     said = berth("--help").stdout
     for words in ("login", "run", "logs", "predictions list", "deployments create", "models show", "collection add"):
         assert words in said
+    rows = [line for line in said.split("Commands:")[1].split("`berth COMMAND")[0].splitlines() if line.strip()]
+    starts = {len(row) - len(row[2:].split("  ", 1)[1].lstrip()) for row in rows}
+    assert len(starts) == 1, said  # what the commands do stands in one column
