@@ -174,7 +174,7 @@ export interface Capacity {
     machine: {
         cpus: number;
         memory_bytes: number;
-        gpus: unknown[];
+        gpus: { index: number; name: string; memory_bytes: number; taken: boolean }[];
         cpu_overcommit: number;
         memory_overcommit: number;
         cpus_promised: number;

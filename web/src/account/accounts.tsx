@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The accounts of this browser's session: choose, add, sign out one.
+import { useState } from 'preact/hooks';
+import { del } from '../api';
+import { TokenForm } from '../pages/signin';
+import { account, chooseAccount, session, takeSession } from '../session';
+import { useStore } from '../store';
+import { withQuery } from '../router';
+import { Button } from '../ui/button';
+import { Card } from '../ui/page';
+import { say } from '../ui/toast';
+import { Badge } from '../ui/text';
+
+export function Accounts() {
+    const current = useStore(session);
+    const chosen = useStore(account);
+    const [adding, setAdding] = useState(window.location.hash === '#add');
+    const accounts = current?.accounts ?? [];
+    const signOut = async (username: string) => {
+        try {
+            await del(withQuery('/session', { account: username }));
+            const left = accounts.filter((a) => a.username !== username);
+            takeSession(left.length > 0 && current ? { ...current, accounts: left, current: left[0]!.username } : null);
+        } catch (e) {
+            say((e as Error).message);
+        }
+    };
+
+    return (
+        <Card title="Signed in here">
+            <ul class="rows">
+                {accounts.map((a) => (
+                    <li key={a.username}>
+                        <span><strong>{a.username}</strong> {a.name !== a.username && <span class="muted">{a.name}</span>} {a.username === chosen && <Badge tone="good">chosen</Badge>}</span>
+                        <span class="actions">
+                            {a.username !== chosen && <Button small label={`Choose ${a.username}`} onClick={() => chooseAccount(a.username)}>Choose</Button>}
+                            <Button small kind="quiet" label={`Sign out ${a.username}`} onClick={() => signOut(a.username)}>Sign out</Button>
+                        </span>
+                    </li>
+                ))}
+            </ul>
+            {adding
+                ? <TokenForm action="Add account" onDone={(value) => { takeSession(value); setAdding(false); say('The account is added.'); }} />
+                : <div class="actions"><Button onClick={() => setAdding(true)}>Add an account</Button></div>}
+        </Card>
+    );
+}
