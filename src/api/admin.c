@@ -107,20 +107,6 @@ void admin_account_create(struct http_request *r)
 
 /* --- tokens --- */
 
-/* The token itself travels with the operation only until the answer. */
-struct new_token {
-    struct store_token_create create;
-    char token[TOKEN_LEN + 1];
-    const char *account;
-};
-
-static void token_effect(struct api *a, struct store_op *op)
-{
-    struct store_token_create *c = container_of(op, struct store_token_create, op);
-
-    api_token_add(a, &c->in);
-}
-
 static void show_new_token(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct store_token_create *c = container_of(op, struct store_token_create, op);
@@ -154,10 +140,8 @@ void admin_token_create(struct http_request *r)
 {
     static const char *const keys[] = { "account", "label", NULL };
     struct api_account *x;
-    struct new_token *t;
     const char *label;
     struct problems p;
-    char id[ID_SIZE], hint[8];
 
     if (!body_is_object(r))
         return;
@@ -167,20 +151,7 @@ void admin_token_create(struct http_request *r)
     label = body_text(r, &p, "label", false, MAX_LABEL);
     if (problems_send(&p))
         return;
-    t = api_op_new(sizeof(*t));
-    id_make(&api_of(r)->fleet->ids, loop_wall_ms(r->loop), id);
-    id_token(loop_rand(r->loop), t->token);
-    snprintf(hint, sizeof(hint), "%.6s", t->token);
-    t->account = store_keep(&t->create.op, str_of(x->info.username));
-    t->create.in = (struct token_row){
-        .id = store_keep(&t->create.op, str_of(id)),
-        .account_id = store_keep(&t->create.op, str_of(x->info.id)),
-        .hint = store_keep(&t->create.op, str_of(hint)),
-        .label = store_keep(&t->create.op, str_of(label)),
-        .created_at = loop_wall_ms(r->loop),
-    };
-    sha256(str_of(t->token), t->create.in.hash);
-    api_op_start_effect(r, &t->create.op, &STORE_TOKEN_CREATE, token_effect, on_token);
+    api_token_make(r, x, label, on_token);
 }
 
 static void on_tokens(struct http_request *r, struct store_op *op)
@@ -219,24 +190,7 @@ void admin_token_list(struct http_request *r)
     api_op_start(r, &op->op, &STORE_TOKEN_LIST, on_tokens);
 }
 
-static void revoke_effect(struct api *a, struct store_op *op)
-{
-    api_token_remove(a, container_of(op, struct store_token_revoke, op)->hash);
-}
-
-static void on_revoked(struct http_request *r, struct store_op *op)
-{
-    if (op->status != STATUS_OK)
-        api_refuse(r, &op->error);
-    else
-        http_respond_empty(r, 204);
-}
-
 void admin_token_revoke(struct http_request *r)
 {
-    struct store_token_revoke *op = api_op_new(sizeof(*op));
-
-    op->id = store_keep(&op->op, http_param(r, "id"));
-    op->now = loop_wall_ms(r->loop);
-    api_op_start_effect(r, &op->op, &STORE_TOKEN_REVOKE, revoke_effect, on_revoked);
+    api_token_revoke(r, NULL);
 }

@@ -15,6 +15,8 @@ struct bucket { /* a token bucket: so many a minute, as many at once */
     int64_t at_ms;
 };
 
+void bucket_refill(struct bucket *b, int64_t per_minute, int64_t now_ms);
+
 /* An account and its tokens are few: they live in memory, and in the store. */
 struct api_account {
     struct account info; /* texts belong to it */
@@ -26,6 +28,7 @@ struct api_token {
     char id[ID_SIZE];
     unsigned char hash[32];
     struct api_account *account;
+    int64_t used_at; /* wall ms, as the store knows it */
 };
 
 struct api {
@@ -40,6 +43,8 @@ struct api {
     struct map accounts; /* id -> struct api_account */
     struct map by_name;  /* username -> struct api_account */
     struct map tokens;   /* 32 bytes of hash -> struct api_token */
+    struct map sessions; /* 32 bytes of hash -> struct session, of browsers */
+    struct map sign_ins; /* address -> struct bucket, of who tried in vain */
     struct list waits;   /* requests that wait for a prediction */
     struct list streams; /* readers of output, as server-sent events */
     bool is_ending;      /* nobody is made to wait any more */
@@ -334,5 +339,21 @@ struct input_problem *prediction_body_read(struct http_request *r, bool takes_ve
 /* Its input is valid JSON; a large one is checked on another thread. */
 void prediction_make_with(struct http_request *r, struct prediction_spec *spec);
 
-/* Finds the token's account; NULL when there is none. */
-struct api_account *api_authenticate(struct api *a, struct str authorization);
+/* The token in an Authorization field, or alone; NULL when it is none of ours. */
+struct api_token *api_token_given(struct api *a, struct str authorization);
+struct api_token *api_token_find(struct api *a, struct str token);
+/* Which token this request came with, or its session was begun with. */
+struct api_token *api_token_of(const struct http_request *r);
+/* Makes a token for an account; `done` has a struct new_token. */
+void api_token_make(struct http_request *r, const struct api_account *x, const char *label,
+                    void (*done)(struct http_request *r, struct store_op *op));
+/* The token itself travels with the operation only until the answer. */
+struct new_token {
+    struct store_token_create create;
+    char token[TOKEN_LEN + 1];
+    const char *account;
+};
+void api_token_revoke(struct http_request *r, const char *account_id);
+void token_list(struct http_request *r);
+void token_create(struct http_request *r);
+void token_revoke(struct http_request *r);

@@ -2,11 +2,14 @@
 /* Who asks: tokens, the gate before each handler, and the limits of an account. */
 #include "api/api.h"
 #include "api/openai.h"
+#include "api/session.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
+
+enum { USE_STEP_MS = 60000 }; /* a token's last use is kept to this */
 
 static void account_free(struct api_account *x)
 {
@@ -53,6 +56,7 @@ void api_token_add(struct api *a, const struct token_row *row)
     snprintf(t->id, sizeof(t->id), "%s", row->id);
     memcpy(t->hash, row->hash, sizeof(t->hash));
     t->account = x;
+    t->used_at = row->last_used_at;
     free(map_put(&a->tokens, str_make((const char *)t->hash, sizeof(t->hash)), t));
 }
 
@@ -63,24 +67,27 @@ void api_token_remove(struct api *a, const unsigned char hash[32])
 
 /* Only the hash is looked up, under a key that nobody outside knows: what the time of a look-up
  * could tell is of no use. The hashes are then compared in constant time all the same. */
-struct api_account *api_authenticate(struct api *a, struct str authorization)
+struct api_token *api_token_find(struct api *a, struct str token)
 {
-    struct str rest = str_trim(authorization), scheme;
     unsigned char hash[SHA256_SIZE];
     struct api_token *t;
+
+    if (token.n == 0 || token.n > 200)
+        return NULL;
+    sha256(token, hash);
+    t = map_get(&a->tokens, str_make((const char *)hash, sizeof(hash)));
+    return t && bytes_equal_constant_time(t->hash, hash, sizeof(hash)) ? t : NULL;
+}
+
+struct api_token *api_token_given(struct api *a, struct str authorization)
+{
+    struct str rest = str_trim(authorization), scheme;
 
     if (!str_split(&rest, ' ', &scheme) || !rest.p)
         return NULL;
     if (!str_ieq(scheme, STR("bearer")) && !str_ieq(scheme, STR("token")))
         return NULL;
-    rest = str_trim(rest);
-    if (rest.n == 0 || rest.n > 200)
-        return NULL;
-    sha256(rest, hash);
-    t = map_get(&a->tokens, str_make((const char *)hash, sizeof(hash)));
-    if (!t || !bytes_equal_constant_time(t->hash, hash, sizeof(hash)))
-        return NULL;
-    return t->account;
+    return api_token_find(a, str_trim(rest));
 }
 
 static void refuse_token(struct http_request *r, const char *detail)
@@ -93,7 +100,7 @@ static void refuse_token(struct http_request *r, const char *detail)
     http_problem(r, 401, "Unauthenticated", "%s", detail);
 }
 
-static void refill(struct bucket *b, int64_t per_minute, int64_t now_ms)
+void bucket_refill(struct bucket *b, int64_t per_minute, int64_t now_ms)
 {
     b->level += (double)(now_ms - b->at_ms) * (double)per_minute / 60000.0;
     b->level = MIN(b->level, (double)per_minute);
@@ -114,7 +121,7 @@ static bool take(struct http_request *r, bool creates_prediction)
 
     if (limit == 0)
         return true;
-    refill(b, limit, loop_now_ms(a->loop));
+    bucket_refill(b, limit, loop_now_ms(a->loop));
     if (b->level >= 1) {
         b->level -= 1;
         snprintf(text, sizeof(text), "%lld", (long long)b->level);
@@ -161,21 +168,57 @@ static bool has_room(struct http_request *r)
     return false;
 }
 
-bool api_gate(struct http_request *r)
+static void on_use_noted(struct store_op *op)
+{
+    if (op->status != STATUS_OK)
+        log_warning("a token's last use could not be stored", LOG_ERR(&op->error));
+    api_op_drop(op);
+}
+
+static void note_use(struct api *a, struct api_token *t)
+{
+    int64_t now = loop_wall_ms(a->loop);
+    struct store_token_use *op;
+
+    if (now - t->used_at < USE_STEP_MS)
+        return;
+    t->used_at = now;
+    op = api_op_new(sizeof(*op));
+    op->id = store_keep(&op->op, str_of(t->id));
+    op->now = now;
+    store_start(a->store, &op->op, &STORE_TOKEN_USE, on_use_noted);
+}
+
+struct api_token *api_token_of(const struct http_request *r)
 {
     struct str given = http_header(r, "authorization");
 
+    return given.p ? api_token_given(api_of(r), given) : session_token(r);
+}
+
+bool api_gate(struct http_request *r)
+{
+    struct str given = http_header(r, "authorization");
+    struct api_token *token;
+
     if (r->route->flags & HTTP_OPEN)
         return true;
-    if (!given.p) {
+    if (!given.p && session_is(r)) {
+        token = session_enter(r);
+        if (!token)
+            return false;
+    } else if (!given.p) {
         refuse_token(r, "You did not pass an authentication token");
         return false;
+    } else {
+        token = api_token_given(api_of(r), given);
     }
-    r->account = api_authenticate(api_of(r), given);
-    if (!r->account) {
+    if (!token) {
         refuse_token(r, "You did not pass a valid authentication token");
         return false;
     }
+    r->account = token->account;
+    note_use(api_of(r), token);
     if (!has_room(r))
         return false;
     if (strstr(r->route->name, "predictions.create") ||
@@ -230,6 +273,8 @@ enum status api_init(struct api *a, struct loop *l, struct store *st, struct fle
     map_init(&a->accounts);
     map_init(&a->by_name);
     map_init(&a->tokens);
+    map_init(&a->sessions);
+    map_init(&a->sign_ins);
     s = load_accounts(a, err);
     if (s != STATUS_OK)
         return s;
@@ -239,7 +284,7 @@ enum status api_init(struct api *a, struct loop *l, struct store *st, struct fle
     for (size_t i = 0; s == STATUS_OK && i < op.n; i++)
         api_token_add(a, &op.rows[i]);
     store_op_deinit(&op.op);
-    return s;
+    return s ? s : sessions_load(a, err);
 }
 
 void api_deinit(struct api *a)
@@ -250,6 +295,7 @@ void api_deinit(struct api *a)
         free(value);
     for (size_t at = 0; map_next(&a->accounts, &at, NULL, &value);)
         account_free(value);
+    sessions_free(a);
     map_deinit(&a->replays);
     map_deinit(&a->tokens);
     map_deinit(&a->by_name);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a prediction, on three routes: by a deployment, by a version, by a model. */
-#include "api/api.h"
+#include "api/session.h"
 #include "base/encode.h"
 #include "base/mem.h"
 
@@ -218,7 +218,7 @@ static void make_now(struct http_request *r, struct prediction_spec *spec)
     r->on_gone = on_gone;
     r->on_half_closed = on_half_closed;
     spec->account_id = account_of(r)->info.id;
-    spec->source = "api";
+    spec->source = session_is(r) ? "web" : "api";
     spec->is_waited_for = m->wait_s > 0;
     spec->base_url = api_base(r);
     prediction_create(api_of(r)->fleet, &m->create, spec);

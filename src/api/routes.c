@@ -3,7 +3,9 @@
 #include "api/api.h"
 #include "api/budget.h"
 #include "api/cost.h"
+#include "api/page.h"
 #include "api/scaling.h"
+#include "api/session.h"
 
 const struct http_route API_ROUTES[] = {
 #define ROUTE(m, p, h, f, n, s)                                                                    \
@@ -20,6 +22,12 @@ const struct http_route API_ROUTES[] = {
           "Set how much the account may spend in a day or a month"),
     ROUTE("DELETE", "/v1/account/budget", account_budget_remove, HTTP_BODY_NONE,
           "account.budget.delete", "Let the account spend what it likes"),
+    ROUTE("GET", "/v1/account/tokens", token_list, HTTP_BODY_NONE, "account.tokens.list",
+          "List the account's tokens"),
+    ROUTE("POST", "/v1/account/tokens", token_create, HTTP_BODY_JSON, "account.tokens.create",
+          "Make a token for the account"),
+    ROUTE("DELETE", "/v1/account/tokens/{id}", token_revoke, HTTP_BODY_NONE,
+          "account.tokens.delete", "Revoke one of the account's tokens"),
     ROUTE("GET", "/v1/hardware", hardware_list, HTTP_BODY_NONE, "hardware.list",
           "List available hardware for models"),
 
@@ -175,6 +183,14 @@ const struct http_route API_ROUTES[] = {
           "This document"),
     ROUTE("GET", "/metrics", metrics_text, HTTP_BODY_NONE, "metrics",
           "Metrics of what is yours, in Prometheus' text format"),
+    ROUTE("POST", "/session", session_begin, HTTP_OPEN | HTTP_BODY_JSON | HTTP_HIDDEN,
+          "session.create", "Sign an account in with its token; answers with a cookie"),
+    ROUTE("GET", "/session", session_show, HTTP_OPEN | HTTP_BODY_NONE | HTTP_HIDDEN, "session.get",
+          "Who is signed in with this browser"),
+    ROUTE("DELETE", "/session", session_leave, HTTP_OPEN | HTTP_BODY_NONE | HTTP_HIDDEN,
+          "session.delete", "Sign out"),
+    ROUTE("GET", "/assets/{name}", page_asset, HTTP_OPEN | HTTP_BODY_NONE | HTTP_HIDDEN, "assets",
+          "A file of the dashboard"),
     ROUTE("GET", "/healthz", health_show, HTTP_OPEN | HTTP_BODY_NONE | HTTP_HIDDEN, "health",
           "Whether the server works"),
 };

@@ -42,8 +42,7 @@ static enum range_verdict read_range(struct str given, int64_t size, struct rang
     return RANGE_ONE;
 }
 
-/* "*", or a list of quoted tags, weak ones too. */
-static bool tag_is_listed(struct str list, struct str etag)
+bool tag_is_listed(struct str list, struct str etag)
 {
     struct str part;
 

@@ -18,5 +18,8 @@ struct blob_answer {
                              counts */
 };
 
+/* Whether an If-None-Match is "*", or a list of quoted tags (weak ones too) with this one. */
+bool tag_is_listed(struct str list, struct str etag);
+
 /* Answers, now or later. The texts need to live during the call only. */
 void blob_serve(struct blobs *b, struct http_request *r, const struct blob_answer *a);

@@ -119,6 +119,11 @@ enum option_type {
       "deployments and models that /metrics tells apart; the others are put together")             \
     X("Limits", rate_limit_predictions, INT, 0, 100000000, "600",                                  \
       "predictions an account may create in a minute; 0 is off")                                   \
+    X("Limits", rate_limit_sign_ins, INT, 0, 100000000, "30",                                      \
+      "attempts of one address in a minute to sign in with a token that is none; 0 is off")        \
+    X("Limits", max_sessions, INT, 1, 1000000, "50",                                               \
+      "browsers an account is signed in with; one more ends the oldest")                           \
+    X("Limits", max_tokens, INT, 1, 1000000, "100", "tokens that an account may make for itself")  \
     X("Limits", rate_limit_requests, INT, 0, 100000000, "3000",                                    \
       "other requests of an account in a minute; 0 is off")                                        \
     X("Limits", max_waits, INT, 0, 10000000, "10000",                                              \
@@ -170,6 +175,8 @@ enum option_type {
       "allow http:// and private addresses as webhook targets")                                    \
     X("Trust", input_private_targets, BOOL, 0, 1, "false",                                         \
       "allow inputs to be fetched from private addresses")                                         \
+    X("Trust", session_lifetime, DURATION, 60000, 315360000000, "30d",                             \
+      "how long a browser stays signed in")                                                        \
     X("Trust", enable_fake, BOOL, 0, 1, "false",                                                   \
       "run no models: all instances are fake and do what inputs say (tests only)")
 

@@ -87,6 +87,10 @@ static bool route(struct http_conn *c, struct exchange *x)
     if (target.authority.p)
         x->host = target.authority;
     r->query = target.query;
+    if (config->divert && (r->route = config->divert(r, target.path)) != NULL) {
+        r->path = target.path;
+        return true;
+    }
     target.path = path_with_slashes(target.path, config->slashes_below, &x->arena);
     path_route(c->listener->router, config->optional_prefix, r->method, target.path, &x->arena,
                &x->match, &path);

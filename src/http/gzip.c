@@ -121,6 +121,27 @@ bool gzip_now(struct http_server *s, struct str body, struct buf *out)
     return feed(s->zip, body, true, out) && out->n < body.n;
 }
 
+bool gzip_unpack(struct str zipped, size_t size, struct buf *out)
+{
+    union {
+        const char *in;
+        char *text;
+        unsigned char *bytes;
+    } from = { .in = zipped.p }, to = { .text = buf_reserve(out, size) }; /* read only */
+    z_stream z = { .next_in = from.bytes, .avail_in = (unsigned)zipped.n };
+    bool ok;
+
+    if (!to.text || inflateInit2(&z, GZIP_FORMAT) != Z_OK)
+        return false;
+    z.next_out = to.bytes;
+    z.avail_out = (unsigned)size;
+    ok = inflate(&z, Z_FINISH) == Z_STREAM_END && z.avail_out == 0;
+    inflateEnd(&z);
+    if (ok)
+        buf_commit(out, size);
+    return ok;
+}
+
 void gzip_deinit(struct http_server *s)
 {
     if (s->zip)

@@ -20,6 +20,9 @@ bool gzip_fits(const char *type, struct str body);
 bool gzip_now(struct http_server *s, struct str body, struct buf *out);
 void gzip_deinit(struct http_server *s);
 
+/* Unpacks what was compressed beforehand into `size` bytes; false when it is not so long. */
+bool gzip_unpack(struct str zipped, size_t size, struct buf *out);
+
 /* An answer on its way. The body is copied, the type must live on. NULL for want of memory. */
 struct gzip *gzip_new(int status, const char *type, struct str body);
 bool gzip_step(struct gzip *g); /* one slice; false: that was the last */

@@ -231,6 +231,24 @@ void http_respond_json(struct http_request *r, int status, const struct buf *bod
     answer(r, status, "application/json", buf_str(body));
 }
 
+void http_respond_gzipped(struct http_request *r, int status, const char *content_type,
+                          struct str gzip, size_t plain_size)
+{
+    struct buf CLEANUP(buf_deinit) plain = BUF_INIT(BUF_UNBOUNDED);
+    struct exchange *x = exchange_of(r);
+    bool is_zipped = gzip_asked(http_header(r, "Accept-Encoding"));
+
+    assert(x->answer == ANSWER_NONE);
+    if (!is_zipped && !gzip_unpack(gzip, plain_size, &plain)) {
+        http_problem(r, 500, NULL, "The answer cannot be unpacked. The request's id is %s.", r->id);
+        return;
+    }
+    x->answer = ANSWER_DONE;
+    x->status = status;
+    buf_adds(&x->extra, "Vary: Accept-Encoding\r\n");
+    send_whole(r->conn, status, content_type, is_zipped ? gzip : buf_str(&plain), is_zipped);
+}
+
 void http_respond_empty(struct http_request *r, int status)
 {
     answer(r, status, NULL, STR(""));

@@ -91,6 +91,9 @@ struct http_config {
     /* "/openai/v1/models/": below it an encoded slash is one (OpenAI's clients send an id with a
      * slash in it as one segment). NULL: nowhere, such paths are refused. */
     const char *slashes_below;
+    /* Asked before the routes: a row that is in no table but answers this request (its `path` as it
+     * was sent, without the query), or NULL. The gate comes after it. NULL: nobody is asked. */
+    const struct http_route *(*divert)(const struct http_request *r, struct str path);
 };
 
 /* A tree takes many times the memory of its text: its size has a limit of its own. */
@@ -196,6 +199,10 @@ void http_respond(struct http_request *r, int status, const char *content_type, 
 /* A body that did not fit its buffer is answered with 500, and logged. */
 void http_respond_json(struct http_request *r, int status, const struct buf *body);
 void http_respond_empty(struct http_request *r, int status);
+/* A body that is compressed already; whoever does not take gzip gets it unpacked: `plain_size`
+ * bytes. */
+void http_respond_gzipped(struct http_request *r, int status, const char *content_type,
+                          struct str gzip, size_t plain_size);
 /* application/problem+json {"detail":..., "status":...}; NULL title leaves it out. */
 void http_problem(struct http_request *r, int status, const char *title, const char *fmt, ...)
     PRINTF(4, 5);

@@ -2,6 +2,7 @@
 #include "serve/serve.h"
 
 #include "api/api.h"
+#include "api/page.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -209,6 +210,7 @@ static enum status listen_public(struct serve *s, struct error *err)
     api.gate = api_gate;
     api.optional_prefix = "/v1";
     api.slashes_below = "/openai/v1/models/";
+    api.divert = page_divert;
     admin.routes = ADMIN_ROUTES;
     admin.n_routes = ADMIN_N_ROUTES;
     st = front_open(&s->front, s->loop, &s->options, s->folder.path, &api, &admin, err);

@@ -12,7 +12,8 @@ struct token_row {
     const char *hint;       /* "r8_Ab…": the first six characters, to tell tokens apart */
     const char *label;      /* NULL: none */
     int64_t created_at;
-    int64_t revoked_at; /* 0: valid */
+    int64_t revoked_at;   /* 0: valid */
+    int64_t last_used_at; /* to a minute; 0: never */
 };
 
 /* CONFLICT when the username is taken. */
@@ -74,3 +75,11 @@ struct store_token_revoke {
     unsigned char hash[32]; /* out */
 };
 extern const struct store_op_type STORE_TOKEN_REVOKE;
+
+/* Somebody asked with it. */
+struct store_token_use {
+    struct store_op op;
+    const char *id;
+    int64_t now;
+};
+extern const struct store_op_type STORE_TOKEN_USE;

@@ -123,6 +123,7 @@ static void read_token(struct reader *r, struct token_row *out)
     out->label = read_text(r);
     out->created_at = read_int(r);
     out->revoked_at = read_int(r);
+    out->last_used_at = read_int(r);
 }
 
 static enum status token_create(struct db *db, struct store_op *base)
@@ -214,4 +215,21 @@ const struct store_op_type STORE_TOKEN_REVOKE = {
     .name = "token_revoke",
     .is_write = true,
     .exec = token_revoke,
+};
+
+static enum status token_use(struct db *db, struct store_op *base)
+{
+    struct store_token_use *op = container_of(base, struct store_token_use, op);
+    const struct db_value args[SQL_TOKEN_USE_PARAMS] = {
+        [SQL_TOKEN_USE_ID] = DB_V_TEXT(op->id),
+        [SQL_TOKEN_USE_NOW] = DB_V_INT(op->now),
+    };
+
+    return db_exec(db, &sql_token_use, args, NULL, &base->error);
+}
+
+const struct store_op_type STORE_TOKEN_USE = {
+    .name = "token_use",
+    .is_write = true,
+    .exec = token_use,
 };

@@ -21,15 +21,19 @@ INSERT INTO token (id, account_id, hash, hint, label, created_at)
 VALUES (:id, :account_id, :hash, :hint, :label, :created_at);
 
 -- token_list(account_id)
-SELECT id, account_id, hash, hint, label, created_at, revoked_at
+SELECT id, account_id, hash, hint, label, created_at, revoked_at, last_used_at
   FROM token WHERE account_id = :account_id AND revoked_at = 0 ORDER BY id;
 
 -- token_list_all()
-SELECT id, account_id, hash, hint, label, created_at, revoked_at
+SELECT id, account_id, hash, hint, label, created_at, revoked_at, last_used_at
   FROM token WHERE revoked_at = 0 ORDER BY id;
 
 -- token_get(id)
-SELECT id, account_id, hash, hint, label, created_at, revoked_at FROM token WHERE id = :id;
+SELECT id, account_id, hash, hint, label, created_at, revoked_at, last_used_at
+  FROM token WHERE id = :id;
 
 -- token_revoke(id, now)
 UPDATE token SET revoked_at = :now WHERE id = :id AND revoked_at = 0;
+
+-- token_use(id, now)
+UPDATE token SET last_used_at = :now WHERE id = :id AND last_used_at < :now;
