@@ -45,7 +45,7 @@ static void page_show(struct http_request *r)
         return;
     }
     http_set_header(r, "Content-Security-Policy", POLICY);
-    http_set_header(r, "Referrer-Policy", "no-referrer");
+    http_set_header(r, "Referrer-Policy", "same-origin");
     http_set_header(r, "Cross-Origin-Opener-Policy", "same-origin");
     http_set_header(r, "Cache-Control", "no-cache");
     answer_file(r, f);

@@ -20,6 +20,14 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "type": {"enum": ["user", "organization"]}, "username": {"type": "string"}, "name": {"type": "string"},
         "avatar_url": {"type": ["string", "null"], "format": "uri"},
         "github_url": {"type": ["string", "null"], "format": "uri"}}}) },
+    { "Token", J({"type": "object", "required": ["id", "name", "hint", "created_at", "last_used_at", "current"],
+        "properties": {"id": {"type": "string"}, "name": {"type": ["string", "null"]}, "hint": {"type": "string"},
+        "created_at": {"type": "string", "format": "date-time"},
+        "last_used_at": {"type": ["string", "null"], "format": "date-time"}, "current": {"type": "boolean"}}}) },
+    { "TokenCreate", J({"type": "object", "additionalProperties": false, "properties": {
+        "name": {"type": ["string", "null"], "maxLength": 256}}}) },
+    { "TokenCreated", J({"type": "object", "required": ["id", "token"], "properties": {"id": {"type": "string"},
+        "token": {"type": "string", "description": "Shown this once"}}}) },
     { "Hardware", J({"type": "object", "required": ["name", "sku"], "properties": {
         "name": {"type": "string"}, "sku": {"type": "string"}}}) },
     { "Collection", J({"type": "object", "required": ["name", "slug", "description"], "properties": {

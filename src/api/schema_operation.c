@@ -42,6 +42,9 @@ static const char SEARCH[] = J({"name": "query", "in": "query", "required": true
 const struct openapi_operation OPENAPI_OPERATIONS[] = {
     GET("openapi", ONE, "Document"),
     GET("account.get", ONE, "Account"),
+    GET("account.tokens.list", WHOLE, "Token"),
+    SEND("account.tokens.create", "TokenCreate", 201, ONE, "TokenCreated"),
+    GONE("account.tokens.delete", 204),
     GET("hardware.list", LIST, "Hardware"),
     GET("capacity.get", ONE, "Capacity"),
     GET("collections.list", PAGE, "Collection"),

@@ -105,10 +105,11 @@ void token_list(struct http_request *r)
 
 static void show_created(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
-    const struct store_token_create *c = container_of(op, struct store_token_create, op);
+    struct store_token_create *c = container_of(op, struct store_token_create, op);
+    const char *secret = container_of(c, struct new_token, create)->token;
 
     http_set_header(r, "Cache-Control", "no-store");
-    show_token(w, r, &c->in, container_of(c, const struct new_token, create)->token);
+    show_token(w, r, &c->in, secret);
 }
 
 static void on_created(struct http_request *r, struct store_op *op)
