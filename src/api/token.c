@@ -81,13 +81,10 @@ static void show_list(struct http_request *r, struct store_op *op, struct json_w
 {
     const struct store_token_list *list = container_of(op, struct store_token_list, op);
 
-    json_begin_object(w);
-    json_key(w, "results");
-    json_begin_array(w);
+    page_begin(r, w, &(struct page_info){ .has_next = false }, NULL, NULL);
     for (size_t i = list->n; i-- > 0;)
         show_token(w, r, &list->rows[i], NULL);
-    json_end_array(w);
-    json_end_object(w);
+    page_end(w);
 }
 
 static void on_listed(struct http_request *r, struct store_op *op)
