@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// One plot, drawn by uPlot. Its legend is ours, so that it reads well on narrow screens, and so is
+// what it says to those who cannot see it.
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import uPlot from 'uplot';
+import { exactTime } from '../format/time';
+import { spoken, stacked, type Plot } from './series';
+import type { Decision } from './types';
+import { useWidth } from './width';
+
+const HEIGHT = 190;
+
+function colour(name: string): string {
+    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+// Grows whenever the colours change, by the system or by the page's own switch.
+function useScheme(): number {
+    const [n, setN] = useState(0);
+
+    useEffect(() => {
+        const changed = () => setN((was) => was + 1);
+        const system = matchMedia('(prefers-color-scheme: dark)');
+        const own = new MutationObserver(changed);
+        system.addEventListener('change', changed);
+        own.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] });
+        return () => {
+            system.removeEventListener('change', changed);
+            own.disconnect();
+        };
+    }, []);
+    return n;
+}
+
+// A thin line for each decision, a thick one for that which is pointed at in the list.
+function drawMarks(u: uPlot, marks: readonly Decision[], chosen: string | null): void {
+    const { ctx, bbox } = u;
+    ctx.save();
+    for (const mark of marks) {
+        const x = u.valToPos(Date.parse(mark.at) / 1000, 'x', true);
+        if (x < bbox.left || x > bbox.left + bbox.width) continue;
+        const strong = mark.id === chosen;
+        ctx.strokeStyle = colour(strong ? '--accent' : '--control-line');
+        ctx.globalAlpha = strong ? 1 : 0.55;
+        ctx.lineWidth = (strong ? 3 : 1) * devicePixelRatio;
+        ctx.setLineDash(strong ? [] : [3 * devicePixelRatio, 3 * devicePixelRatio]);
+        ctx.beginPath();
+        ctx.moveTo(x, bbox.top);
+        ctx.lineTo(x, bbox.top + bbox.height);
+        ctx.stroke();
+    }
+    ctx.restore();
+}
+
+function seriesOf(plot: Plot): uPlot.Series[] {
+    return plot.lines.map((l): uPlot.Series => {
+        const stroke = colour(`--plot-${l.colour}`);
+        const filled = plot.form !== 'lines';
+        return {
+            label: l.label,
+            stroke,
+            width: plot.form === 'stack' ? 1 : 2,
+            points: { show: plot.form === 'lines' ? undefined : false, size: 4 },
+            ...(filled ? { fill: stroke } : {}),
+            ...(plot.form === 'bars' ? { paths: uPlot.paths.bars!({ size: [0.8, 24] }) } : {}),
+            ...(plot.form === 'stack' ? { paths: uPlot.paths.stepped!({ align: 1 }) } : {}),
+        };
+    });
+}
+
+// A stack is drawn from its top down, so that each part covers what lies behind it.
+function dataOf(plot: Plot, xs: number[]): uPlot.AlignedData {
+    return [xs, ...(plot.form === 'stack' ? stacked(plot.lines).reverse() : plot.lines.map((l) => l.values))] as uPlot.AlignedData;
+}
+
+export interface ChartProps {
+    plot: Plot;
+    starts: readonly string[];
+    marks: readonly Decision[];
+    chosen: string | null;
+    onNear?: (mark: Decision | null) => void;
+}
+
+export function Chart({ plot, starts, marks, chosen, onNear }: ChartProps) {
+    const box = useRef<HTMLDivElement>(null);
+    const width = useWidth(box);
+    const scheme = useScheme();
+    const [at, setAt] = useState<number | null>(null);
+    const chart = useRef<uPlot | null>(null);
+    const latest = useRef({ marks, chosen, onNear });
+    const xs = useMemo(() => starts.map((s) => Date.parse(s) / 1000), [starts]);
+
+    latest.current = { marks, chosen, onNear };
+    useEffect(() => {
+        if (!box.current || width === 0) return;
+        const axis = { stroke: colour('--muted'), grid: { stroke: colour('--plot-grid'), width: 1 }, ticks: { show: false } };
+        const series = seriesOf(plot);
+        const u = new uPlot({
+            width, height: HEIGHT, legend: { show: false },
+            cursor: { sync: { key: 'berth-metrics' }, y: false, drag: { x: false, y: false }, points: { show: plot.form === 'lines' } },
+            scales: { x: { time: true }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
+            axes: [
+                { ...axis, space: 70 },
+                { ...axis, size: 64, values: (_, splits) => splits.map((v) => plot.text(v)) },
+            ],
+            series: [{}, ...(plot.form === 'stack' ? series.reverse() : series)],
+            hooks: {
+                draw: [(self) => drawMarks(self, latest.current.marks, latest.current.chosen)],
+                setCursor: [(self) => {
+                    setAt(self.cursor.idx ?? null);
+                    const x = self.cursor.left ?? -1;
+                    const near = x < 0 ? undefined : latest.current.marks.find((m) => Math.abs(self.valToPos(Date.parse(m.at) / 1000, 'x') - x) < 6);
+                    latest.current.onNear?.(near ?? null);
+                }],
+            },
+        }, dataOf(plot, xs), box.current);
+        chart.current = u;
+        return () => {
+            chart.current = null;
+            u.destroy();
+        };
+    }, [width, scheme, plot.id, plot.lines.length]);
+    useEffect(() => chart.current?.setData(dataOf(plot, xs)), [plot, xs]);
+    useEffect(() => chart.current?.redraw(false), [marks, chosen]);
+
+    return (
+        <figure class="chart">
+            <figcaption>
+                <h3>{plot.title}</h3>
+                <span class="faint number">{at !== null && xs[at] !== undefined ? exactTime(xs[at] * 1000) : ''}</span>
+            </figcaption>
+            <div ref={box} class="plot" role="img" aria-label={spoken(plot)} />
+            <ul class="legend">
+                {plot.lines.map((l) => {
+                    const value = at === null ? undefined : l.values[at];
+                    return (
+                        <li key={l.label}>
+                            <i class={`swatch plot-${l.colour}`} aria-hidden="true" />{l.label}{' '}
+                            <strong class="number">{value === undefined ? (l.whole ?? '') : value === null ? '–' : plot.text(value)}</strong>
+                        </li>
+                    );
+                })}
+            </ul>
+        </figure>
+    );
+}

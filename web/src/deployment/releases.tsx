@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// All releases, newest first: who made each, what it changed, whether it came to be ready.
+import { useState } from 'preact/hooks';
+import { post } from '../api';
+import { Loaded, useQuery } from '../query';
+import type { Deployment } from '../types';
+import { Button } from '../ui/button';
+import { Confirm } from '../ui/dialog';
+import { Failure, Loading } from '../ui/states';
+import { Badge, StateBadge, Time, VersionId } from '../ui/text';
+import { say } from '../ui/toast';
+import { InstanceLog } from './logs';
+import type { TabProps } from './page';
+import { changesOf } from './release_diff';
+import type { Instances, ReleaseRow } from './types';
+
+// The log of the boot that failed last, of those that are still known.
+function FailedLog({ address, row }: { address: string; row: ReleaseRow }) {
+    const list = useQuery<Instances>(`${address}/instances`);
+    const boots = (list.data?.ended ?? []).filter((i) => !i.ready_at && i.version === row.release.version
+        && i.hardware === row.release.configuration.hardware && i.created_at >= row.release.created_at);
+    const last = boots.sort((a, b) => b.created_at.localeCompare(a.created_at))[0];
+
+    if (!list.data) return list.error ? <Failure error={list.error} what="the instances" retry={list.reload} /> : <Loading what="the setup log" />;
+    if (!last) return <p class="faint">The instance that failed is no longer known; only the last ones are kept.</p>;
+    return <InstanceLog address={address} instance={last} />;
+}
+
+function Release({ row, before, current, address, onBack }: {
+    row: ReleaseRow;
+    before: ReleaseRow | undefined;
+    current: boolean;
+    address: string;
+    onBack: () => void;
+}) {
+    const [open, setOpen] = useState(false);
+    const { release: r } = row;
+    const changes = changesOf(r, before?.release);
+
+    return (
+        <li class="card release">
+            <header>
+                <h2>Release {r.number}</h2>
+                <StateBadge state={row.state} />
+                {current && <Badge tone="calm">current</Badge>}
+                <span class="muted">by {r.created_by.username}, <Time at={r.created_at} /></span>
+                {!current && <div class="actions"><Button small onClick={onBack} label={`Roll back to release ${r.number}`}>Roll back</Button></div>}
+            </header>
+            <ul class="changes">
+                {changes.map((c) => (
+                    <li key={c.what}>{c.what} <s class="muted">{c.from}</s> <span aria-hidden="true">→</span><span class="visually-hidden"> became </span> <strong>{c.to}</strong></li>
+                ))}
+                {changes.length === 0 && <li class="muted">{before ? 'Nothing changed.' : 'The first one.'}</li>}
+            </ul>
+            <p class="release-what muted">
+                <span>{r.model}</span> <VersionId id={r.version} href={`/${r.model}/versions/${r.version}`} />
+                <span>{r.configuration.hardware}</span>
+                <span>{r.configuration.min_instances}–{r.configuration.max_instances} instances</span>
+                {row.ready_at && <span>ready <Time at={row.ready_at} /></span>}
+            </p>
+            {row.failure && <p class="failure"><strong>It failed.</strong> {row.failure}</p>}
+            {row.state === 'failed' && (
+                <details open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
+                    <summary>Setup log</summary>
+                    {open && <FailedLog address={address} row={row} />}
+                </details>
+            )}
+        </li>
+    );
+}
+
+export function ReleasesTab({ deployment: d, address, onChanged }: TabProps) {
+    const full = `${d.owner}/${d.name}`;
+    const list = useQuery<{ results: ReleaseRow[] }>(`${address}/releases`, { live: 'release', about: (e) => e.data.deployment === full });
+    const [back, setBack] = useState<ReleaseRow>();
+    const rollBack = async (row: ReleaseRow) => {
+        const after = await post<Deployment>(`${address}/rollback`, { release: row.release.number });
+        setBack(undefined);
+        onChanged(after);
+        list.reload();
+        say(`Release ${after.current_release.number} has what release ${row.release.number} had.`);
+    };
+
+    return (
+        <Loaded query={list} what="the releases">
+            {({ results }) => (
+                <>
+                    <ol class="stack releases">
+                        {results.map((row, i) => (
+                            <Release key={row.release.number} row={row} before={results[i + 1]} address={address}
+                                current={row.release.number === d.current_release.number} onBack={() => setBack(row)} />
+                        ))}
+                    </ol>
+                    {back && (
+                        <Confirm title={`Roll back to release ${back.release.number}?`} action="Roll back"
+                            onConfirm={() => rollBack(back)} onClose={() => setBack(undefined)}>
+                            <p>A new release is made that differs from the current one in this:</p>
+                            <ul class="changes">
+                                {changesOf(back.release, d.current_release).map((c) => <li key={c.what}>{c.what} {c.from} → <strong>{c.to}</strong></li>)}
+                                {changesOf(back.release, d.current_release).length === 0 && <li>Nothing: the two are alike.</li>}
+                            </ul>
+                            <p class="muted">What runs now ends where it runs; new predictions go over once the new release is ready.</p>
+                        </Confirm>
+                    )}
+                </>
+            )}
+        </Loaded>
+    );
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The settings of a deployment as a form has them, and what of them has to be sent. Pure.
+import type { Deployment, Scaling } from '../types';
+
+export interface Settings {
+    version: string;
+    hardware: string;
+    min: string;
+    max: string;
+    target: string; // seconds
+    auto: boolean; // keep-alive decided by the server
+    keep: string; // seconds, where it is not
+    most: string; // per hour; empty: no limit
+    schedule: Scaling['schedule'];
+}
+
+export interface Patch {
+    version?: string;
+    hardware?: string;
+    min_instances?: number;
+    max_instances?: number;
+    scaling?: { [member: string]: unknown };
+}
+
+export function settingsOf(d: Deployment): Settings {
+    const { current_release: r, scaling: s } = d;
+    return {
+        version: r.version,
+        hardware: r.configuration.hardware,
+        min: String(r.configuration.min_instances),
+        max: String(r.configuration.max_instances),
+        target: String(s.target_wait),
+        auto: s.keep_alive === 'auto',
+        keep: s.keep_alive === 'auto' ? '60' : String(s.keep_alive),
+        most: s.max_cost_per_hour === null ? '' : String(s.max_cost_per_hour),
+        schedule: s.schedule,
+    };
+}
+
+// A number where it is one; else the text as it stands, which the server refuses at its field.
+function number(text: string): number | string {
+    const n = Number(text);
+    return text.trim() !== '' && Number.isFinite(n) ? n : text;
+}
+
+export function patchOf(now: Settings, saved: Settings): Patch {
+    const patch: Patch = {};
+    const scaling: { [member: string]: unknown } = {};
+    if (now.version !== saved.version) patch.version = now.version;
+    if (now.hardware !== saved.hardware) patch.hardware = now.hardware;
+    if (now.min !== saved.min) patch.min_instances = number(now.min) as number;
+    if (now.max !== saved.max) patch.max_instances = number(now.max) as number;
+    if (now.target !== saved.target) scaling.target_wait = now.target.trim() === '' ? null : number(now.target);
+    if (now.auto !== saved.auto || (!now.auto && now.keep !== saved.keep))
+        scaling.keep_alive = now.auto ? 'auto' : number(now.keep);
+    if (now.most !== saved.most) scaling.max_cost_per_hour = now.most.trim() === '' ? null : number(now.most);
+    if (JSON.stringify(now.schedule) !== JSON.stringify(saved.schedule)) scaling.schedule = now.schedule;
+    if (Object.keys(scaling).length > 0) patch.scaling = scaling;
+    return patch;
+}
+
+export function isChanged(patch: Patch): boolean {
+    return Object.keys(patch).length > 0;
+}
+
+// What saving does, in a sentence.
+export function effectOf(patch: Patch): string {
+    if (!isChanged(patch)) return 'Nothing is changed.';
+    if (patch.version !== undefined || patch.hardware !== undefined)
+        return 'Makes a new release. What runs now goes on; new predictions go over once an instance of the new release is ready.';
+    if (patch.min_instances !== undefined || patch.max_instances !== undefined)
+        return 'Makes a new release. The instances that run go over to it at once.';
+    return 'Changes how it scales, at once. It makes no release.';
+}
