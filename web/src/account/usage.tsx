@@ -25,7 +25,7 @@ export function Usage() {
     return (
         <Card title="Usage and cost" actions={(
             <div class="inline-select">
-                <Select label="Span" value={String(days)} onChange={(v) => setDays(Number(v))}
+                <Select label="Show" value={String(days)} onChange={(v) => setDays(Number(v))}
                     choices={SPANS.map((n) => ({ value: String(n), label: `Last ${n} days` }))} />
             </div>
         )}>

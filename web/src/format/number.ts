@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Money and counts. The server knows prices without a currency, and so does this page.
 
-// Small amounts keep two digits that say something, large ones two behind the point.
+// Small amounts keep four digits that say something (prices of a second are as small), others two
+// behind the point.
 export function moneyText(amount: number | null | undefined): string {
     if (amount === null || amount === undefined || !Number.isFinite(amount)) return '–';
     if (amount < 0) return `-${moneyText(-amount)}`;
     if (amount === 0) return '0';
     if (amount < 0.000001) return '< 0.000001';
-    if (amount < 0.01) return trim(amount.toFixed(Math.min(7, 1 - Math.floor(Math.log10(amount)))));
+    if (amount < 0.01) return trim(amount.toFixed(3 - Math.floor(Math.log10(amount))));
     if (amount < 1000) return amount.toFixed(2);
     return new Intl.NumberFormat('en', { maximumFractionDigits: 0 }).format(amount);
 }

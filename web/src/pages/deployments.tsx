@@ -90,8 +90,8 @@ const COLUMNS: readonly Column<Overview>[] = [
     { title: 'Instances', cell: (d) => <Instances of={d} /> },
     {
         title: 'Requests, last hour',
-        cell: (d) => (
-            <div class="spark">
+        cell: (d) => d.hour.total === 0 ? <span class="faint">none</span> : (
+            <div>
                 <Sparkline values={d.hour.requests} bars label={`${plural(d.hour.total, 'request')} in the last hour, ${d.hour.failed} failed`} />
                 <span class="sub number">{countText(d.hour.total)}{d.hour.failed > 0 && <span class="bad-text"> · {countText(d.hour.failed)} failed</span>}</span>
             </div>
@@ -99,8 +99,8 @@ const COLUMNS: readonly Column<Overview>[] = [
     },
     {
         title: 'Wait, p95',
-        cell: (d) => (
-            <div class="spark">
+        cell: (d) => d.hour.p95 === null ? <span class="faint">–</span> : (
+            <div>
                 <Sparkline values={d.hour.wait_p95} label={`95 of 100 requests of the last hour began within ${durationText(d.hour.p95)}`} />
                 <span class="sub number">{durationText(d.hour.p95)}</span>
             </div>

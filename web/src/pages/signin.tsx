@@ -56,7 +56,7 @@ export function TokenForm({ action, onDone }: { action: string; onDone: (value: 
         if (here.current) setBusy(false);
     };
     return (
-        <form onSubmit={submit} noValidate>
+        <form class="stack" onSubmit={submit} noValidate>
             <TextField label="Token" type="password" value={token} onInput={setToken} error={error} required mono
                 placeholder="r8_…" autoComplete="current-password" autoFocus={first}
                 help="It stays on the server; this browser keeps a cookie that scripts cannot read." />
