@@ -4,11 +4,12 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import { exactTime } from '../format/time';
-import { spoken, stacked, type Plot } from './series';
+import { lastText, spoken, stacked, type Plot } from './series';
 import type { Decision } from './types';
 import { useWidth } from './width';
 
-const HEIGHT = 190;
+const HEIGHT = 180;
+const HOUR = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 
 function colour(name: string): string {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -60,7 +61,8 @@ function seriesOf(plot: Plot): uPlot.Series[] {
             label: l.label,
             stroke,
             width: plot.form === 'stack' ? 1 : 2,
-            points: { show: plot.form === 'lines' ? undefined : false, size: 4 },
+            // Where steps without a value lie between others, a line alone would not be seen.
+            points: { show: plot.form === 'lines' && l.values.includes(null), size: 5, fill: stroke, width: 0 },
             ...(filled ? { fill: stroke } : {}),
             ...(plot.form === 'bars' ? { paths: uPlot.paths.bars!({ size: [0.8, 24] }) } : {}),
             ...(plot.form === 'stack' ? { paths: uPlot.paths.stepped!({ align: 1 }) } : {}),
@@ -100,7 +102,7 @@ export function Chart({ plot, starts, marks, chosen, onNear }: ChartProps) {
             cursor: { sync: { key: 'berth-metrics' }, y: false, drag: { x: false, y: false }, points: { show: plot.form === 'lines' } },
             scales: { x: { time: true }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
             axes: [
-                { ...axis, space: 70 },
+                { ...axis, space: 64, size: 30, values: (_, splits) => splits.map((s) => HOUR.format(s * 1000)) },
                 { ...axis, size: 64, values: (_, splits) => splits.map((v) => plot.text(v)) },
             ],
             series: [{}, ...(plot.form === 'stack' ? series.reverse() : series)],
@@ -126,7 +128,7 @@ export function Chart({ plot, starts, marks, chosen, onNear }: ChartProps) {
     return (
         <figure class="chart">
             <figcaption>
-                <h3>{plot.title}</h3>
+                <h2>{plot.title}</h2>
                 <span class="faint number">{at !== null && xs[at] !== undefined ? exactTime(xs[at] * 1000) : ''}</span>
             </figcaption>
             <div ref={box} class="plot" role="img" aria-label={spoken(plot)} />
@@ -136,7 +138,7 @@ export function Chart({ plot, starts, marks, chosen, onNear }: ChartProps) {
                     return (
                         <li key={l.label}>
                             <i class={`swatch plot-${l.colour}`} aria-hidden="true" />{l.label}{' '}
-                            <strong class="number">{value === undefined ? (l.whole ?? '') : value === null ? '–' : plot.text(value)}</strong>
+                            <strong class="number">{value === undefined ? (l.whole ?? lastText(plot, l)) : value === null ? '–' : plot.text(value)}</strong>
                         </li>
                     );
                 })}

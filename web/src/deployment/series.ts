@@ -73,7 +73,7 @@ export function plotsOf(ring: Ring): Plot[] {
                 of('failed', 5, (s) => s.instances.failed)],
         },
         {
-            id: 'cost', title: `Cost by ${durationText(ring.step_seconds)}`, form: 'bars', text: moneyText,
+            id: 'cost', title: `Cost in each ${ring.step_seconds === 60 ? 'minute' : durationText(ring.step_seconds)}`, form: 'bars', text: moneyText,
             lines: [{ ...of('cost', 1, (s) => s.cost), whole: `${moneyText(cost)} in all` }],
         },
     ];
@@ -98,13 +98,19 @@ export function marksOf(ring: Ring, decisions: readonly Decision[]): Decision[] 
     return decisions.filter((d) => from !== '' && Date.parse(d.at) >= Date.parse(from)).reverse();
 }
 
+// The last value that there is: what the legend says where nobody points at a moment.
+export function lastText(plot: Plot, l: Line): string {
+    const known = l.values.filter((v): v is number => v !== null);
+    const last = known[known.length - 1];
+    return last === undefined ? '–' : plot.text(last);
+}
+
 // A plot in a sentence, for those who cannot see it.
 export function spoken(plot: Plot): string {
     const parts = plot.lines.map((l) => {
         const known = l.values.filter((v): v is number => v !== null);
-        const last = known[known.length - 1];
-        if (last === undefined) return `${l.label}: nothing`;
-        return `${l.label}: last ${plot.text(last)}, at most ${plot.text(Math.max(...known))}`;
+        if (known.length === 0) return `${l.label}: nothing`;
+        return `${l.label}: last ${lastText(plot, l)}, at most ${plot.text(Math.max(...known))}`;
     });
     return `${plot.title}. ${parts.join('; ')}.`;
 }

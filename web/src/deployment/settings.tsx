@@ -37,6 +37,8 @@ function Fields({ model, form, errors, onChange }: {
                     error={errors.get('min_instances')} help="Run always. 0: none while nothing comes, and the first prediction waits for a boot." />
                 <TextField label="Maximum instances" type="number" min={0} value={form.max} onInput={(max) => onChange({ max })}
                     error={errors.get('max_instances')} help="Never more, whatever waits." />
+            </div>
+            <div class="fields two">
                 <TextField label="Wait target" type="number" min={0} step="any" unit="seconds" value={form.target} onInput={(target) => onChange({ target })}
                     error={errors.get('scaling.target_wait')} help="How long a prediction may wait before it starts. A smaller target costs more." />
                 <TextField label="Maximum cost per hour" optional type="number" min={0} step="any" value={form.most} onInput={(most) => onChange({ most })}

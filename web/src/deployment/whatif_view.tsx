@@ -85,7 +85,7 @@ function Plot({ settings, onUse }: { settings: readonly Setting[]; onUse: (s: Se
                 <li><i class="key present" aria-hidden="true" />what you have</li>
                 <li><i class="key recommended" aria-hidden="true" />recommended</li>
                 <li><i class="key" aria-hidden="true" />other settings</li>
-                <li class="faint">up: cost</li>
+                <li class="faint">upwards: what the same traffic costs</li>
             </ul>
             {shown && <p class="whatif-said" role="status">{pointText(shown)}</p>}
         </div>

@@ -101,11 +101,13 @@ export function ListInput({ field, rows, problem, problems, onEntry, onUpload }:
     const put = (i: number, entry: Entry) => onEntry(rows.map((row, n) => (n === i ? entry : row)));
 
     return (
-        <fieldset class={`list-input${problem ? ' wrong' : ''}`} aria-describedby={`${id}-help`}>
+        <fieldset class={`list-input${problem ? ' wrong' : ''}`} aria-describedby={help || problem ? `${id}-help` : undefined}>
             <legend>{field.label}{!field.required && <span class="faint"> optional</span>}</legend>
-            <div class="help" id={`${id}-help`}>
-                {help} {problem && <p class="error" role="alert">{problem}</p>}
-            </div>
+            {(help || problem) && (
+                <div class="help" id={`${id}-help`}>
+                    {help} {problem && <p class="error" role="alert">{problem}</p>}
+                </div>
+            )}
             {rows.map((row, i) => (
                 <div class="list-row" key={i}>
                     <OneInput field={{ ...item, label: `${field.label} ${i + 1}`, required: true }} entry={row}

@@ -28,9 +28,12 @@ export function usePrediction(id: string | null): LivePrediction {
 
     useEffect(() => {
         if (!address || ended || id === null) return;
+        let begun = false;
         return followStream(address, (state) => {
             setStream({ id, state });
-            if (state.done) query.reload();
+            // The first piece says that it runs, and the end that there is more to know.
+            if (state.done || !begun) query.reload();
+            begun = true;
         });
     }, [address, ended, id]);
     const mine = stream && stream.id === id && !ended ? stream.state.pieces : undefined;

@@ -21,7 +21,7 @@ export function Waiting({ p }: { p: Prediction }) {
                 {p.queue ? <><strong>Place {p.queue.position}</strong> in the queue</> : <strong>It is about to start</strong>}
                 {p.queue?.estimated_start_at && <>, starts <Time at={p.queue.estimated_start_at} /></>}
                 {p.queue?.reason && <>: {p.queue.reason}</>}
-                <span class="faint"> · waits for {durationText(Math.floor(waited))}</span>
+                <span class="faint"> · waits for {waited < 60 ? `${Math.floor(waited)} s` : durationText(waited)}</span>
             </p>
         </div>
     );
@@ -56,7 +56,7 @@ export function RunOutput({ p, pieces, schema }: {
     return (
         <>
             {p.error && <Notice tone="bad" role="alert"><p><strong>It failed.</strong> {p.error}</p></Notice>}
-            <Output value={value} schema={schema} live={live && p.status === 'processing'} />
+            <Output value={value} schema={schema} live={live} />
         </>
     );
 }
