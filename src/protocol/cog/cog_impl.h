@@ -18,7 +18,7 @@ enum cog_dialect { COG_UNKNOWN, COG_COGLET, COG_LEGACY };
 
 /* Everything that waits or is bounded, so that tests need neither long nor much. */
 struct cog_timing {
-    int64_t probe_first_ms, probe_max_ms; /* until READY */
+    int64_t probe_first_ms, probe_max_ms; /* least and most between two looks until READY */
     int64_t probe_ready_ms;               /* afterwards */
     int64_t probe_timeout_ms; /* coglet itself gives a blocked worker 10 s before it answers */
     int64_t unhealthy_ms;     /* idle and unhealthy for so long: sick */
@@ -64,7 +64,7 @@ struct cog_peer {
     bool probe_open, farewell_open, probe_again;
     char *probe_url, *farewell_url;
     struct timer probe_timer;
-    int64_t interval_ms;
+    int64_t began_ms;           /* when its start was first watched */
     int n_failures;             /* probes in a row that nobody answered */
     int n_unhealthy;            /* answers in a row */
     int64_t unhealthy_since_ms; /* -1: it is not */

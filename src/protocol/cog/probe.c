@@ -252,9 +252,9 @@ static int64_t next_interval(struct cog_peer *cp)
             return MIN(t->lost_slot_ms / 4, t->probe_ready_ms);
         return t->probe_ready_ms;
     }
-    cp->interval_ms = cp->interval_ms ? MIN(cp->interval_ms + cp->interval_ms / 2, t->probe_max_ms)
-                                      : t->probe_first_ms;
-    return cp->interval_ms;
+    /* READY is seen at most a hundredth of the boot late: looking costs neither a short boot time
+     * nor a long one work. */
+    return MIN(MAX((cog_now(cp) - cp->began_ms) / 100, t->probe_first_ms), t->probe_max_ms);
 }
 
 static void on_probe_done(struct http_call *c, const struct error *err)
@@ -324,6 +324,7 @@ void cog_probe_init(struct cog_peer *cp)
     struct loop *l = cp->cog->base.loop;
 
     cp->health = PEER_STARTING;
+    cp->began_ms = cog_now(cp);
     cp->unhealthy_since_ms = cp->full_since_ms = -1;
     cp->probe_url = xasprintf("%s/health-check", cp->url);
     buf_init(&cp->setup_log, BUF_UNBOUNDED); /* struct cog_logs bounds it */

@@ -9,6 +9,21 @@
 
 #include <cmocka.h>
 
+/* A boot of four seconds is not told a quarter of a second late. */
+static void test_ready_is_seen_at_most_a_hundredth_late(void **state)
+{
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, "{\"status\":\"STARTING\"}", NULL);
+    cog_place_pass(&pl, 4000);
+    assert_int_equal(pl.at.health, PEER_STARTING);
+    pl.server.health = READY;
+    cog_place_pass(&pl, 45);
+    assert_int_equal(pl.at.health, PEER_READY);
+    cog_place_close(&pl);
+}
+
 static void test_lost_result_is_noticed(void **state)
 {
     struct cog_place pl;
@@ -423,6 +438,7 @@ static void test_peer_close_ends_what_is_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ready_is_seen_at_most_a_hundredth_late),
         cmocka_unit_test(test_lost_result_is_noticed),
         cmocka_unit_test(test_conflict_without_end),
         cmocka_unit_test(test_canceled_though_nobody_asked),
