@@ -23,7 +23,6 @@ const listeners = new Map<string, Set<Listener>>();
 const FIRST_RETRY = 1000;
 const LAST_RETRY = 10_000;
 let source: EventSource | null = null;
-let opened = false; // the stream was open before: opening it again means something may be missed
 let retry = FIRST_RETRY;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -42,8 +41,7 @@ function open(): void {
     source.addEventListener('reset', missed);
     source.onopen = () => {
         retry = FIRST_RETRY;
-        if (opened) missed();
-        opened = true;
+        missed(); // also what happened between the first answer and the stream's beginning
     };
     source.onerror = () => {
         // The browser tries again by itself after a cut; not after an answer that is no stream.
@@ -122,7 +120,6 @@ export function reachable(): void {
     retry = FIRST_RETRY;
     online.set(true);
     missed();
-    opened = false; // the epoch has just been counted
     open();
 }
 
@@ -156,9 +153,6 @@ export function startLive(): void {
     document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
     window.addEventListener('online', probe);
     window.addEventListener('offline', unreachable);
-    account.subscribe(() => {
-        opened = false; // another account's pages load by themselves
-        reopen();
-    });
+    account.subscribe(reopen);
     session.subscribe((value) => (value ? open() : close()));
 }

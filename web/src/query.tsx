@@ -50,6 +50,7 @@ export function useQuery<T>(address: string | null, o: QueryOptions = {}): Query
         clearTimeout(timer.current);
         timer.current = undefined;
         running.current?.abort();
+        running.current = null;
         if (address === null || key === null) return;
         const abort = new AbortController();
         running.current = abort;
@@ -58,11 +59,13 @@ export function useQuery<T>(address: string | null, o: QueryOptions = {}): Query
         asked.then(
             (data) => {
                 if (abort.signal.aborted) return;
+                running.current = null;
                 remember(key, data);
                 setState({ key, data: data as T, loading: false });
             },
             (error: Error) => {
                 if (abort.signal.aborted) return;
+                running.current = null;
                 setState((s) => ({ key, data: s.key === key ? s.data : undefined, error, loading: false }));
             },
         );
@@ -76,15 +79,24 @@ export function useQuery<T>(address: string | null, o: QueryOptions = {}): Query
             running.current?.abort();
         };
     }, [load]);
-    useEffect(() => epoch.subscribe(load), [load]);
+    // Soon, and not before what is already asked has been answered.
+    const later = useCallback((pause: number) => {
+        timer.current ??= setTimeout(() => {
+            timer.current = undefined;
+            if (running.current) later(pause);
+            else load();
+        }, pause);
+    }, [load]);
+    useEffect(() => epoch.subscribe(() => later(GATHER)), [later]);
     useLive(address === null ? [] : (o.live ?? []), (event) => {
         if (o.about && !o.about(event)) return;
-        timer.current ??= setTimeout(load, o.gather ?? GATHER);
+        later(o.gather ?? GATHER);
     });
 
     const set = useCallback((data: T) => {
         if (key === null) return;
         running.current?.abort();
+        running.current = null;
         remember(key, data);
         setState({ key, data, loading: false });
     }, [key]);

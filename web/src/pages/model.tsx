@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { patch, type Page as Results } from '../api';
 import { safeLink } from '../format/markdown';
 import { plural } from '../format/number';
+import { Output } from '../output/view';
 import { Markdown } from '../parts/markdown';
 import { PushInstructions } from '../parts/push';
 import { ApiError } from '../problem';
@@ -168,7 +169,7 @@ function Examples({ owner, name }: { owner: string; name: string }) {
                 {({ results }) => results.map((p) => (
                     <article key={p.id} class="example">
                         <div><h3>Input</h3><Json value={p.input} /></div>
-                        <div><h3>Output</h3><Json value={p.output} /></div>
+                        <div><h3>Output</h3><Output value={p.output} /></div>
                         <a href={path`/p/${p.id}`}>The prediction</a>
                     </article>
                 ))}
