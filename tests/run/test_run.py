@@ -29,7 +29,7 @@ class Run:
         self.process = subprocess.Popen([str(ROOT / "run"), "--no-install", "--data", str(data), "--listen",
                                          f"127.0.0.1:{self.port}", *words], stdin=subprocess.DEVNULL, text=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-                                        env=environment, cwd=data.parent)
+                                        env=environment, cwd=data.parent, preexec_fn=hears_interrupts)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -63,6 +63,12 @@ class Run:
         code = self.process.wait(LIMIT)
         self.reader.join(LIMIT)
         return code
+
+
+def hears_interrupts():
+    """As below a terminal. What a shell without job control starts in the background ignores SIGINT, all below it
+    too, and a shell script cannot undo that: ./run could not be interrupted where the tests run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def free_port():
