@@ -17,7 +17,13 @@ struct openai_request {
 /* {"error": {message, type, param, code}}; param and code may be NULL. */
 void openai_problem(struct http_request *r, int status, const char *type, const char *param,
                     const char *code, const char *fmt, ...) PRINTF(6, 7);
+/* The object of that form, alone. */
+void openai_write_error(struct json_writer *w, const char *type, const char *param,
+                        const char *code, struct str text);
 bool openai_is(const struct http_request *r); /* whether the route is one of this front */
 /* The model's input from the request, by the names that the version's schema has. False: a problem
  * was answered. */
 bool openai_map_input(struct http_request *r, const struct openai_request *q, struct buf *out);
+/* Makes the prediction and answers the request with what becomes of it. */
+void openai_tell(struct http_request *r, const struct openai_request *q,
+                 const struct prediction_spec *spec);
