@@ -42,6 +42,12 @@ export function chooseAccount(username: string): void {
     account.set(username);
 }
 
+// Somebody gave a token: its account is the one that they want to see.
+export function signedIn(value: Session): void {
+    takeSession(value);
+    chooseAccount(value.current);
+}
+
 export function forgetSession(): void {
     session.set(null);
 }

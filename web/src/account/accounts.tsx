@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks';
 import { del } from '../api';
 import { TokenForm } from '../pages/signin';
-import { account, chooseAccount, session, takeSession } from '../session';
+import { account, chooseAccount, session, signedIn, takeSession } from '../session';
 import { useStore } from '../store';
 import { withQuery } from '../router';
 import { Button } from '../ui/button';
@@ -40,7 +40,7 @@ export function Accounts() {
                 ))}
             </ul>
             {adding
-                ? <TokenForm action="Add account" onDone={(value) => { takeSession(value); setAdding(false); say('The account is added.'); }} />
+                ? <TokenForm action="Add account" onDone={(value) => { signedIn(value); setAdding(false); say('The account is added.'); }} />
                 : <div class="actions"><Button onClick={() => setAdding(true)}>Add an account</Button></div>}
         </Card>
     );

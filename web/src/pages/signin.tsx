@@ -3,7 +3,7 @@
 // cookie that no script can read.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { post } from '../api';
-import { session, takeSession, type Session } from '../session';
+import { session, signedIn, type Session } from '../session';
 import { useStore } from '../store';
 import { Button } from '../ui/button';
 import { TextField } from '../ui/field';
@@ -17,7 +17,7 @@ export function SignInPage() {
         <main id="main" class="signin" tabIndex={-1}>
             <div class="card">
                 <h1><Logo /> Sign in to Berth</h1>
-                <TokenForm action="Sign in" onDone={takeSession} />
+                <TokenForm action="Sign in" onDone={signedIn} />
                 <details class="help">
                     <summary>Where is my token?</summary>
                     <p>It begins with <code>r8_</code>. <code>./run</code> prints where it keeps the first one: the file <code>data/token</code>.</p>

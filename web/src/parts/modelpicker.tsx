@@ -81,7 +81,7 @@ export function ModelPicker({ value, onChange, error }: {
                         onFocus={() => setOpen(true)} onClick={() => setOpen(true)} onKeyDown={keys} />
                     {open && (
                         <div class="picker-list">
-                            <ul role="listbox" id={`${control.id}-list`} aria-label="Models">
+                            <ul role="listbox" id={`${control.id}-list`} aria-label="What was found">
                                 {list.map((m, i) => (
                                     <li key={m.url} id={`${control.id}-${i}`} role="option" aria-selected={i === at}
                                         onMouseDown={(e) => e.preventDefault()} onMouseMove={() => i === at || setAt(i)}
