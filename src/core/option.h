@@ -161,6 +161,13 @@ enum option_type {
     X("Builds", max_push_path, INT, 16, 4000, "1024", "bytes of a path in a pushed folder")        \
     X("Builds", build_timeout, DURATION, 1000, 86400000, "30m", "how long a build may take")       \
     X("Builds", build_parallel, INT, 1, 64, "1", "builds at the same time")                        \
+    X("Builds", build_memory, SIZE, 0, 1000000000000000, "16GB",                                   \
+      "memory of what a build runs; 0 is off")                                                     \
+    X("Builds", build_disk, SIZE, 0, 1000000000000000, "50GB",                                     \
+      "bytes that what a build runs may write, and that an account's cache of packages may keep; " \
+      "0 is off")                                                                                  \
+    X("Builds", build_processes, INT, 0, 10000000, "4096",                                         \
+      "processes and threads of what a build runs, where it has a user of its own; 0 is off")      \
     X("Builds", python_version_strict, BOOL, 0, 1, "false",                                        \
       "refuse a model whose Python version is not on this machine, instead of taking the nearest") \
     X("Builds", requirements_any_source, BOOL, 0, 1, "false",                                      \

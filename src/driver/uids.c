@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "init/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCKS "/run/berth"
+#define LOCKS     "/run/berth"
+#define USER_FILE "uid"
+
+enum { USER_MAX = 32 };
 
 /* Below stand the users of the system and of people; at the end, the number that means none. */
 enum { LEAST = 1000, MOST = 2147483646 };
@@ -184,4 +188,24 @@ void uids_give(struct uids *u, uint32_t uid)
 bool uids_has(const struct uids *u, uint32_t uid)
 {
     return uid >= u->first && uid - u->first < u->n;
+}
+
+enum status uids_note(int dirfd, uint32_t uid, struct error *err)
+{
+    char text[USER_MAX];
+
+    snprintf(text, sizeof(text), "%u\n", uid);
+    return init_file_replace(dirfd, USER_FILE, str_of(text), err);
+}
+
+uint32_t uids_noted(int dirfd)
+{
+    struct buf b CLEANUP(buf_deinit) = BUF_INIT(USER_MAX);
+    struct str text;
+    int64_t uid;
+
+    if (dirfd < 0 || init_file_read(dirfd, USER_FILE, &b, NULL) != STATUS_OK || b.n == 0)
+        return 0;
+    text = str_make(b.p, b.n - 1);
+    return str_to_i64(text, &uid) && uid > 0 && uid < UINT32_MAX ? (uint32_t)uid : 0;
 }

@@ -21,5 +21,9 @@ enum status uids_take(struct uids *u, uint32_t *out, struct error *err) NODISCAR
 void uids_take_again(struct uids *u, uint32_t uid);
 /* Nothing runs as it any more, and no file is its own. 0: nothing. */
 void uids_give(struct uids *u, uint32_t uid);
+/* A note of the user in the folder that it works in (the file `uid`): it says whom that belongs to,
+ * as long as it is there. */
+enum status uids_note(int dirfd, uint32_t uid, struct error *err) NODISCARD;
+uint32_t uids_noted(int dirfd); /* 0: none */
 /* Whether it lies in the range, taken or not. */
 bool uids_has(const struct uids *u, uint32_t uid);

@@ -87,39 +87,75 @@ static int open_folder(int dirfd, const char *name)
     return fd;
 }
 
-/* Empties the open folder, one level of recursion for each level of folders; `depth` bounds it. */
-static void empty(int fd, int depth)
+/* One level of recursion for each level of folders, up to a depth; what lies deeper is moved up to
+ * the top, where the next round finds it. */
+struct emptying {
+    int top;
+    unsigned n_moved;
+    bool again;
+};
+
+static void move_up(struct emptying *e, int fd, const char *name)
+{
+    enum { MAX_TRIES = 1000 };
+    char aside[32];
+
+    for (int i = 0; i < MAX_TRIES; i++) {
+        snprintf(aside, sizeof(aside), ".deeper-%u", e->n_moved++);
+        if (renameat(fd, name, e->top, aside) == 0) {
+            e->again = true;
+            return;
+        }
+        if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
+            return;
+    }
+}
+
+static void empty(struct emptying *e, int fd, int depth)
 {
     DIR *d = fdopendir(fd);
-    const struct dirent *e;
+    const struct dirent *entry;
 
     if (!d) {
         close(fd);
         return;
     }
     fchmod(fd, 0700);
-    while ((e = readdir(d))) {
+    while ((entry = readdir(d))) {
+        const char *name = entry->d_name;
         int inner;
 
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || unlinkat(fd, name, 0) == 0)
             continue;
-        if (unlinkat(fd, e->d_name, 0) == 0 || depth == 0)
+        inner = open_folder(fd, name);
+        if (inner >= 0 && depth == 0) {
+            fchmod(inner, 0700); /* to move it, we must be able to write it */
+            close(inner);
+            move_up(e, fd, name);
             continue;
-        inner = open_folder(fd, e->d_name);
+        }
         if (inner >= 0)
-            empty(inner, depth - 1);
-        unlinkat(fd, e->d_name, AT_REMOVEDIR);
+            empty(e, inner, depth - 1);
+        unlinkat(fd, name, AT_REMOVEDIR);
     }
     closedir(d);
 }
 
 bool folder_remove(int dirfd, const char *name)
 {
-    enum { MAX_DEPTH = 500 };
-    int fd = open_folder(dirfd, name);
+    enum { MAX_DEPTH = 100 };
+    struct emptying e = { .again = true };
 
-    if (fd >= 0)
-        empty(fd, MAX_DEPTH);
+    while (e.again) {
+        int fd = open_folder(dirfd, name);
+
+        e.again = false;
+        e.top = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (fd >= 0)
+            empty(&e, fd, MAX_DEPTH);
+        if (e.top >= 0)
+            close(e.top);
+    }
     return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
@@ -141,7 +177,9 @@ static int64_t size_below(int fd, int64_t enough, int depth)
             fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         sum += (int64_t)st.st_blocks * 512;
-        if (S_ISDIR(st.st_mode) && depth > 0) {
+        if (S_ISDIR(st.st_mode) && depth == 0) {
+            sum = enough + 1; /* nothing can be hidden from the sum by depth */
+        } else if (S_ISDIR(st.st_mode)) {
             int inner = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
             sum += inner >= 0 ? size_below(inner, enough - sum, depth - 1) : 0;

@@ -2,6 +2,7 @@
 #include "init/init.h"
 
 #include "base/mem.h"
+#include "init/box.h"
 #include "init/cgroup.h"
 #include "init/file.h"
 #include "init/sandbox.h"
@@ -16,8 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { SPEC_MAX = 4 * 1024 * 1024 };
 
 static int probe(const char *user)
 {
@@ -42,18 +41,6 @@ static int probe(const char *user)
         has |= INIT_HAS_CPU_LIMIT;
     cgroup_remove(&g);
     return has;
-}
-
-/* The text may hold tokens: it does not stay on disk. */
-static enum status read_spec(int dirfd, struct arena *a, struct init_spec *out, struct error *err)
-{
-    struct buf b CLEANUP(buf_deinit) = BUF_INIT(SPEC_MAX);
-    enum status st = init_file_read(dirfd, INIT_SPEC, &b, err);
-
-    if (st == STATUS_OK)
-        st = init_spec_parse(a, str_of(arena_copy(a, buf_str(&b))), out, err);
-    unlinkat(dirfd, INIT_SPEC, 0);
-    return st;
 }
 
 /* Nothing of the server that started us stays: neither its session, nor its outputs (it reads them
@@ -84,19 +71,8 @@ static enum status begin(const char *folder, struct arena *a, int *out_dirfd, in
     *out_dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*out_dirfd < 0)
         return FAIL(err, STATUS_UNREACHABLE, "cannot open %s: %s", folder, strerror(errno));
-    st = read_spec(*out_dirfd, a, out_spec, err);
+    st = init_spec_take(*out_dirfd, a, out_spec, err);
     return st ? st : sock_listen(*out_dirfd, INIT_SOCKET, out_listener, err);
-}
-
-/* A program of a build: it goes with the server that wants it, also when that is killed. What went
- * on writing into an environment would be in the way of the next server's build of the same. */
-static int run_tied(char **argv)
-{
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != (pid_t)strtol(argv[3], NULL, 10))
-        return 1; /* the server ended before it could be tied to it */
-    execvp(argv[4], argv + 4);
-    fprintf(stderr, "cannot run %s: %s\n", argv[4], strerror(errno));
-    return 127;
 }
 
 int init_main(int argc, char **argv)
@@ -109,8 +85,8 @@ int init_main(int argc, char **argv)
 
     if (argc == 4 && strcmp(argv[2], "--probe") == 0)
         return probe(argv[3]);
-    if (argc > 4 && strcmp(argv[2], "--tied") == 0)
-        return run_tied(argv);
+    if (argc == 5 && strcmp(argv[2], "--box") == 0)
+        return box_main((pid_t)strtol(argv[3], NULL, 10), argv[4]);
     if (argc != 3) {
         fputs("usage: berth init FOLDER (started by the server, not by hand)\n", stderr);
         return 1;

@@ -42,6 +42,4 @@ enum {
  * background), or 1 after a sentence on standard error. */
 int init_main(int argc, char **argv);
 
-/* `berth init --tied SERVER PROGRAM ARG...` becomes that program, which is killed when its parent,
- * the process SERVER, ends. It exits with 1 where that has ended already, with 127 where the
- * program cannot be run. */
+/* `berth init --box SERVER FOLDER` runs one program of a build (box.h). */

@@ -1,49 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "init/model.h"
 
-#include "init/file.h"
 #include "init/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static void limit(int what, int64_t most)
-{
-    struct rlimit r;
-
-    if (most <= 0 || getrlimit((__rlimit_resource_t)what, &r) != 0)
-        return;
-    r.rlim_cur = r.rlim_max = MIN(r.rlim_max, (rlim_t)most);
-    setrlimit((__rlimit_resource_t)what, &r);
-}
-
-/* Never the address space: CUDA reserves hundreds of gigabytes. Nor the size of files, which may
- * have holes, or be shared memory. Processes are counted by user, so
- * that a limit would be the server's too where they share one. */
-static void set_limits(const struct init_spec *s)
-{
-    struct rlimit core = { .rlim_cur = 0, .rlim_max = 0 };
-
-    limit(RLIMIT_NOFILE, s->open_files);
-    if (s->uid)
-        limit(RLIMIT_NPROC, s->processes);
-    setrlimit(RLIMIT_CORE, &core);
-}
-
-static void reset_signals(void)
-{
-    sigset_t none;
-
-    sigemptyset(&none);
-    for (int s = 1; s < NSIG; s++)
-        signal(s, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* What the child says before it becomes the model server, and once more if it cannot. */
 struct report {
@@ -83,11 +47,8 @@ NORETURN static void become(const struct init_spec *s, const struct cgroup *g, c
 
     setpgid(0, 0);
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* our files in /proc are ours again */
-    reset_signals();
     cgroup_enter(g);
-    set_limits(s);
-    /* When the machine runs out of memory, an instance goes before the server does. */
-    init_file_poke("/proc/self/oom_score_adj", "500");
+    sandbox_limit(s);
     report = take_channels(log, report, &r);
     if (r.error.status || sandbox_enter(s, folder, &r.has_own_coglet, &r.error))
         give_up(report, &r);

@@ -12,8 +12,10 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -157,6 +159,47 @@ static enum status share_coglet(struct error *err)
             "%s belongs to another user and cannot be written; remove it, or give it mode 1777",
             COGLET "/predictions");
     return st;
+}
+
+static void limit(int what, int64_t most)
+{
+    struct rlimit r;
+
+    if (most <= 0 || getrlimit((__rlimit_resource_t)what, &r) != 0)
+        return;
+    r.rlim_cur = r.rlim_max = MIN(r.rlim_max, (rlim_t)most);
+    setrlimit((__rlimit_resource_t)what, &r);
+}
+
+/* Never the address space: CUDA reserves hundreds of gigabytes. Nor the size of files, which may
+ * have holes, or be shared memory. Processes are counted by user, so that a limit would be the
+ * server's too where they share one. */
+static void set_limits(const struct init_spec *s)
+{
+    struct rlimit core = { .rlim_cur = 0, .rlim_max = 0 };
+
+    limit(RLIMIT_NOFILE, s->open_files);
+    if (s->uid)
+        limit(RLIMIT_NPROC, s->processes);
+    setrlimit(RLIMIT_CORE, &core);
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    for (int s = 1; s < NSIG; s++)
+        signal(s, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void sandbox_limit(const struct init_spec *s)
+{
+    reset_signals();
+    set_limits(s);
+    /* When the machine runs out of memory, this goes before the server does. */
+    init_file_poke("/proc/self/oom_score_adj", "500");
 }
 
 enum status sandbox_prepare(const struct init_spec *s, int dirfd, struct error *err)

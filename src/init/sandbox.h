@@ -16,6 +16,8 @@ bool sandbox_can_hide_processes(void);
 
 /* Makes home, tmp and coglet in the instance folder; they belong to the spec's user. */
 enum status sandbox_prepare(const struct init_spec *s, int dirfd, struct error *err) NODISCARD;
+/* In the process that becomes the model: its limits, and signals as a program expects them. */
+void sandbox_limit(const struct init_spec *s);
 /* In the process that becomes the model, for good: the namespaces, the view, the user. Where no
  * mount namespace may be had, *out_own_coglet is false, and /tmp/coglet is shared with the other
  * instances. */

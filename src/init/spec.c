@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "init/spec.h"
 
+#include "init/file.h"
+#include "init/init.h"
+
+#include <unistd.h>
+
+enum { SPEC_MAX = 4 * 1024 * 1024 };
+
 static void write_list(struct json_writer *w, const char *key, const char *const *list)
 {
     json_key(w, key);
@@ -24,6 +31,7 @@ void init_spec_write(const struct init_spec *s, struct buf *out)
     write_list(&w, "hide", s->hide);
     write_list(&w, "read_only", s->read_only);
     write_list(&w, "writable", s->writable);
+    write_list(&w, "programs", s->programs);
     json_member_int(&w, "uid", s->uid);
     json_member_int(&w, "memory", s->memory);
     json_member_int(&w, "cpus_milli", s->cpus_milli);
@@ -90,6 +98,8 @@ static enum status read_all(struct arena *a, const struct json *o, struct init_s
     st = st ? st : read_list(a, o, "hide", &s->hide, err);
     st = st ? st : read_list(a, o, "read_only", &s->read_only, err);
     st = st ? st : read_list(a, o, "writable", &s->writable, err);
+    if (!st && json_get(o, "programs")) /* an earlier server did not say it */
+        st = read_list(a, o, "programs", &s->programs, err);
     st = st ? st : read_number(o, "uid", 0, &s->uid, err);
     st = st ? st : read_number(o, "memory", 0, &s->memory, err);
     st = st ? st : read_number(o, "cpus_milli", 0, &s->cpus_milli, err);
@@ -124,5 +134,16 @@ enum status init_spec_parse(struct arena *a, struct str text, struct init_spec *
     st = read_all(a, root, &s, err);
     if (st == STATUS_OK)
         *out = s;
+    return st;
+}
+
+enum status init_spec_take(int dirfd, struct arena *a, struct init_spec *out, struct error *err)
+{
+    struct buf b CLEANUP(buf_deinit) = BUF_INIT(SPEC_MAX);
+    enum status st = init_file_read(dirfd, INIT_SPEC, &b, err);
+
+    if (st == STATUS_OK)
+        st = init_spec_parse(a, str_of(arena_copy(a, buf_str(&b))), out, err);
+    unlinkat(dirfd, INIT_SPEC, 0);
     return st;
 }

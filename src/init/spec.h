@@ -16,6 +16,7 @@ struct init_spec {
     const char *const *hide;      /* folders of which only what follows is seen */
     const char *const *read_only; /* folders and files that are seen and cannot be changed */
     const char *const *writable;  /* folders, beside home and tmp, that are seen as they are */
+    const char *const *programs;  /* beside argv[0]: programs that are seen with what they need */
     int64_t uid;                  /* 0: the server's own user */
     int64_t memory;               /* bytes of all processes together; 0: no limit */
     int64_t cpus_milli;           /* 0: no limit */
@@ -32,3 +33,7 @@ struct init_spec {
 void init_spec_write(const struct init_spec *s, struct buf *out);
 enum status init_spec_parse(struct arena *a, struct str text, struct init_spec *out,
                             struct error *err) NODISCARD;
+/* Reads the file spec.json of the folder that dirfd stands for, and removes it: it may hold tokens.
+ */
+enum status init_spec_take(int dirfd, struct arena *a, struct init_spec *out,
+                           struct error *err) NODISCARD;

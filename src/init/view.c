@@ -21,7 +21,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { MAX_PLACES = 64, MAX_COVERS = 64, MAX_LINKS = 16 };
+enum { MAX_PLACES = 128, MAX_COVERS = 64, MAX_LINKS = 16 };
 
 enum kind { HIDDEN, SHOWN, WRITABLE };
 
@@ -33,6 +33,7 @@ struct place {
 
 struct view {
     const struct init_spec *spec;
+    const char *folder; /* the instance's own */
     struct arena arena;
     struct place places[MAX_PLACES];
     size_t n_places;
@@ -83,18 +84,26 @@ static void add_list(struct view *v, const char *const *list, enum kind kind)
         add(v, *list, kind);
 }
 
-/* The folder that an interpreter was installed into. Where that is one which is hidden, or holds
- * such a one, only its program and its library are shown. */
-static void add_prefix(struct view *v, const char *prefix)
+/* Whether it lies with what is others', in the hidden folder that this instance's own lies in too.
+ */
+static bool is_among_others(const struct view *v, const char *path)
 {
     for (const char *const *h = v->spec->hide; h && *h; h++) {
-        if (!is_below(*h, prefix))
-            continue;
-        add(v, arena_printf(&v->arena, "%s/bin", prefix), SHOWN);
-        add(v, arena_printf(&v->arena, "%s/lib", prefix), SHOWN);
-        return;
+        if (is_below(path, *h) && is_below(v->folder, *h))
+            return true;
     }
-    add(v, prefix, SHOWN);
+    return false;
+}
+
+/* What an interpreter needs of the folder that it was installed into, and no more: links and files
+ * of an environment, which a package may have written, say where that folder is. For the same
+ * reason nothing of the server's data is shown by them. */
+static void add_prefix(struct view *v, const char *prefix)
+{
+    static const char *const parts[] = { "bin", "lib", "lib64", "include", "pyvenv.cfg" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(parts) && !is_among_others(v, prefix); i++)
+        add(v, arena_printf(&v->arena, "%s/%s", prefix, parts[i]), SHOWN);
 }
 
 static char *cut_last(char *path)
@@ -375,11 +384,13 @@ static void collect(struct view *v, const char *folder)
     add_list(v, s->read_only, SHOWN);
     if (s->argv[0][0] == '/')
         add_program(v, s->argv[0]);
+    for (const char *const *one = s->programs; one && *one; one++)
+        add_program(v, *one);
 }
 
 enum status view_enter(const struct init_spec *s, const char *folder, struct error *err)
 {
-    struct view v CLEANUP(view_deinit) = { .spec = s };
+    struct view v CLEANUP(view_deinit) = { .spec = s, .folder = folder };
     struct place coglet;
     enum status st;
 

@@ -8,7 +8,7 @@
 #include "init/spec.h"
 
 /* In the process that becomes the model, inside its namespace, with the rights that made it.
- * `folder` is the instance folder; home, tmp and coglet are in it. */
+ * `folder` is the instance folder (absolute); home, tmp and coglet are in it. */
 enum status view_enter(const struct init_spec *s, const char *folder, struct error *err) NODISCARD;
 /* A /proc in which other users' processes cannot be seen, over this one. */
 bool view_hide_processes(void);

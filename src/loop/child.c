@@ -34,7 +34,7 @@ struct child_impl {
     uv_process_t process;
     struct output out[2];
     struct timer timer; /* the timeout, then the wait for the pipes' end */
-    int pid, code, signal;
+    int pid, code, signal, timeout_signal;
     int n_handles; /* not closed yet */
     size_t max_line;
     bool has_process, has_exited, timed_out;
@@ -169,7 +169,7 @@ static void on_timeout(struct timer *t)
     struct child_impl *im = container_of(t, struct child_impl, timer);
 
     im->timed_out = true;
-    kill(-im->pid, SIGKILL);
+    kill(-im->pid, im->timeout_signal);
 }
 
 static void on_exit_status(uv_process_t *process, int64_t code, int signal)
@@ -285,6 +285,7 @@ static struct child_impl *new_impl(struct loop *l, struct child *c, const struct
     im->child = c;
     im->events = events;
     im->max_line = spec->max_line ? spec->max_line : DEFAULT_MAX_LINE;
+    im->timeout_signal = spec->timeout_signal ? spec->timeout_signal : SIGKILL;
     im->leftover.close = close_leftover;
     list_init(&im->leftover.node);
     im->process.data = im;

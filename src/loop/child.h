@@ -14,7 +14,8 @@ struct child_spec {
     const char *cwd;         /* NULL: ours */
     bool detached;           /* own session; it may outlive us */
     bool merge_output;       /* standard error goes where standard output goes */
-    int64_t timeout_ms;      /* 0: none; past it the whole process group is killed */
+    int64_t timeout_ms;      /* 0: none; past it the whole process group is sent: */
+    int timeout_signal;      /* 0: SIGKILL */
     size_t max_line;         /* longer lines come in pieces of this size; 0: 64 KiB */
 };
 

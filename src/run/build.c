@@ -81,6 +81,7 @@ static void on_swept(struct work *w)
     struct build *b = container_of(w, struct build, work);
     bool ok = b->status == STATUS_OK;
 
+    build_box_give(b);
     b->row.status = ok ? "succeeded" : "failed";
     b->row.error = ok ? NULL : b->error.text;
     b->row.version = ok ? b->version_id : NULL;
@@ -245,6 +246,11 @@ static void build_run(struct build *b)
     case BUILD_QUEUED:
         flow_goto(&b->flow, BUILD_UNPACKING);
         announce(b, "unpacking");
+        b->status = build_box_take(b);
+        if (b->status != STATUS_OK) {
+            fail(b);
+            AWAIT;
+        }
         build_unpack(b);
         AWAIT;
     case BUILD_UNPACKING:
@@ -318,7 +324,7 @@ static void on_deadline(struct timer *t)
 
     b->is_over_time = true;
     if (b->has_child)
-        child_kill(&b->child, 9);
+        build_end_child(b);
     else if (b->flow.at == BUILD_WAITING_ENV) /* nothing else would wake it in time */
         build_run(b);
 }
@@ -379,6 +385,9 @@ struct builds *builds_new(struct loop *l, struct store *s, const struct builds_c
     o->data = xstrdup(c->data);
     o->helper = xstrdup(c->helper);
     o->self = c->self ? xstrdup(c->self) : NULL;
+    o->home = c->home ? xstrdup(c->home) : NULL;
+    o->folders = c->folders ? xstrdup(c->folders) : NULL;
+    o->uids = c->uids;
     list_init(&o->queue);
     list_init(&o->running);
     map_init(&o->live);
@@ -396,7 +405,7 @@ static void halt(struct builds *o)
     o->is_closing = true;
     list_each (&o->running, b, struct build, node)
         if (b->has_child)
-            child_kill(&b->child, 9);
+            build_end_child(b);
     do {
         all = o->n_pushing == 0 && o->n_forgetting == 0;
         list_each (&o->running, b, struct build, node)
@@ -431,13 +440,15 @@ void builds_free(struct builds *o)
     free(o->data);
     free(o->helper);
     free(o->self);
+    free(o->home);
+    free(o->folders);
     free(o);
 }
 
 static void sweep_build_folder(const struct builds *o, const char *id)
 {
     static const char *const parts[] = { "src", "source.tar.gz", "source.tar.gz.part", "lock.txt",
-                                         "requirements.in" };
+                                         "requirements.in" }; /* lock.txt: earlier servers' */
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(2048);
 
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -447,6 +458,7 @@ static void sweep_build_folder(const struct builds *o, const char *id)
     }
     buf_clear(&path);
     buf_addf(&path, "%s/builds/%s", o->data, id);
+    build_box_sweep(path.p);
     rmdir(path.p); /* of a push that never became a build; else its log stays */
 }
 
@@ -454,14 +466,10 @@ static void sweep_build_folder(const struct builds *o, const char *id)
 static void sweep_env(const struct builds *o, const char *key)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(2048);
-    struct stat st;
 
-    buf_addf(&path, "%s/envs/%s/ready", o->data, key);
-    if (stat(path.p, &st) == 0)
-        return;
-    path.n -= strlen("/ready");
-    path.p[path.n] = '\0';
-    tree_remove(path.p);
+    buf_addf(&path, "%s/envs/%s", o->data, key);
+    if (!env_is_ready(path.p))
+        tree_remove(path.p);
 }
 
 static void each_in(const struct builds *o, const char *folder,
@@ -498,6 +506,7 @@ enum status builds_load(struct builds *o, struct error *err)
                         strerror(errno));
     }
     each_in(o, "builds", sweep_build_folder);
+    each_in(o, "cache", build_cache_sweep);
     each_in(o, "envs", sweep_env);
     s = store_run(o->store, &op.op, &STORE_BUILD_SWEEP);
     if (s != STATUS_OK)

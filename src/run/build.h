@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "base/map.h"
 #include "core/option.h"
+#include "driver/uids.h"
 #include "loop/loop.h"
 #include "store/build.h"
 #include "store/store.h"
@@ -22,8 +23,12 @@ struct builds_config {
     const char *data; /* absolute data folder: builds/<id>/ (source.tar.gz, log), versions/<id>/,
                          envs/<key>/ */
     struct id_gen *ids;
-    const char *helper; /* absolute path of cog_schema.py */
-    const char *self; /* absolute path of berth; NULL: what builds run outlives a kill -9 of ours */
+    const char *helper;  /* absolute path of cog_schema.py */
+    const char *self;    /* absolute path of berth; NULL: what builds run has no box, and outlives a
+                            kill -9 of ours */
+    struct uids *uids;   /* of which each build gets one; NULL: builds run as our own user */
+    const char *home;    /* the server's user's, hidden from builds; NULL: none */
+    const char *folders; /* that builds see beside their own (driver/folders.h); NULL: none */
 };
 
 struct builds *builds_new(struct loop *l, struct store *s, const struct builds_config *c) NODISCARD;

@@ -22,6 +22,32 @@ static void say_tools(struct build *b)
                     *b->uv ? b->uv : "pip");
 }
 
+/* Where a requirement may name something of the folder. What is not a wheel is built where it
+ * stands: in a copy, which the first of the two steps makes. */
+static void run_in_source(struct build *b, const char *const *args)
+{
+    static const char script[] = "[ -n \"$(ls -A \"$2\")\" ] || cp -RP \"$1/.\" \"$2/\" || exit 1\n"
+                                 "cd \"$2\" && shift 2 && exec \"$@\"";
+    const char *src = build_source_folder(b), **list;
+    size_t n = 0;
+
+    if (!b->needs_source) {
+        build_run_child(b, args, src, 0);
+        return;
+    }
+    while (args[n])
+        n++;
+    list = arena_array(&b->arena, const char *, n + 7);
+    list[0] = "/bin/sh";
+    list[1] = "-c";
+    list[2] = script;
+    list[3] = "sh";
+    list[4] = src;
+    list[5] = arena_printf(&b->arena, "%s/work", b->folder);
+    memcpy(list + 6, args, n * sizeof(*args));
+    build_run_child(b, list, src, 0);
+}
+
 void build_resolve(struct build *b)
 {
     const char **args = arena_array(&b->arena, const char *, 16);
@@ -41,10 +67,9 @@ void build_resolve(struct build *b)
     args[n++] = "--python";
     args[n++] = b->python;
     args[n++] = "--output-file";
-    args[n++] = "../lock.txt";
+    args[n++] = "../out/lock.txt";
     args[n++] = "../requirements.in";
-    build_run_child(b, args, build_source_folder(b),
-                    0); /* where a requirement may name a wheel of the folder */
+    run_in_source(b, args);
 }
 
 enum status build_digest_wheel(const char *path, unsigned char out[SHA256_SIZE])
@@ -106,7 +131,8 @@ enum status build_digest_sources(struct build *b, struct str needs)
     return STATUS_OK;
 }
 
-/* The same packages for the same interpreter are the same environment, whoever asks. */
+/* The same packages for the same interpreter are the same environment, for one account: a package
+ * of one could do anything to the others. */
 enum status build_find_env(struct build *b)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
@@ -114,11 +140,12 @@ enum status build_find_env(struct build *b)
     struct buf hex CLEANUP(buf_deinit) = BUF_INIT(128);
     unsigned char sum[SHA256_SIZE];
 
-    build_path(b, *b->uv ? "lock.txt" : "requirements.in", &path);
+    build_path(b, *b->uv ? "out/lock.txt" : "requirements.in", &path);
     if (!build_read_file(path.p, &text))
         return FAIL(&b->error, STATUS_BROKEN, "cannot read %s", path.p);
     buf_adds(&text, b->source_digests);
-    buf_addf(&text, "\n%s %s %s\n", b->python, b->python_version, *b->uv ? "uv" : "pip");
+    buf_addf(&text, "\n%s %s %s %s\n", b->python, b->python_version, *b->uv ? "uv" : "pip",
+             b->row.account_id);
     if (text.failed)
         return FAIL(&b->error, STATUS_TOO_LARGE, "The list of packages is too long.");
     sha256(buf_str(&text), sum);
@@ -128,15 +155,24 @@ enum status build_find_env(struct build *b)
     return STATUS_OK;
 }
 
+bool env_is_ready(const char *path)
+{
+    struct buf mark CLEANUP(buf_deinit) = BUF_INIT(1024);
+    struct stat st;
+
+    buf_addf(&mark, "%s/ready", path);
+    return !mark.failed && lstat(mark.p, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid();
+}
+
 bool build_env_is_ready(const struct build *b)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
 
-    buf_addf(&path, "%s/%s/ready", b->owner->data, b->env_path);
-    return access(path.p, F_OK) == 0;
+    buf_addf(&path, "%s/%s", b->owner->data, b->env_path);
+    return env_is_ready(path.p);
 }
 
-void build_make_env(struct build *b)
+static void run_venv(struct build *b)
 {
     const char **args = arena_array(&b->arena, const char *, 12);
     const char *env = arena_printf(&b->arena, "%s/%s", b->owner->data, b->env_path);
@@ -146,7 +182,6 @@ void build_make_env(struct build *b)
         args[n++] = b->uv;
         args[n++] = "venv";
         args[n++] = "--quiet";
-        args[n++] = "--clear";
         args[n++] = "--python";
         args[n++] = b->python;
     } else {
@@ -159,6 +194,28 @@ void build_make_env(struct build *b)
     build_run_child(b, args, b->folder, 0);
 }
 
+static void make_env_folder(struct work *w)
+{
+    struct build *b = container_of(w, struct build, work);
+
+    b->status = build_box_make_env(b);
+}
+
+static void on_env_folder(struct work *w)
+{
+    struct build *b = container_of(w, struct build, work);
+
+    if (b->status != STATUS_OK || b->owner->is_closing || b->is_over_time)
+        build_step_done(b);
+    else
+        run_venv(b);
+}
+
+void build_make_env(struct build *b)
+{
+    work_start(b->owner->loop, &b->work, make_env_folder, on_env_folder);
+}
+
 void build_install(struct build *b)
 {
     const char **args = arena_array(&b->arena, const char *, 16);
@@ -169,10 +226,11 @@ void build_install(struct build *b)
         args[n++] = "pip";
         args[n++] = "sync";
         args[n++] = "--compile-bytecode";
-        args[n++] = "--require-hashes";
+        if (!b->needs_source) /* what is built here has none before; its source is in the key */
+            args[n++] = "--require-hashes";
         args[n++] = "--python";
         args[n++] = arena_printf(&b->arena, "%s/%s/bin/python", b->owner->data, b->env_path);
-        args[n++] = "../lock.txt";
+        args[n++] = "../out/lock.txt";
     } else {
         args[n++] = arena_printf(&b->arena, "%s/%s/bin/python", b->owner->data, b->env_path);
         args[n++] = "-m";
@@ -183,7 +241,7 @@ void build_install(struct build *b)
         args[n++] = "-r";
         args[n++] = "../requirements.in";
     }
-    build_run_child(b, args, build_source_folder(b), 0);
+    run_in_source(b, args);
 }
 
 /* The mark is written last, and after all it speaks for is on the disk: an environment without it
@@ -196,7 +254,9 @@ enum status build_seal_env(struct build *b)
 
     buf_addf(&path, "%s/%s", b->owner->data, b->env_path);
     buf_addf(&envs, "%s/envs", b->owner->data);
-    tree_make_readonly(path.p);
+    s = tree_give(path.p, geteuid(), TREE_READ_ONLY, &b->error);
+    if (s != STATUS_OK)
+        return s;
     chmod(path.p, 0755);
     s = build_sync(path.p, true, &b->error);
     if (s == STATUS_OK)

@@ -33,8 +33,10 @@ struct builds {
     const struct options *options;
     struct id_gen *ids;
     char *data, *helper, *self;
-    struct list queue;   /* struct build.node, waiting */
-    struct list running; /* struct build.node */
+    char *home, *folders; /* as of struct builds_config */
+    struct uids *uids;    /* not ours; NULL: builds run as our own user */
+    struct list queue;    /* struct build.node, waiting */
+    struct list running;  /* struct build.node */
     int n_running;
     bool is_closing;       /* each build stops where it is */
     int n_pushing;         /* pushes whose write or row is under way */
@@ -79,7 +81,10 @@ struct build {
     struct cog_yaml cog;
     char python[256]; /* interpreter */
     char python_version[32];
-    char uv[512]; /* "": none, pip is used */
+    char uv[512];   /* "": none, pip is used */
+    uint32_t uid;   /* the user that its programs run as; 0: ours */
+    bool has_cache; /* the account's, which then is no other build's */
+    char cache[600];
     char env_key[33];
     char env_path[512]; /* relative to the data folder: "envs/<key>" */
     char version_id[65];
@@ -108,6 +113,7 @@ void build_resolve(struct build *b);
 enum status
 build_find_env(struct build *b) NODISCARD; /* the key of the environment it needs; into b->error */
 bool build_env_is_ready(const struct build *b);
+bool env_is_ready(const char *path); /* it has its mark, which is the server's */
 void build_make_env(struct build *b);
 void build_install(struct build *b);
 void build_describe(struct build *b);
@@ -127,6 +133,20 @@ void forget_init(struct builds *o);
 void forget_deinit(struct builds *o); /* none is under way */
 /* Folders of versions without a row, and what was being removed: at the start. */
 enum status forget_sweep(struct builds *o, struct error *err) NODISCARD;
+
+/* --- build_box.c --- */
+enum status build_box_take(struct build *b) NODISCARD; /* a user, and the cache; into b->error */
+void build_box_give(struct build *b);                  /* nothing belongs to that any more */
+/* These block. */
+enum status build_box_make(struct build *b) NODISCARD;
+enum status build_box_make_env(struct build *b) NODISCARD; /* an empty folder */
+void build_box_leave(struct build *b);
+void build_box_sweep(const char *folder);                         /* a build's, at the start */
+void build_cache_sweep(const struct builds *o, const char *name); /* likewise, of cache/ */
+/* What to run instead, with an empty environment, so that `args` run in the box. */
+enum status build_box_spec(struct build *b, const char *const *args, const char *const *env,
+                           const char *cwd, const char *const **out_args) NODISCARD;
+void build_end_child(struct build *b);
 
 /* What the steps share. Paths are below the build's folder; files that are links are not read. */
 bool build_read_file(const char *path, struct buf *out);

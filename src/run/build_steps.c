@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,11 +26,16 @@ static const char SDK[] = "cog==0.23.1\ncoglet==0.23.1\n";
 
 bool build_read_file(const char *path, struct buf *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat st;
     ssize_t n = 1;
 
     if (fd < 0)
         return false;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return false;
+    }
     while (n > 0) {
         char *at = buf_reserve(out, 65536);
 
@@ -43,9 +49,13 @@ bool build_read_file(const char *path, struct buf *out)
 
 enum status build_write_file(const char *path, struct str text, struct error *err)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    bool ok = fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n && fsync(fd) == 0;
+    int fd;
+    bool ok;
 
+    tree_remove(path); /* whatever stands there: what a package left is not written through */
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    ok = fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n && fchmod(fd, 0644) == 0 &&
+         fsync(fd) == 0;
     if (fd >= 0)
         close(fd);
     if (!ok)
@@ -129,7 +139,7 @@ static bool passes(const char *e)
     static const char *const prefixes[] = {
         "PIP_",        "UV_",          "HTTP_PROXY=", "HTTPS_PROXY=", "NO_PROXY=",
         "http_proxy=", "https_proxy=", "no_proxy=",   "SSL_CERT_",    "REQUESTS_CA_BUNDLE=",
-        "LANG=",       "HOME="
+        "LANG="
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
@@ -151,9 +161,12 @@ static const char *const *child_env(struct build *b)
             list[at++] = environ[i];
     list[at++] = arena_printf(&b->arena, "PATH=%s/%s/bin:/usr/local/bin:/usr/bin:/bin",
                               b->owner->data, b->env_path);
-    list[at++] = arena_printf(&b->arena, "UV_CACHE_DIR=%s/cache/uv", b->owner->data);
-    list[at++] = arena_printf(&b->arena, "PIP_CACHE_DIR=%s/cache/pip", b->owner->data);
-    list[at++] = arena_printf(&b->arena, "TMPDIR=%s", b->folder);
+    list[at++] = arena_printf(&b->arena, "HOME=%s/box/home", b->folder);
+    list[at++] = arena_printf(&b->arena, "TMPDIR=%s/box/tmp", b->folder);
+    list[at++] = arena_printf(&b->arena, "UV_CACHE_DIR=%s/uv", b->cache);
+    list[at++] = arena_printf(&b->arena, "PIP_CACHE_DIR=%s/pip", b->cache);
+    /* What is in the cache stays the cache's: an environment gets another owner. */
+    list[at++] = "UV_LINK_MODE=copy";
     list[at++] = "UV_PYTHON_DOWNLOADS=never";
     list[at++] = "UV_NO_PROGRESS=1";
     list[at++] = "UV_NO_CONFIG=1";
@@ -166,25 +179,6 @@ const char *build_source_folder(struct build *b)
     return arena_printf(&b->arena, "%s/src", b->folder);
 }
 
-/* Each program ends with the server, also when that is killed (init.h). */
-static const char *const *tied(struct build *b, const char *const *args)
-{
-    const char **list;
-    size_t n = 0;
-
-    if (!b->owner->self)
-        return args;
-    while (args[n])
-        n++;
-    list = arena_array(&b->arena, const char *, n + 5);
-    list[0] = b->owner->self;
-    list[1] = "init";
-    list[2] = "--tied";
-    list[3] = arena_printf(&b->arena, "%d", (int)getpid());
-    memcpy(list + 4, args, (n + 1) * sizeof(*args));
-    return list;
-}
-
 /* No program of a build runs longer than the build may; timeout_ms 0: it may have all that is left.
  */
 static void start_child(struct build *b, const char *const *args, const char *cwd,
@@ -192,10 +186,9 @@ static void start_child(struct build *b, const char *const *args, const char *cw
 {
     int64_t gone = loop_now_ms(b->owner->loop) - b->began_ms;
     int64_t left = MAX(b->owner->options->build_timeout - gone, 1);
-    const char *const *own = tied(b, args);
     struct child_spec spec = {
-        .file = own[0],
-        .args = own,
+        .file = args[0],
+        .args = args,
         .env = child_env(b),
         .cwd = cwd,
         .timeout_ms = timeout_ms ? MIN(timeout_ms, left) : left,
@@ -204,7 +197,14 @@ static void start_child(struct build *b, const char *const *args, const char *cw
     b->child_has_the_rest = spec.timeout_ms == left;
     b->last_line[0] = '\0';
     b->last_line_is_error = false;
-    b->status = child_start(b->owner->loop, &b->child, &spec, events, &b->error);
+    if (b->owner->self) {
+        b->status = build_box_spec(b, args, spec.env, cwd, &spec.args);
+        spec.file = b->owner->self;
+        spec.env = NULL;
+        spec.timeout_signal = SIGTERM;
+    }
+    if (b->status == STATUS_OK)
+        b->status = child_start(b->owner->loop, &b->child, &spec, events, &b->error);
     b->has_child = b->status == STATUS_OK;
     if (!b->has_child) /* tell on a later turn, as a child would */
         work_start(b->owner->loop, &b->work, build_no_work, build_on_work_done);
@@ -235,6 +235,10 @@ static void unpack_work(struct work *w)
         b->status = FAIL(&b->error, STATUS_BROKEN, "cannot make %s: %s", to.p, strerror(errno));
     else
         b->status = unpack_folder(from.p, to.p, &limits, &b->error);
+    if (b->status == STATUS_OK)
+        b->status = tree_give(to.p, -1, TREE_READABLE, &b->error);
+    if (b->status == STATUS_OK)
+        b->status = build_box_make(b);
     unlink(from.p);
 }
 
@@ -434,9 +438,10 @@ void build_describe(struct build *b)
 
 void build_sweep(struct build *b)
 {
-    static const char *const parts[] = { "src", "source.tar.gz", "lock.txt", "requirements.in" };
+    static const char *const parts[] = { "src", "source.tar.gz", "requirements.in" };
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
 
+    build_box_leave(b);
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
         build_path(b, parts[i], &path);
         tree_remove(path.p);

@@ -222,7 +222,7 @@ static void seal_work(struct work *w)
 {
     struct build *b = container_of(w, struct build, work);
 
-    if (!build_env_is_ready(b))
+    if (b->made_env)
         b->status = build_seal_env(b);
     if (b->status == STATUS_OK)
         store_work(w);

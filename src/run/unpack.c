@@ -321,7 +321,7 @@ enum status unpack_folder(const char *archive, const char *target,
     return s;
 }
 
-/* --- digest, removal --- */
+/* --- digest --- */
 
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
@@ -398,44 +398,4 @@ enum status tree_digest(const char *folder, const char *also, char out_hex[65], 
     hex_add(&hex, sum, sizeof(sum));
     snprintf(out_hex, 65, "%s", hex.p);
     return s;
-}
-
-static void walk(const char *path, void (*each)(const FTSENT *e))
-{
-    char *const roots[] = { (char *)(uintptr_t)path, NULL };
-    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    FTSENT *e;
-
-    while (tree && (e = fts_read(tree)) != NULL)
-        each(e);
-    if (tree)
-        fts_close(tree);
-}
-
-static void remove_one(const FTSENT *e)
-{
-    if (e->fts_info == FTS_D)
-        chmod(e->fts_accpath, 0700);
-    else if (e->fts_info == FTS_DP)
-        rmdir(e->fts_accpath);
-    else
-        unlink(e->fts_accpath);
-}
-
-static void make_readonly_one(const FTSENT *e)
-{
-    if (e->fts_info == FTS_DP)
-        chmod(e->fts_accpath, 0555);
-    else if (e->fts_info == FTS_F)
-        chmod(e->fts_accpath, e->fts_statp->st_mode & 0111 ? 0555 : 0444);
-}
-
-void tree_remove(const char *path)
-{
-    walk(path, remove_one);
-}
-
-void tree_make_readonly(const char *path)
-{
-    walk(path, make_readonly_one);
 }

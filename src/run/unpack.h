@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/status.h"
+#include "run/tree.h"
 
 struct unpack_limits {
     int64_t max_bytes; /* unpacked, together */
@@ -21,8 +22,3 @@ enum status unpack_folder(const char *archive, const char *target,
  * hex digits and NUL. Blocks. */
 enum status tree_digest(const char *folder, const char *also, char out_hex[65],
                         struct error *err) NODISCARD;
-
-/* Removes a folder and all in it, read-only ones too; silent when it is not there. Blocks. */
-void tree_remove(const char *path);
-/* Everything in a folder can be read by everybody and written by nobody. Blocks. */
-void tree_make_readonly(const char *path);

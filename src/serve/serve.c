@@ -353,6 +353,8 @@ static enum status build_parts(struct serve *s, struct error *err)
         .ids = &s->ids,
         .helper = s->helper,
         .self = s->self,
+        .home = trust_home(),
+        .folders = s->options.instance_folders,
     };
     struct files_config files = {
         .options = &s->options,
@@ -386,6 +388,7 @@ static enum status build_parts(struct serve *s, struct error *err)
     fleet.files = s->files;
     fleet_init(&s->fleet, s->loop, s->store, &s->hardware, s->driver, s->protocol, &fleet);
     s->deliveries = s->fleet.deliveries = deliveries_new(&s->fleet, s->client, &deliveries);
+    builds.uids = driver_facts(s->driver)->has_users ? s->uids : NULL;
     s->builds = builds_new(s->loop, s->store, &builds);
     st = builds_load(s->builds, err);
     if (st == STATUS_OK)

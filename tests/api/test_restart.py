@@ -182,12 +182,13 @@ def test_what_a_build_runs_ends_with_a_server_that_is_killed(new_server, tmp_pat
     assert uv, "there is no uv"
     tool.parent.mkdir(parents=True, exist_ok=True)
     tool.unlink(missing_ok=True)
+    shutil.copy(uv, tool.parent / "real-uv")  # builds see what is beside the tool, and little else
     tool.write_text(f"""#!/bin/sh
 if [ "$1 $2" = "pip sync" ] && [ ! -e {mark} ]; then
     echo $$ > {mark}.part && mv {mark}.part {mark}
     exec sleep 100000
 fi
-exec {uv} "$@"
+exec {tool.parent}/real-uv "$@"
 """)
     tool.chmod(0o755)
     environment = {**os.environ, "BERTH_URL": server.url, "BERTH_TOKEN": me.token}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How Cog's model server is started. Its environment is made from nothing: a proxy variable of
  * ours, say, would take its webhooks elsewhere. */
+#include "driver/folders.h"
 #include "driver/process/process_impl.h"
 
 #include <assert.h>
@@ -121,46 +122,25 @@ static const char *const *make_argv(const struct process_driver *p, struct arena
     return v.items;
 }
 
-/* "PATH" or "PATH=rw" */
-static void push_folders(const struct process_driver *p, struct arena *a, struct list_of_text *ro,
-                         struct list_of_text *rw)
-{
-    struct str rest = str_of(p->folders), one;
-
-    while (str_split(&rest, ':', &one)) {
-        if (str_ends(one, "=rw"))
-            push(rw, arena_copy(a, str_make(one.p, one.n - strlen("=rw"))));
-        else if (one.n > 0)
-            push(ro, arena_copy(a, one));
-    }
-}
-
 struct init_spec process_command(const struct process_driver *p, struct arena *a,
                                  const char *folder, const struct launch_spec *s)
 {
-    struct list_of_text ro = { .arena = a, .items = arena_array(a, const char *, 32), .max = 32 };
-    struct list_of_text rw = { .arena = a, .items = arena_array(a, const char *, 32), .max = 32 };
+    const char *own[] = { s->version_path, s->env_path, p->shim,
+                          s->weights && s->weights[0] == '/' ? s->weights : NULL };
+    const struct folders f = folders_make(a, p->folders, own, ARRAY_SIZE(own), NULL, 0);
     struct list_of_text hide = { .arena = a, .items = arena_array(a, const char *, 3), .max = 3 };
 
     push(&hide, p->data);
     if (p->home)
         push(&hide, p->home);
-    push(&ro, s->version_path);
-    if (s->env_path)
-        push(&ro, s->env_path);
-    if (p->shim)
-        push(&ro, p->shim);
-    if (s->weights && s->weights[0] == '/')
-        push(&ro, s->weights);
-    push_folders(p, a, &ro, &rw);
     return (struct init_spec){
         .id = s->id,
         .cwd = s->version_path,
         .argv = make_argv(p, a, s),
         .env = make_env(p, a, folder, s),
         .hide = hide.items,
-        .read_only = ro.items,
-        .writable = rw.items,
+        .read_only = f.read_only,
+        .writable = f.writable,
         .memory = s->sku ? s->sku->memory : 0,
         .cpus_milli = s->sku ? s->sku->cpus_milli : 0,
         .disk = s->sku ? s->sku->disk : 0,

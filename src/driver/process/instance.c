@@ -391,7 +391,7 @@ void process_instance_find(struct process_instance *i)
 {
     i->dirfd =
         openat(i->driver->instances_fd, i->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    i->uid = process_user_read(i->dirfd);
+    i->uid = uids_noted(i->dirfd);
     deferred_call(&i->later);
 }
 

@@ -92,7 +92,6 @@ struct init_spec process_command(const struct process_driver *p, struct arena *a
 /* user.c: the user of an instance stands in its folder, as long as that is there: so no user is
  * given twice, whoever has been restarted. */
 enum status process_user_take(struct process_instance *i, struct error *err) NODISCARD;
-uint32_t process_user_read(int dirfd);                   /* 0: none */
 void process_users_take_again(struct process_driver *p); /* of all folders: at the start */
 
 /* For tests: what runs instead of Cog's server (must outlive the driver), and which isolation to do

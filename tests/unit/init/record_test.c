@@ -52,6 +52,7 @@ static void spec_survives_writing(void **state)
                                  .hide = hide,
                                  .read_only = ro,
                                  .writable = ro,
+                                 .programs = hide,
                                  .uid = 200001,
                                  .memory = 2000000000,
                                  .cpus_milli = 1500,
@@ -73,6 +74,7 @@ static void spec_survives_writing(void **state)
     assert_string_equal(t.hide[0], "/data");
     assert_null(t.read_only[0]);
     assert_null(t.writable[0]);
+    assert_string_equal(t.programs[0], "/data");
     assert_int_equal(t.uid, 200001);
     assert_int_equal(t.memory, 2000000000);
     assert_int_equal(t.cpus_milli, 1500);

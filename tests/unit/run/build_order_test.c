@@ -24,14 +24,14 @@
 /* Each step reads a word from the pipe gate-STEP of the data folder when there is one. */
 static const char UV[] =
     "#!/bin/sh\n"
-    "data=${UV_CACHE_DIR%/cache/uv}\n"
+    "data=${UV_CACHE_DIR%%/cache/*}\n"
     "gate() {\n"
     "    word=\n"
     "    if [ -p \"$data/gate-$1\" ]; then read -r word <\"$data/gate-$1\"; fi\n"
     "    [ \"$word\" != fail ] || { echo \"told to fail\" >&2; exit 1; }\n"
     "}\n"
     "case \"$1 $2\" in\n"
-    "'pip compile') gate compile; cp ../requirements.in ../lock.txt ;;\n"
+    "'pip compile') gate compile; cp ../requirements.in ../out/lock.txt ;;\n"
     "'pip sync') gate sync ;;\n"
     "'venv '*) for env; do :; done; mkdir -p \"$env/bin\"; gate venv ;;\n"
     "esac\n";
