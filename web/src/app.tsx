@@ -2,7 +2,7 @@
 // The shell around all pages: navigation, account, the banner when the server is gone; the sign-in
 // in place of a page while nobody is signed in, so that a shared address leads on afterwards.
 import { Component, type ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { del, get } from './api';
 import { epoch, online } from './live';
 import { ApiError } from './problem';
@@ -64,6 +64,15 @@ function Shell() {
     const found = findRoute(path);
     const Part = found?.route.page;
     const key = `${owner} ${path.split('/').slice(0, 4).join('/')}`;
+    const shown = useRef(key);
+
+    // Who cannot see that the page has changed hears it, and goes on from its beginning.
+    useEffect(() => {
+        if (shown.current === key) return;
+        shown.current = key;
+        const main = document.getElementById('main');
+        if (main && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
+    }, [key]);
 
     return (
         <>
@@ -99,8 +108,26 @@ function AccountMenu() {
         setBusy(false);
     };
 
+    const menu = useRef<HTMLDetailsElement>(null);
+
+    // It closes with Escape, with a click elsewhere, and when it has led to another page.
+    useEffect(() => {
+        const close = (event: Event) => {
+            const inside = menu.current?.contains(event.target as Node);
+            const led = inside && (event.target as Element).closest('a');
+            if (!menu.current?.open || (event instanceof KeyboardEvent ? event.key !== 'Escape' : inside && !led)) return;
+            menu.current.open = false;
+            if (event instanceof KeyboardEvent) menu.current.querySelector('summary')?.focus();
+        };
+        document.addEventListener('click', close);
+        document.addEventListener('keydown', close);
+        return () => {
+            document.removeEventListener('click', close);
+            document.removeEventListener('keydown', close);
+        };
+    }, []);
     return (
-        <details class="menu">
+        <details class="menu" ref={menu}>
             <summary><span class="avatar" aria-hidden="true">{(chosen ?? '?').slice(0, 1).toUpperCase()}</span> <span class="who">{chosen}</span></summary>
             <div class="menu-body">
                 <label>
@@ -109,7 +136,7 @@ function AccountMenu() {
                         {accounts.map((a) => <option key={a.username} value={a.username}>{a.username}</option>)}
                     </select>
                 </label>
-                <a href="/account#add">Add an account</a>
+                <a href="/account?add=1">Add an account</a>
                 <label>
                     Colours
                     <select value={look} onChange={(e) => chooseTheme(e.currentTarget.value as Theme)}>

@@ -16,7 +16,7 @@ export function fieldErrors(problem: Problem): Map<string, string> {
     const fields = new Map<string, string>();
     const add = (name: string, text: string) => {
         const before = fields.get(name);
-        fields.set(name, before ? `${before} ${text}` : text);
+        fields.set(name, before ? `${before} ${text}` : text.charAt(0).toUpperCase() + text.slice(1));
     };
 
     for (const e of problem.errors ?? [])

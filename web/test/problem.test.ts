@@ -41,7 +41,7 @@ test('what no field of the form shows is told above it', () => {
 });
 
 test('pointers are unescaped', () => {
-    assert.equal(fieldErrors({ status: 400, detail: '', errors: [{ pointer: '/a~1b/c~0d', detail: 'x' }] }).get('a/b.c~d'), 'x');
+    assert.equal(fieldErrors({ status: 400, detail: '', errors: [{ pointer: '/a~1b/c~0d', detail: 'x' }] }).get('a/b.c~d'), 'X');
 });
 
 test('an answer without a sentence, of a proxy or cut off, is a problem all the same', () => {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The accounts of this browser's session: choose, add, sign out one.
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { del } from '../api';
 import { TokenForm } from '../pages/signin';
 import { account, chooseAccount, session, signedIn, takeSession } from '../session';
 import { useStore } from '../store';
-import { withQuery } from '../router';
+import { useLocation, withQuery } from '../router';
 import { Button } from '../ui/button';
 import { Card } from '../ui/page';
 import { say } from '../ui/toast';
@@ -14,8 +14,13 @@ import { Badge } from '../ui/text';
 export function Accounts() {
     const current = useStore(session);
     const chosen = useStore(account);
-    const [adding, setAdding] = useState(window.location.hash === '#add');
+    const asked = useLocation().query.has('add'); // the menu leads here
+    const [adding, setAdding] = useState(asked);
     const accounts = current?.accounts ?? [];
+
+    useEffect(() => {
+        if (asked) setAdding(true);
+    }, [asked]);
     const signOut = async (username: string) => {
         try {
             await del(withQuery('/session', { account: username }));

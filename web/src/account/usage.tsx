@@ -33,7 +33,7 @@ export function Usage() {
                 {(c) => (
                     <>
                         <p class="big"><Money value={c.cost} /> <span class="muted">for {durationText(c.seconds)} of instances</span></p>
-                        <Days of={c} days={days} />
+                        {c.seconds > 0 ? <Days of={c} days={days} /> : <p class="muted">No instance ran in this time.</p>}
                         <By what="Deployment or model" rows={c.deployments ?? []} name={(d) => (
                             <a href={d.type === 'model' ? path`/${d.owner}/${d.name}` : path`/deployments/${d.owner}/${d.name}`}>{d.owner}/{d.name}</a>
                         )} keyOf={(d) => `${d.type} ${d.owner}/${d.name}`} />

@@ -25,9 +25,14 @@ function useFound(text: string): { models: Model[] | undefined; error: Error | u
     const typed = words.trim();
     const all = useQuery<Page<Model>>(typed ? null : '/v1/models');
     const found = useQuery<Found>(typed ? withQuery('/v1/search', { query: typed.replace('/', ' '), limit: 20 }) : null);
-    return typed
-        ? { models: found.data?.models.map((m) => m.model), error: found.error }
-        : { models: all.data?.results, error: all.error };
+    const models = typed ? found.data?.models.map((m) => m.model) : all.data?.results;
+    // What was typed since then is looked for in what is there, so that Enter takes no other model.
+    return { models: text === words ? models : models?.filter((m) => fits(m, text)), error: typed ? found.error : all.error };
+}
+
+function fits(m: Model, text: string): boolean {
+    const all = `${m.owner}/${m.name} ${m.description ?? ''}`.toLowerCase();
+    return text.toLowerCase().split(/\s+/).every((word) => all.includes(word));
 }
 
 export function ModelPicker({ value, onChange, error }: {
@@ -43,7 +48,7 @@ export function ModelPicker({ value, onChange, error }: {
     const list = models ?? [];
 
     useEffect(() => setText(value), [value]);
-    useEffect(() => setAt(0), [models]);
+    useEffect(() => setAt(0), [text]);
     const take = (ref: string) => {
         setText(ref);
         setOpen(false);
