@@ -298,8 +298,7 @@ bool page_read(struct http_request *r, struct store_op *op, int limit, struct pa
     if (page_cursor(http_query(r, "cursor"), op, limit, out))
         return true;
     api_op_drop(op);
-    http_problem(r, 400, NULL,
-                 "Invalid cursor. Use the whole `next` or `previous` address of a page.");
+    http_problem(r, 400, NULL, PAGE_BAD_CURSOR);
     return false;
 }
 

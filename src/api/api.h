@@ -47,8 +47,10 @@ struct api {
     struct map sign_ins; /* address -> struct bucket, of who tried in vain */
     struct list waits;   /* requests that wait for a prediction */
     struct list streams; /* readers of output, as server-sent events */
-    bool is_ending;      /* nobody is made to wait any more */
-    int n_simulations;   /* that run now */
+    struct list readers; /* of what changes, likewise */
+    struct change_listener listener;
+    bool is_ending;    /* nobody is made to wait any more */
+    int n_simulations; /* that run now */
     struct http_metrics http;
     int64_t started_at; /* wall ms */
     struct map replays; /* prediction id -> struct replay: outputs readers are behind with */
@@ -58,6 +60,8 @@ enum status api_init(struct api *a, struct loop *l, struct store *s, struct flee
                      struct builds *b, const struct options *o, struct error *err) NODISCARD;
 /* Answers every request that still waits, with what there is; from now on none does. */
 void api_answer_waits(struct api *a);
+/* False: the account has as many open streams as it may, and 429 was answered. `x` may be NULL. */
+bool streams_have_room(struct http_request *r, const struct api_account *x);
 /* Ends every stream where it stands; its reader comes back with the id of the last event it had. */
 void api_end_streams(struct api *a);
 void api_deinit(struct api *a);
@@ -186,6 +190,7 @@ bool body_is_object(struct http_request *r); /* false: 400 was answered */
 
 /* --- pages --- */
 
+#define PAGE_BAD_CURSOR "Invalid cursor. Use the whole `next` or `previous` address of a page."
 enum { PAGE_SMALL = 25, PAGE_LARGE = 100 };
 /* Reads `cursor`; false: 400 was answered and `op` is dropped. Texts are kept in `op`'s arena. */
 bool page_read(struct http_request *r, struct store_op *op, int limit, struct page_query *out);

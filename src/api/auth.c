@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who asks: tokens, the gate before each handler, and the limits of an account. */
 #include "api/api.h"
+#include "api/events.h"
 #include "api/openai.h"
 #include "api/session.h"
 #include "base/encode.h"
@@ -269,6 +270,7 @@ enum status api_init(struct api *a, struct loop *l, struct store *st, struct fle
     http_metrics_init(&a->http);
     list_init(&a->waits);
     list_init(&a->streams);
+    events_init(a);
     map_init(&a->replays);
     map_init(&a->accounts);
     map_init(&a->by_name);
@@ -295,6 +297,7 @@ void api_deinit(struct api *a)
         free(value);
     for (size_t at = 0; map_next(&a->accounts, &at, NULL, &value);)
         account_free(value);
+    a->fleet->listener = NULL;
     sessions_free(a);
     map_deinit(&a->replays);
     map_deinit(&a->tokens);

@@ -3,6 +3,8 @@
 #include "api/api.h"
 #include "api/budget.h"
 #include "api/cost.h"
+#include "api/events.h"
+#include "api/overview.h"
 #include "api/page.h"
 #include "api/scaling.h"
 #include "api/session.h"
@@ -89,6 +91,8 @@ const struct http_route API_ROUTES[] = {
           "What an instance said while it got ready, also when it has ended"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/instances", deployment_instances, HTTP_BODY_NONE,
           "deployments.instances.list", "List a deployment's instances, and what it waits for"),
+    ROUTE("GET", "/v1/deployments/overview", deployment_overview, HTTP_BODY_NONE,
+          "deployments.overview", "What your deployments do now and did lately, in one list"),
     ROUTE("POST", "/v1/deployments/estimate", deployment_estimate, HTTP_BODY_JSON,
           "deployments.estimate", "What a deployment would cost, before it is made"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/budget", deployment_budget_show, HTTP_BODY_NONE,
@@ -161,6 +165,8 @@ const struct http_route API_ROUTES[] = {
     ROUTE("GET", "/v1/outputs/{secret}/{name}", output_show, HTTP_OPEN | HTTP_BODY_NONE,
           "outputs.get", "Get an output file; its address is all that is needed"),
 
+    ROUTE("GET", "/v1/events", events_show, HTTP_BODY_NONE | HTTP_HIDDEN, "events",
+          "Follow what changes in the account, as server-sent events"),
     ROUTE("GET", "/v1/capacity", capacity_show, HTTP_BODY_NONE, "capacity.get",
           "What the machine has, and who holds it"),
     ROUTE("GET", "/v1/collections", collection_list, HTTP_BODY_NONE, "collections.list",

@@ -11,6 +11,8 @@
 static const char SORT[] = J({"name": "sort_by", "in": "query", "schema": {
     "enum": ["latest_version_created_at", "model_created_at"], "default": "latest_version_created_at"}},
     {"name": "sort_direction", "in": "query", "schema": {"enum": ["asc", "desc"], "default": "desc"}});
+static const char NAMED[] = J({"name": "name", "in": "query", "schema": {"type": "string"},
+    "description": "owner/name: only this one"});
 static const char DURING[] = J({"name": "from", "in": "query", "schema": {"type": "string"},
     "description": "A day or a time; without it the six days before"},
     {"name": "to", "in": "query", "schema": {"type": "string"}, "description": "Exclusive; without it now"});
@@ -71,6 +73,8 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
     TEXT("builds.log", FOLLOW),
 
     GET("deployments.list", PAGE, "Deployment"),
+    { .name = "deployments.overview", .query = NAMED, .status = 200, .shape = OPENAPI_PAGE,
+      .answer = "DeploymentOverview" },
     SEND("deployments.create", "DeploymentCreate", 200, ONE, "Deployment"),
     GET("deployments.get", ONE, "Deployment"),
     SEND("deployments.update", "DeploymentUpdate", 200, ONE, "Deployment"),

@@ -10,7 +10,7 @@
  * The id of an event is "<seconds>:<number>". Numbers count pieces, and then the end; seconds are
  * the creation's, one more for each further attempt, whose output begins anew. So ids mean the same
  * after a restart of the server, and a reader that comes back with one gets what follows it. */
-#include "api/api.h"
+#include "api/events.h"
 #include "base/mem.h"
 #include "http/sse.h"
 
@@ -326,6 +326,16 @@ static uint64_t resume_at(struct http_request *r, const struct stream *s)
     return b + 1;
 }
 
+bool streams_have_room(struct http_request *r, const struct api_account *x)
+{
+    if (!x || x->n_streams < api_of(r)->options->max_streams)
+        return true;
+    http_set_header(r, "Retry-After", "1");
+    http_problem(r, 429, NULL, "The account has %lld open streams, its limit (max_streams).",
+                 (long long)x->n_streams);
+    return false;
+}
+
 /* NULL: it has ended already, or was refused. */
 static struct stream *stream_begin(struct http_request *r, const struct prediction_row *row)
 {
@@ -334,13 +344,8 @@ static struct stream *stream_begin(struct http_request *r, const struct predicti
     struct api_account *account = map_get(&a->accounts, str_of(row->account_id));
     struct stream *s;
 
-    if (account && account->n_streams >= a->options->max_streams) {
-        http_set_header(r, "Retry-After", "1");
-        http_problem(r, 429, NULL, "The account has %lld open streams, its limit (max_streams).",
-                     (long long)account->n_streams);
+    if (!streams_have_room(r, account))
         return NULL;
-    }
-
     http_set_header(r, "Cache-Control", "no-store");
     http_set_header(r, "X-Accel-Buffering", "no");
     http_stream_begin(r, 200, "text/event-stream");
@@ -422,4 +427,5 @@ void api_end_streams(struct api *a)
     list_each (&a->streams, s, struct stream, node)
         if (!s->is_over)
             finish(s);
+    events_end(a);
 }

@@ -22,6 +22,13 @@ void spread_add(struct spread *s, int64_t ms)
     s->sum_ms += ms > 0 ? ms : 0;
 }
 
+void spread_merge(struct spread *s, const struct spread *from)
+{
+    for (int i = 0; i < SPREAD_STEPS; i++)
+        s->counts[i] += from->counts[i];
+    s->sum_ms += from->sum_ms;
+}
+
 int64_t spread_count(const struct spread *s)
 {
     int64_t n = 0;

@@ -16,6 +16,7 @@ struct spread {
 };
 
 void spread_add(struct spread *s, int64_t ms);
+void spread_merge(struct spread *s, const struct spread *from);
 int64_t spread_count(const struct spread *s);
 /* In ms, 0 < q < 1; -1 when there is nothing. */
 double spread_quantile(const struct spread *s, double q);

@@ -202,12 +202,18 @@ static void register_version(struct build *b)
     store_start(b->owner->store, &b->create.op, &STORE_VERSION_CREATE, on_registered);
 }
 
+void builds_listen(struct builds *o, struct change_listener *l)
+{
+    o->listener = l;
+}
+
 static void build_finish(struct build *b)
 {
     struct builds *o = b->owner;
 
     log_info("build ended", LOG_S("build", b->row.id), LOG_S("status", b->row.status),
              LOG_S("way", b->flow.trace), LOG_S("error", b->row.error ? b->row.error : ""));
+    tell_build(o->listener, &b->row);
     map_remove(&o->live, str_of(b->row.id));
     list_remove(&b->node);
     o->n_running--;
@@ -340,6 +346,7 @@ static void start_next(struct builds *o)
         b->began_ms = loop_now_ms(o->loop);
         b->row.status = "building";
         b->row.started_at = loop_wall_ms(o->loop);
+        tell_build(o->listener, &b->row);
         timer_start(&b->deadline, o->options->build_timeout);
         build_run(b);
     }
@@ -365,6 +372,7 @@ struct build *build_new(struct builds *o, const struct build_row *row)
     build_log_open(b);
     map_put(&o->live, str_of(b->row.id), b);
     list_push(&o->queue, &b->node);
+    tell_build(o->listener, &b->row);
     start_next(o);
     return b;
 }

@@ -46,6 +46,10 @@ void builds_hold(struct builds *b, bool is_held);
 void builds_forget_version(struct builds *b, const char *path,
                            bool (*in_use)(void *arg, const char *path), void *arg);
 
+/* Who is told when a build is queued, begins and ends; NULL: nobody. */
+struct change_listener;
+void builds_listen(struct builds *b, struct change_listener *l);
+
 /* --- receiving --- */
 
 /* The body of a push on its way to the disk. */

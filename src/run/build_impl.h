@@ -8,6 +8,7 @@
 #include "loop/child.h"
 #include "loop/flow.h"
 #include "run/build.h"
+#include "run/change.h"
 #include "run/cogyaml.h"
 #include "store/model.h"
 
@@ -43,9 +44,10 @@ struct builds {
     struct map live;       /* id -> struct build */
     struct list forgotten; /* struct forget.node: versions whose folders go */
     struct timer forget_timer;
-    bool is_held;      /* for a backup: no folder goes */
-    int n_forgetting;  /* of these, under way */
-    uint64_t n_stored; /* builds that came to storing, ever */
+    bool is_held;                     /* for a backup: no folder goes */
+    int n_forgetting;                 /* of these, under way */
+    uint64_t n_stored;                /* builds that came to storing, ever */
+    struct change_listener *listener; /* NULL: nobody is told */
 };
 
 /* A data folder's path must leave room for what stands below it in the fields and buffers here. */

@@ -416,6 +416,7 @@ void release_mark(struct release *r, struct pool *p, const char *failure)
 {
     struct store_release_mark *op = xnew(struct store_release_mark);
 
+    tell_release(p, r->number, failure ? "failed" : r->was_ready ? "ready" : "new");
     op->deployment_id = store_keep(&op->op, str_of(p->id));
     op->number = r->number;
     op->now = loop_wall_ms(p->fleet->loop);

@@ -18,6 +18,7 @@
 #include "driver/driver.h"
 #include "protocol/protocol.h"
 #include "run/budget.h"
+#include "run/change.h"
 #include "run/file.h"
 #include "run/meter.h"
 #include "run/metrics.h"
@@ -217,8 +218,9 @@ struct fleet {
     int64_t lease_epoch;
     bool is_stopping;
     struct meters meters;
-    struct budgets *budgets; /* NULL: nothing has a limit */
-    struct metrics *metrics; /* NULL: nothing is counted for them */
+    struct budgets *budgets;          /* NULL: nothing has a limit */
+    struct metrics *metrics;          /* NULL: nothing is counted for them */
+    struct change_listener *listener; /* NULL: nobody is told */
     struct timer stop_timer;
     int64_t stop_at; /* wall ms: what runs is not waited for any longer */
     void (*stopped)(void *arg);

@@ -207,6 +207,7 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
     };
     f->n_boots++;
     metrics_boot(l->pool);
+    tell_instance(in, "booting");
     log_info("instance boots", LOG_S("instance", in->id), LOG_S("pool", l->pool->name),
              LOG_S("hardware", l->sku_name), LOG_S("why", why));
     record_created(in, gpus);
@@ -298,6 +299,7 @@ static void became_ready(struct instance *in)
         in->ready_at = in->idle_since;
         record_ready(in);
         metrics_boot_ended(in, true);
+        tell_instance(in, "ready");
         if (!in->is_recovered)
             scaling_booted(in);
         log_info("instance is ready", LOG_S("instance", in->id), LOG_S("pool", p->name),

@@ -36,6 +36,7 @@ void instance_drain(struct instance *in, const char *why)
         return;
     }
     in->state = INSTANCE_DRAINING;
+    tell_instance(in, "draining");
     pool_wake(in->lane->pool);
 }
 
@@ -48,6 +49,7 @@ void instance_kill(struct instance *in, const char *why, int64_t grace_ms)
     timer_stop(&in->deadline);
     meter_count(in);
     in->state = INSTANCE_STOPPING;
+    tell_instance(in, "stopping");
     in->why_stop = why;
     in->stop_is_ours = true;
     driver_stop(&in->launch, grace_ms);
@@ -61,6 +63,7 @@ void instance_run_ended(struct instance *in)
     in->idle_since = loop_wall_ms(in->fleet->loop);
     if (in->lane->version->trains && in->state == INSTANCE_READY) { /* one training each */
         in->state = INSTANCE_DRAINING;
+        tell_instance(in, "draining");
         in->why_stop = "its training is over";
     }
     if (in->state == INSTANCE_DRAINING && list_empty(&in->runs))
@@ -226,5 +229,6 @@ void instance_ended(struct launch *l, const struct exit_info *how, const struct 
         prediction_lost(x, &told, in->stop_is_ours && x->has_run);
     }
     record_ended(in, ended_at, reason);
+    tell_instance(in, "ended");
     instance_free(in);
 }

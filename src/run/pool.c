@@ -225,6 +225,8 @@ enum status pool_apply(struct fleet *f, const struct deployment_row *row,
         }
         lane->failures = lane->setup_failures = 0;
         lane->retry_at = 0;
+        if (!r->was_ready)
+            tell_release(p, r->number, "new");
     }
     p->min = row->release.min_instances;
     p->max = row->release.max_instances;

@@ -221,6 +221,7 @@ static void on_created(struct store_op *op)
     }
     p->fleet->n_created++;
     metrics_created(p->lane->pool);
+    tell_prediction(p, prediction_status_text(p->row.status));
     p->lane->pool->last_used_at = p->row.created_at;
     if (!p->is_early)
         begin_to_live(p);

@@ -66,8 +66,10 @@ static void on_end_stored(struct store_op *op)
     p->row.predict_time = e->op.predict_time;
     p->row.completed_at = e->op.completed_at;
     p->fleet->n_ended += !p->is_void;
-    if (!p->is_void)
+    if (!p->is_void) {
         metrics_ended(p);
+        tell_prediction(p, prediction_status_text(p->row.status));
+    }
     prediction_unlist(p);
     if (p->row.destination && p->row.status == PREDICTION_SUCCEEDED)
         training_finish(p->fleet, p->id);

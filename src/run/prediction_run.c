@@ -158,6 +158,8 @@ static void attempt_start(struct prediction *p)
     s->op.started_long = p->row.started_long;
     if (p->row.attempt == 1 && !p->recorded_start)
         metrics_started(p, p->instance);
+    if (!p->is_early) /* nobody hears of it before it is durable */
+        tell_prediction(p, "processing");
     if (!p->recorded_start)
         p->recorded_start = p->row.started_at ? p->row.started_at : loop_wall_ms(p->fleet->loop);
     s->op.started_at = p->recorded_start;

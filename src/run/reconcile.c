@@ -247,6 +247,7 @@ static void pool_reconcile(struct pool *p)
     timer_stop(&p->timer);
     if (p->fleet->is_stopping)
         return;
+    tell_pool(p); /* who listens looks later, at what this comes to */
     if (pool_is_over(p)) {
         pool_free(p);
         return;

@@ -238,6 +238,7 @@ void scaling_store(struct pool *p, const struct scale_view *v, const struct scal
 
     if (!p->scaling || p->is_deleted || plan->n == 0)
         return;
+    tell_decision(p);
     scale_explain(v, plan, &sentence);
     write_inputs(v, plan, &inputs);
     id_make(&f->ids, v->now, id);

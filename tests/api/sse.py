@@ -10,7 +10,7 @@ class Stream:
         parts = urlsplit(url)
         self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=limit)
         sent = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {}), **(headers or {})}
-        self.connection.request("GET", parts.path, headers=sent)
+        self.connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=sent)
         self.answer = self.connection.getresponse()
         self.status, self.type = self.answer.status, self.answer.headers.get("Content-Type")
         self.comments, self.raw = [], []

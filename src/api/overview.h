@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deployments as a list shows them: what is live, without the store. */
+#pragma once
+
+#include "api/api.h"
+
+/* "disabled", "failed", "active", "idle", "setting up", "offline"; "deleted". */
+const char *pool_state(const struct pool *p);
+/* Members "instances" (how many in each state) and "queue". */
+void show_pool_instances(struct json_writer *w, const struct pool *p);
+
+void deployment_overview(struct http_request *r);
