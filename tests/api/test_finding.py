@@ -81,6 +81,14 @@ def test_examples(house, org):
     assert org.delete(f"{path}/examples/{made[1]['id']}").status == 204
     assert org.get(path).json["default_example"] is None
 
+    for one in made:  # what is erased shows nothing any more, and is no example
+        assert org.call("PUT", f"{path}/examples/{one['id']}").status == 204
+    assert org.delete(f"/predictions/{made[0]['id']}").status == 204
+    assert [one["id"] for one in org.get(f"{path}/examples").json["results"]] == [made[1]["id"]]
+    assert org.get(path).json["default_example"]["id"] == made[1]["id"]
+    assert org.delete(f"/predictions/{made[1]['id']}").status == 204
+    assert org.get(path).json["default_example"] is None
+
 
 def test_what_cannot_be_an_example(house, acme, org):
     path = "/models/some-org/some-model"

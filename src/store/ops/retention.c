@@ -121,6 +121,18 @@ static enum status owner_of(struct db *db, struct store_prediction_erase *op, co
     return r.status;
 }
 
+/* One that shows nothing any more is no example. */
+static enum status forget_example(struct db *db, struct store_op *op, const char *id)
+{
+    const struct db_value args[] = { DB_V_TEXT(id) }; /* (prediction_id) for both statements */
+    int64_t changed = 0;
+    enum status s = db_exec(db, &sql_example_forget, args, &changed, &op->error);
+
+    if (s == STATUS_OK && changed > 0)
+        s = db_exec(db, &sql_example_forget_default, args, NULL, &op->error);
+    return s;
+}
+
 static enum status prediction_erase(struct db *db, struct store_op *base)
 {
     struct store_prediction_erase *op = container_of(base, struct store_prediction_erase, op);
@@ -135,6 +147,8 @@ static enum status prediction_erase(struct db *db, struct store_op *base)
     if (s == STATUS_OK && changed == 0)
         return FAIL(&base->error, STATUS_UNPROCESSABLE,
                     "The prediction has not ended. Cancel it first.");
+    if (s == STATUS_OK)
+        s = forget_example(db, base, op->id);
     return s;
 }
 

@@ -31,3 +31,12 @@ UPDATE model
              WHERE e.model_id = model.id AND e.prediction_id = model.default_example),
            (SELECT MIN(e.prediction_id) FROM example e WHERE e.model_id = model.id))
  WHERE id = :model_id;
+
+-- example_forget(prediction_id)
+DELETE FROM example WHERE prediction_id = :prediction_id;
+
+-- example_forget_default(prediction_id)
+-- After example_forget: the oldest of those that are left takes its place.
+UPDATE model
+   SET default_example = (SELECT MIN(e.prediction_id) FROM example e WHERE e.model_id = model.id)
+ WHERE default_example = :prediction_id;
