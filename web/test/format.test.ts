@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nameOk, nameRules, splitRef } from '../src/format/name';
-import { bytesText, countText, moneyText, plural } from '../src/format/number';
+import { bytesText, countText, moneyText, plural, priceText } from '../src/format/number';
 import { dayText, durationText, relativeTime } from '../src/format/time';
 
 const NOW = Date.parse('2026-11-23T12:00:00Z');
@@ -50,9 +50,12 @@ test('days of the ledger stay days of UTC', () => {
 
 test('money: small prices keep their digits, large sums lose cents', () => {
     assert.equal(moneyText(0), '0');
-    assert.equal(moneyText(0.000225), '0.000225');
-    assert.equal(moneyText(0.0001), '0.0001');
-    assert.equal(moneyText(0.00093204), '0.000932');
+    assert.equal(priceText(0.000225), '0.000225');
+    assert.equal(priceText(0.0001), '0.0001');
+    assert.equal(priceText(0.00122275), '0.00122275');
+    assert.equal(priceText(1.5), '1.50');
+    assert.equal(moneyText(0.00093204), '0.00093');
+    assert.equal(moneyText(0.0099999), '0.01');
     assert.equal(moneyText(0.0000001), '< 0.000001');
     assert.equal(moneyText(0.81), '0.81');
     assert.equal(moneyText(136.084), '136.08');

@@ -37,7 +37,7 @@ export function Usage() {
                         <By what="Deployment or model" rows={c.deployments ?? []} name={(d) => (
                             <a href={d.type === 'model' ? path`/${d.owner}/${d.name}` : path`/deployments/${d.owner}/${d.name}`}>{d.owner}/{d.name}</a>
                         )} keyOf={(d) => `${d.type} ${d.owner}/${d.name}`} />
-                        <By what="Hardware" rows={c.hardware} name={(h) => <><code>{h.sku}</code> <span class="faint">at <Money value={h.price} per="second" /></span></>} keyOf={(h) => `${h.sku} ${h.price}`} />
+                        <By what="Hardware" rows={c.hardware} name={(h) => <><code>{h.sku}</code> <span class="faint">at <Money value={h.price} exact per="second" /></span></>} keyOf={(h) => `${h.sku} ${h.price}`} />
                     </>
                 )}
             </Loaded>

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Money and counts. The server knows prices without a currency, and so does this page.
 
-// Small amounts keep four digits that say something (prices of a second are as small), others two
-// behind the point.
+// Small amounts keep two digits that say something, larger ones two behind the point.
 export function moneyText(amount: number | null | undefined): string {
+    return money(amount, 2);
+}
+
+// Prices of a second are small and must not be rounded: six digits.
+export function priceText(price: number | null | undefined): string {
+    return money(price, 6);
+}
+
+function money(amount: number | null | undefined, digits: number): string {
     if (amount === null || amount === undefined || !Number.isFinite(amount)) return '–';
-    if (amount < 0) return `-${moneyText(-amount)}`;
+    if (amount < 0) return `-${money(-amount, digits)}`;
     if (amount === 0) return '0';
     if (amount < 0.000001) return '< 0.000001';
-    if (amount < 0.01) return trim(amount.toFixed(3 - Math.floor(Math.log10(amount))));
+    if (amount < 0.01) return trim(amount.toFixed(digits - 1 - Math.floor(Math.log10(amount))));
     if (amount < 1000) return amount.toFixed(2);
     return new Intl.NumberFormat('en', { maximumFractionDigits: 0 }).format(amount);
 }

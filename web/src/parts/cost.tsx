@@ -2,7 +2,7 @@
 // What a deployment would cost with these settings, as the server reckons it, while one chooses.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { post } from '../api';
-import { HOURS_PER_MONTH, moneyText } from '../format/number';
+import { HOURS_PER_MONTH, priceText } from '../format/number';
 import type { Estimate } from '../types';
 import { Money } from '../ui/text';
 
@@ -77,7 +77,7 @@ function Figures({ of: e, min, max }: { of: Estimate; min: number; max: number }
                 </p>
             )}
             <p class="muted">
-                {moneyText(e.price)} for each second of each instance, set-up and idle time too.
+                {priceText(e.price)} for each second of each instance, set-up and idle time too.
                 {min === 0 ? ' At a minimum of 0 nothing runs, and nothing costs, while there are no requests.' : ''}
             </p>
         </>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The choice of hardware, with what it costs and whether the machine has room for it now.
-import { bytesText, moneyText, plural } from '../format/number';
+import { bytesText, moneyText, plural, priceText } from '../format/number';
 import { useQuery, type Query } from '../query';
 import type { Capacity, CapacityHardware } from '../types';
 import { Select } from '../ui/field';
@@ -39,7 +39,7 @@ export function availableText(h: CapacityHardware): string {
 function HardwareFacts({ of: h }: { of: CapacityHardware }) {
     return (
         <>
-            <code>{h.sku}</code>: {sizeText(h)}; {moneyText(h.price)} / second.{' '}
+            <code>{h.sku}</code>: {sizeText(h)}; {priceText(h.price)} / second.{' '}
             {h.available > 0
                 ? `${plural(h.available, 'more instance')} could start now.`
                 : <strong>No instance could start now; they would wait until there is room.</strong>}

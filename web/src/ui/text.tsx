@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small things inside of text: states, times, money, counts, ids.
 import type { ComponentChildren } from 'preact';
-import { moneyText } from '../format/number';
+import { moneyText, priceText } from '../format/number';
 import { durationText, exactTime, relativeTime } from '../format/time';
 import { createStore, useStore } from '../store';
 
@@ -62,10 +62,14 @@ export function useNow(): number {
     return useStore(ticking);
 }
 
-export function Money({ value, per }: { value: number | null | undefined; per?: string }) {
+export function Money({ value, per, exact }: {
+    value: number | null | undefined;
+    per?: string;
+    exact?: boolean; // a price, not a sum
+}) {
     return (
         <span class="number" title={value ? String(value) : undefined}>
-            {moneyText(value)}
+            {exact ? priceText(value) : moneyText(value)}
             {per && <span class="faint"> / {per}</span>}
         </span>
     );
