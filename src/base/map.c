@@ -5,20 +5,28 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 static char gone[1];
 #define MAP_GONE gone
 
+static uint64_t hash_key[2];
+
 static const uint64_t *seed(void)
 {
-    static uint64_t key[2];
-
-    if (!key[0] && getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key))
+    if (!hash_key[0] && getrandom(hash_key, sizeof(hash_key), 0) != (ssize_t)sizeof(hash_key))
         abort();
-    key[0] |= 1;
-    return key;
+    hash_key[0] |= 1;
+    return hash_key;
+}
+
+void map_set_seed(uint64_t n)
+{
+    assert(!hash_key[0]);
+    hash_key[0] = n | 1;
+    hash_key[1] = n;
 }
 
 static uint64_t rotate(uint64_t v, int by)

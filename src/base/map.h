@@ -18,6 +18,9 @@ struct map {
     size_t n_used;  /* live and removed ones */
 };
 
+/* Instead of a random one, so that a simulation meets the same order again; before the first map is
+ * used. */
+void map_set_seed(uint64_t seed);
 void map_init(struct map *m);
 void map_deinit(struct map *m); /* frees the keys only */
 

@@ -28,6 +28,8 @@ struct loop {
     /* virtual */
     int64_t virtual_now_ms;
     int64_t virtual_wall_start_ms;
+    void (*after_turn)(void *arg); /* NULL: nobody looks */
+    void *after_turn_arg;
 
     /* real */
     struct loop_handles *handles;

@@ -13,6 +13,8 @@ static bool run(struct loop *l, int64_t end_ms)
         const struct timer *first;
 
         loop_run_deferred(l);
+        if (l->after_turn)
+            l->after_turn(l->after_turn_arg);
         if (!list_empty(&l->deferred))
             continue;
         first = loop_first_timer(l);
@@ -24,6 +26,13 @@ static bool run(struct loop *l, int64_t end_ms)
     }
     l->is_running = false;
     return list_empty(&l->deferred) && !loop_first_timer(l);
+}
+
+void loop_after_turn(struct loop *l, void (*cb)(void *arg), void *arg)
+{
+    assert(l->is_virtual);
+    l->after_turn = cb;
+    l->after_turn_arg = arg;
 }
 
 void loop_run_until(struct loop *l, int64_t now_ms)

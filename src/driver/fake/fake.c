@@ -18,6 +18,8 @@ struct fake_driver {
     struct fake_launch_script *script;
     size_t n_script;
     size_t n_launched;
+    fake_choose choose; /* NULL: the script's rows */
+    void *choose_arg;
     struct list instances;
 };
 
@@ -187,7 +189,7 @@ static void fake_launch(struct driver *d, struct launch *l, const struct launch_
     size_t at = MIN(f->n_launched, f->n_script - 1);
 
     f->n_launched++;
-    i->script = f->script[at];
+    i->script = f->choose ? f->choose(f->choose_arg, spec) : f->script[at];
     if (i->script.fail == STATUS_OK) {
         if (i->script.address_after_ms >= 0)
             i->address_at = now(i) + i->script.address_after_ms;
@@ -313,6 +315,12 @@ struct driver *fake_driver_new(struct loop *l, const struct fake_launch_script *
     f->n_script = n;
     list_init(&f->instances);
     return &f->driver;
+}
+
+void fake_driver_choose(struct driver *d, fake_choose choose, void *arg)
+{
+    fake(d)->choose = choose;
+    fake(d)->choose_arg = arg;
 }
 
 bool fake_driver_crash(struct driver *d, const char *id, int signal)

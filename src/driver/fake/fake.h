@@ -18,6 +18,9 @@ struct fake_launch_script {
 
 struct driver *fake_driver_new(struct loop *l, const struct fake_launch_script *script,
                                size_t n) NODISCARD;
+/* Instead of the rows: asked at each launch, for what it is to do. */
+typedef struct fake_launch_script (*fake_choose)(void *arg, const struct launch_spec *spec);
+void fake_driver_choose(struct driver *d, fake_choose choose, void *arg);
 /* For tests: ends a running instance as if it had crashed, by id; the event comes on the loop's
  * next turn. False when there is none. */
 bool fake_driver_crash(struct driver *d, const char *id, int signal);

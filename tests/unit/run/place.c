@@ -3,21 +3,13 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "store/instance.h"
-#include "store/ledger.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static const unsigned char KEY[SEAL_KEY_SIZE] = "a key that only tests know";
 
-#define RUN(p, type, o)                                                                            \
-    do {                                                                                           \
-        if (store_run((p)->store, &(o).op, &(type)) != STATUS_OK)                                  \
-            fail_msg("%s: %s", #type, (o).op.error.text);                                          \
-    } while (0)
-
-static const char *an_id(char kind, int n)
+const char *place_id(char kind, int n)
 {
     static char ring[64][32];
     static unsigned at;
@@ -56,22 +48,23 @@ static void add_version(struct place *p, int n)
         SCHEMA("", "\"type\":\"array\",\"items\":{},\"x-cog-array-type\":\"iterator\""),
     };
     struct store_version_create v = { 0 };
-    char config[80];
+    char config[80], path[24];
 
     (void)snprintf(config, sizeof(config), "{\"dialect\":\"cog\",\"concurrency\":%d}",
                    n == 4 ? 2 : 1);
+    (void)snprintf(path, sizeof(path), "versions/%d", n);
     v.in = (struct version_row){
-        .seq = an_id('v', n),
+        .seq = place_id('v', n),
         .id = place_version(n),
-        .model_id = an_id('m', 1),
+        .model_id = place_id('m', 1),
         .cog_version = "0.23.0",
         .kind = "folder",
         .schema = str_of(schemas[n - 1]),
         .config = str_of(config),
-        .path = "versions/x",
+        .path = path,
         .created_at = n,
     };
-    RUN(p, STORE_VERSION_CREATE, v);
+    PLACE_RUN(p, STORE_VERSION_CREATE, v);
     store_op_deinit(&v.op);
 }
 
@@ -81,20 +74,20 @@ static void fill_store(struct place *p)
     struct store_model_create model = { 0 };
 
     account.in = (struct account){
-        .id = an_id('a', 1), .username = "alice", .name = "alice", .created_at = 1
+        .id = place_id('a', 1), .username = "alice", .name = "alice", .created_at = 1
     };
     account.webhook_secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    RUN(p, STORE_ACCOUNT_CREATE, account);
+    PLACE_RUN(p, STORE_ACCOUNT_CREATE, account);
     store_op_deinit(&account.op);
     model.in = (struct model_row){
-        .id = an_id('m', 1),
-        .owner_id = an_id('a', 1),
+        .id = place_id('m', 1),
+        .owner_id = place_id('a', 1),
         .name = "m",
         .is_public = true,
         .hardware = "cpu",
         .created_at = 2,
     };
-    RUN(p, STORE_MODEL_CREATE, model);
+    PLACE_RUN(p, STORE_MODEL_CREATE, model);
     store_op_deinit(&model.op);
     for (int n = 1; n <= 5; n++)
         add_version(p, n);
@@ -257,7 +250,7 @@ void place_free(struct place *p)
 }
 
 /* A pool may have max instances, and the surge on top while it has more than one lane. */
-static void look_at_maximum(struct place *p)
+void place_look(struct place *p)
 {
     struct pool *pool;
 
@@ -281,7 +274,7 @@ void place_run(struct place *p, int64_t ms)
 
     do {
         loop_run_until(p->loop, MIN(loop_now_ms(p->loop) + step, end));
-        look_at_maximum(p);
+        place_look(p);
     } while (loop_now_ms(p->loop) < end);
 }
 
@@ -304,7 +297,7 @@ struct pool *place_deploy(struct place *p, const char *name, int version, const 
     id_make(&p->ids, loop_wall_ms(p->loop), id);
     op.in = (struct deployment_row){
         .id = id,
-        .owner_id = an_id('a', 1),
+        .owner_id = place_id('a', 1),
         .name = name,
         .created_at = loop_wall_ms(p->loop),
         .settings = "{}",
@@ -316,10 +309,10 @@ struct pool *place_deploy(struct place *p, const char *name, int version, const 
             .min_instances = min,
             .max_instances = max,
             .created_at = loop_wall_ms(p->loop),
-            .created_by = { .id = an_id('a', 1) },
+            .created_by = { .id = place_id('a', 1) },
         },
     };
-    RUN(p, STORE_DEPLOYMENT_CREATE, op);
+    PLACE_RUN(p, STORE_DEPLOYMENT_CREATE, op);
     if (pool_apply(&p->fleet, &op.row, &op.used, &err) != STATUS_OK)
         fail_msg("pool_apply: %s", err.text);
     store_op_deinit(&op.op);
@@ -337,11 +330,11 @@ void place_patch(struct place *p, const char *name, int version, const char *har
         .min_instances = min,
         .max_instances = max,
         .now = loop_wall_ms(p->loop),
-        .author_id = an_id('a', 1),
+        .author_id = place_id('a', 1),
     };
     struct error err;
 
-    RUN(p, STORE_DEPLOYMENT_UPDATE, op);
+    PLACE_RUN(p, STORE_DEPLOYMENT_UPDATE, op);
     assert_true(op.changed);
     if (pool_apply(&p->fleet, &op.row, &op.used, &err) != STATUS_OK)
         fail_msg("pool_apply: %s", err.text);
@@ -411,7 +404,7 @@ static struct job *job_new(struct place *p)
 
 static struct job *ask(struct job *j, struct prediction_spec *spec, const char *input)
 {
-    spec->account_id = an_id('a', 1);
+    spec->account_id = place_id('a', 1);
     spec->input = str_of(input);
     spec->source = "api";
     if (!spec->webhook)
@@ -455,7 +448,7 @@ struct job *place_ask_model(struct place *p, int version, const char *input)
                                     .id = str_of(place_version(version)) };
     struct error err;
 
-    RUN(p, STORE_VERSION_GET, op);
+    PLACE_RUN(p, STORE_VERSION_GET, op);
     if (pool_of_model(&p->fleet, &op.row, &spec.lane, &err) != STATUS_OK)
         fail_msg("pool_of_model: %s", err.text);
     store_op_deinit(&op.op);
@@ -471,7 +464,7 @@ struct prediction *job_live(struct job *j)
 void job_stored(struct job *j, struct store_prediction_get *out)
 {
     *out = (struct store_prediction_get){ .id = j->id };
-    RUN(j->place, STORE_PREDICTION_GET, *out);
+    PLACE_RUN(j->place, STORE_PREDICTION_GET, *out);
 }
 
 void assert_job(struct job *j, enum prediction_status expected)
@@ -519,81 +512,4 @@ struct instance *pool_first_instance(struct pool *p)
         if (!list_empty(&l->instances))
             return container_of(list_first(&l->instances), struct instance, node);
     return NULL;
-}
-
-int64_t place_lifetimes(struct place *p, const char *pool_id, bool *out_all)
-{
-    struct store_instance_ended op = { .pool_id = pool_id, .limit = 100 };
-    int64_t ms = 0;
-
-    RUN(p, STORE_INSTANCE_ENDED, op);
-    for (size_t i = 0; i < op.n; i++) {
-        const struct instance_row *row = &op.rows[i];
-
-        if (row->metered_ms != row->ended_at - row->created_at)
-            fail_msg("instance %s lived %lld ms, and the ledger has %lld of them", row->id,
-                     (long long)(row->ended_at - row->created_at), (long long)row->metered_ms);
-        ms += row->metered_ms;
-    }
-    if (out_all)
-        *out_all = op.n < 100;
-    store_op_deinit(&op.op);
-    return ms;
-}
-
-static void check_pool(struct place *p, const char *pool_id, const struct ledger_sum *sum)
-{
-    bool all = false;
-    int64_t lived = place_lifetimes(p, pool_id, &all);
-
-    if (all && lived != ledger_sum_ms(sum))
-        fail_msg("the instances of %s lived %lld ms, and the ledger has %lld", pool_id,
-                 (long long)lived, (long long)ledger_sum_ms(sum));
-}
-
-/* Rows of one pool follow each other by day only: they are put together. */
-static __int128 check_pools(struct place *p, const struct store_ledger_read *read)
-{
-    __int128 active = 0;
-
-    for (size_t i = 0; i < read->n; i++) {
-        struct ledger_sum sum = { 0 };
-        bool first = true;
-
-        for (size_t k = 0; k < i; k++)
-            first = first && strcmp(read->rows[k].pool_id, read->rows[i].pool_id) != 0;
-        for (size_t k = i; first && k < read->n; k++)
-            if (strcmp(read->rows[k].pool_id, read->rows[i].pool_id) == 0)
-                ledger_sum_add(&sum, read->rows[k].piece.kind, read->rows[k].piece.price_nano,
-                               read->rows[k].piece.ms);
-        if (first)
-            check_pool(p, read->rows[i].pool_id, &sum);
-        active += sum.amount[LEDGER_ACTIVE];
-    }
-    return active;
-}
-
-void place_check_ledger(struct place *p)
-{
-    struct store_ledger_read read = { .account_id = an_id('a', 1),
-                                      .to = (int64_t)1 << 60,
-                                      .unit_ms = LEDGER_DAY_MS };
-    __int128 active, charged = 0;
-    struct job *j;
-
-    RUN(p, STORE_LEDGER_READ, read);
-    active = check_pools(p, &read);
-    store_op_deinit(&read.op);
-    list_each (&p->jobs, j, struct job, node) {
-        struct store_prediction_get get;
-
-        if (j->refused != STATUS_OK)
-            continue;
-        job_stored(j, &get);
-        charged += get.row.cost;
-        store_op_deinit(&get.op);
-    }
-    if (charged != active)
-        fail_msg("predictions were charged %lld, and their instances %lld", (long long)charged,
-                 (long long)active);
 }

@@ -20,6 +20,12 @@
 
 #include <string.h>
 
+#define PLACE_RUN(p, type, o)                                                                      \
+    do {                                                                                           \
+        if (store_run((p)->store, &(o).op, &(type)) != STATUS_OK)                                  \
+            fail_msg("%s: %s", #type, (o).op.error.text);                                          \
+    } while (0)
+
 struct place;
 
 /* One prediction, and what was told of it. */
@@ -80,6 +86,11 @@ void place_stop(struct place *p, bool keep_instances);
 /* Runs the clock so far, looking at the maximum at each step. */
 void place_run(struct place *p, int64_t ms);
 
+/* Counts in n_over what it sees of the maximum. */
+void place_look(struct place *p);
+
+/* Of the row that fill the store: 'a' an account, 'm' a model, 'v' a version. */
+const char *place_id(char kind, int n);
 const char *place_version(int n); /* 64 hex */
 /* Deployment alice/<name>, release 1. */
 struct pool *place_deploy(struct place *p, const char *name, int version, const char *hardware,

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The promises of docs/architecture.md, looked at from outside: after each turn of the loop what
+ * can be seen in memory, after each step what was told, now and then what the store holds. */
+#include "sim.h"
+
+#include "store/ledger.h"
+
+/* Beyond the grace after a cancel: finding an instance again, and ending it. */
+enum { CANCEL_SLACK_MS = 15000 };
+
+/* --- after each turn --- */
+
+/* P8: what was counted of it and what is being counted is its life so far. */
+static void check_meter(struct sim *s, const struct instance *in)
+{
+    const struct ledger_meter *m = &in->meter.ledger;
+    int64_t now = loop_now_ms(s->p->loop), wall = loop_wall_ms(s->p->loop);
+
+    if (in->meter.state == METER_RUNS && in->created_at + m->counted_ms + now - m->at != wall)
+        fail_msg("P8: instance %s lives since %lld ms, %lld of them are counted", in->id,
+                 (long long)(wall - in->created_at), (long long)(m->counted_ms + now - m->at));
+}
+
+static void check_instance(struct sim *s, const struct instance *in)
+{
+    int slots = (int)MAX(in->lane->version->config.concurrency, 1);
+
+    check_meter(s, in);
+    if (in->in_flight != (int)list_length(&in->runs) || in->in_flight > slots)
+        fail_msg("instance %s of %d slots runs %d of %d", in->id, slots, in->in_flight,
+                 (int)list_length(&in->runs));
+}
+
+/* P7: a pool's instances; and a version that never comes up is not tried for ever. */
+static void check_spending(struct sim *s)
+{
+    int64_t may = 3 * (int64_t)(s->n_chances + DEPLOYMENTS + 1);
+
+    place_look(s->p);
+    if (s->p->n_over > 0)
+        fail_msg("P7: a pool has more instances than it may");
+    if (s->n_broken_launches > may)
+        fail_msg("P7: a version that never came up was booted %d times, after %d chances",
+                 s->n_broken_launches, s->n_chances);
+}
+
+/* What a place is given is what its instances hold. */
+static void check_capacity(const struct sim *s)
+{
+    int64_t cpus = 0, memory = 0;
+    uint64_t gpus = 0;
+    struct instance *in;
+
+    for (size_t at = 0; map_next(&s->p->fleet.instances, &at, NULL, (void **)&in);) {
+        cpus += in->hold.cpus_milli;
+        memory += in->hold.memory;
+        if (gpus & in->hold.gpus)
+            fail_msg("two instances have one GPU");
+        gpus |= in->hold.gpus;
+    }
+    if (cpus != s->p->hardware.cpus_used || memory != s->p->hardware.memory_used ||
+        gpus != s->p->hardware.gpus_used)
+        fail_msg("what is handed out is not what instances hold");
+}
+
+/* A wake-up that is lost may cost time, and nothing else. */
+static void lose_wakes(struct sim *s)
+{
+    struct pool *p;
+
+    for (size_t at = 0; map_next(&s->p->fleet.pools, &at, NULL, (void **)&p);)
+        if (sim_one_in(s, 3))
+            deferred_cancel(&p->reconcile);
+}
+
+void sim_after_turn(void *arg)
+{
+    struct sim *s = arg;
+    struct instance *in;
+    size_t alive = 0;
+
+    s->stats.turns++;
+    if (s->is_down)
+        return;
+    for (size_t at = 0; map_next(&s->p->fleet.instances, &at, NULL, (void **)&in);) {
+        check_instance(s, in);
+        alive += in->has_launch;
+    }
+    /* P5; one that ends may leave them to the next. */
+    if (!s->p->fleet.is_stopping && fake_driver_running(s->p->driver) > alive)
+        fail_msg("P5: %zu instances run, and the server knows of %zu",
+                 fake_driver_running(s->p->driver), alive);
+    check_spending(s);
+    check_capacity(s);
+    if (loop_now_ms(s->p->loop) < s->loses_until)
+        lose_wakes(s);
+}
+
+/* --- after each step --- */
+
+static void note_pool(struct sim *s, const char *pool_id)
+{
+    struct store_instance_ended op = { .pool_id = pool_id, .limit = 1000 };
+
+    PLACE_RUN(s->p, STORE_INSTANCE_ENDED, op);
+    for (size_t i = 0; i < op.n; i++)
+        map_put(&s->lives, str_of(op.rows[i].id), (void *)(intptr_t)op.rows[i].metered_ms);
+    store_op_deinit(&op.op);
+}
+
+/* The store keeps the last hundred of each pool. */
+static void note_lives(struct sim *s)
+{
+    s->noted_launches = s->stats.launches;
+    note_pool(s, place_id('m', 1));
+    for (int i = 0; i < DEPLOYMENTS; i++)
+        note_pool(s, place_pool(s->p, s->deployments[i].name)->id);
+}
+
+/* P4, and that whatever fails has a reason: one that the simulation knows. */
+static void check_reason(struct sim *s, const struct sim_job *j, const struct prediction_row *row)
+{
+    const struct sim_deployment *d = j->deployment < 0 ? NULL : &s->deployments[j->deployment];
+    bool was_disabled = d && d->disabled_at >= j->job->created_at;
+
+    if (row->status == PREDICTION_CANCELED && !j->canceled_at && !was_disabled)
+        fail_msg("P4: nobody canceled %s", j->job->id);
+    if (row->status == PREDICTION_ABORTED)
+        fail_msg("%s has no deadline, and passed it", j->job->id);
+    if (row->status == PREDICTION_FAILED && s->nature.is_calm && !j->may_fail)
+        fail_msg("P4: %s failed, and nothing broke: %s", j->job->id, row->error);
+    if (row->status == PREDICTION_SUCCEEDED && !str_is(row->output, "[1,2]"))
+        fail_msg("%s succeeded with %.*s", j->job->id, STR_ARG(row->output));
+}
+
+static void check_attempts(struct sim *s, const struct sim_job *j, const struct prediction_row *row)
+{
+    int64_t most = s->p->options.max_attempts;
+
+    if (row->attempt > most)
+        fail_msg("P2: %s is at attempt %lld of %lld", j->job->id, (long long)row->attempt,
+                 (long long)most);
+    if (most == 1 && fake_protocol_runs(s->p->protocol, j->job->id) > 1)
+        fail_msg("P2: %s ran %d times, and may run once", j->job->id,
+                 fake_protocol_runs(s->p->protocol, j->job->id));
+}
+
+/* P1: what was told is in the store, and what is in the store stays. */
+static void check_end(struct sim *s, struct sim_job *j)
+{
+    struct store_prediction_get get;
+
+    job_stored(j->job, &get);
+    if (!prediction_is_terminal(get.row.status))
+        fail_msg("P1: %s is over, and the store has it as %s", j->job->id,
+                 prediction_status_text(get.row.status));
+    if (j->job->n_ended > 1 || (j->job->n_ended == 1 && j->job->status != get.row.status))
+        fail_msg("P1: %s was told to have ended %d times, as %s; it is %s", j->job->id,
+                 j->job->n_ended, prediction_status_text(j->job->status),
+                 prediction_status_text(get.row.status));
+    if (j->is_over && j->ended_as != get.row.status)
+        fail_msg("P1: %s was %s and is %s", j->job->id, prediction_status_text(j->ended_as),
+                 prediction_status_text(get.row.status));
+    check_attempts(s, j, &get.row);
+    check_reason(s, j, &get.row);
+    j->is_over = true;
+    j->ended_as = get.row.status;
+    store_op_deinit(&get.op);
+}
+
+/* P3 */
+static void check_cancel(struct sim *s, const struct sim_job *j)
+{
+    int64_t now = loop_now_ms(s->p->loop), since = MAX(j->canceled_at, s->started_at);
+
+    if (!j->canceled_at)
+        return;
+    if (j->was_waiting && now > since)
+        fail_msg("P3: %s was canceled in its queue %lld ms ago", j->job->id,
+                 (long long)(now - j->canceled_at));
+    if (now > since + s->p->options.cancel_grace + CANCEL_SLACK_MS)
+        fail_msg("P3: %s was canceled %lld ms ago, and runs", j->job->id,
+                 (long long)(now - j->canceled_at));
+}
+
+/* P4: what is refused is refused for a reason. */
+static void check_refusal(struct sim *s, struct sim_job *j)
+{
+    const struct job *job = j->job;
+    bool was_disabled = j->deployment >= 0 && s->deployments[j->deployment].disabled_at > 0;
+
+    j->is_over = true;
+    s->stats.refused++;
+    if (job->refused != STATUS_UNPROCESSABLE || (s->nature.is_calm && !was_disabled))
+        fail_msg("P4: a prediction is refused: %s", job->why);
+}
+
+static void check_open(struct sim *s, struct sim_job *j)
+{
+    if (j->is_over)
+        return;
+    if (j->job->refused != STATUS_OK)
+        check_refusal(s, j);
+    else if (j->job->id[0] && !job_live(j->job))
+        check_end(s, j);
+    else if (j->job->id[0])
+        check_cancel(s, j);
+    if (j->job->id[0] && !map_get(&s->by_id, str_of(j->job->id)))
+        map_put(&s->by_id, str_of(j->job->id), j);
+}
+
+void sim_after_step(struct sim *s)
+{
+    for (size_t i = s->first_open; i < s->n_jobs; i++)
+        check_open(s, s->jobs[i]);
+    while (s->first_open < s->n_jobs && s->jobs[s->first_open]->is_over)
+        s->first_open++;
+    if (s->stats.launches > s->noted_launches + 40)
+        note_lives(s);
+    if (s->first_open > 0 && sim_one_in(s, 20)) {
+        struct sim_job *j = s->jobs[sim_below(s, (int64_t)s->first_open)];
+
+        if (j->job->refused == STATUS_OK)
+            check_end(s, j);
+    }
+}
+
+/* --- now and then, and at the end --- */
+
+static int64_t lives(struct sim *s)
+{
+    struct store_instance_open open = { 0 };
+    int64_t ms = 0;
+    void *one;
+
+    note_lives(s);
+    for (size_t at = 0; map_next(&s->lives, &at, NULL, &one);)
+        ms += (intptr_t)one;
+    PLACE_RUN(s->p, STORE_INSTANCE_OPEN, open);
+    for (size_t i = 0; i < open.n; i++)
+        ms += open.rows[i].metered_ms;
+    store_op_deinit(&open.op);
+    return ms;
+}
+
+void sim_check_ledger(struct sim *s)
+{
+    struct store_ledger_read read = { .account_id = place_id('a', 1),
+                                      .to = (int64_t)1 << 60,
+                                      .unit_ms = LEDGER_DAY_MS };
+    int64_t lived, rows = 0;
+
+    meters_flush(&s->p->fleet);
+    loop_run_until(s->p->loop, loop_now_ms(s->p->loop));
+    lived = lives(s);
+    PLACE_RUN(s->p, STORE_LEDGER_READ, read);
+    for (size_t i = 0; i < read.n; i++)
+        rows += read.rows[i].piece.ms;
+    store_op_deinit(&read.op);
+    if (rows != lived)
+        fail_msg("P8: the instances lived %lld ms, and the ledger has %lld", (long long)lived,
+                 (long long)rows);
+}
+
+static void mix(uint64_t *digest, uint64_t v)
+{
+    *digest = (*digest ^ v) * 0x100000001b3U;
+}
+
+void sim_check_end(struct sim *s)
+{
+    sim_check_ledger(s);
+    place_check_ledger(s->p);
+    for (size_t i = 0; i < s->n_jobs; i++) {
+        struct sim_job *j = s->jobs[i];
+
+        mix(&s->stats.digest, (uint64_t)j->job->refused);
+        if (j->job->refused != STATUS_OK)
+            continue;
+        check_end(s, j);
+        if (j->has_hook && j->n_hooked == 0)
+            fail_msg("P6: nobody was told of the end of %s", j->job->id);
+        mix(&s->stats.digest, (uint64_t)j->ended_as);
+        mix(&s->stats.digest, (uint64_t)j->job->ended_at);
+        s->stats.succeeded += j->ended_as == PREDICTION_SUCCEEDED;
+        s->stats.failed += j->ended_as == PREDICTION_FAILED;
+        s->stats.canceled += j->ended_as == PREDICTION_CANCELED;
+    }
+}

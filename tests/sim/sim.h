@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The whole of core and run on a clock that jumps, with traffic and misfortune from one seed. What
+ * was promised is looked at after every turn of the loop and after every step. */
+#pragma once
+
+#include "place.h"
+#include "receiver.h"
+
+enum { DEPLOYMENTS = 3, MINUTE_MS = 60000, DAY_MS = 24 * 60 * MINUTE_MS };
+
+/* What a seed chooses once. */
+struct sim_nature {
+    bool is_calm;       /* nothing breaks: then nothing may fail */
+    int broken_version; /* its setup always fails; 0: none */
+    int64_t slowest_boot_ms;
+    int64_t fault_every_ms, gap_ms; /* on average: misfortunes, and predictions of a deployment */
+    int64_t longest_ms;             /* service */
+};
+
+/* A prediction as the simulation knows it. */
+struct sim_job {
+    struct job *job;
+    int deployment; /* -1: the model's own */
+    bool may_fail;  /* its input says so */
+    bool has_hook, is_over;
+    bool was_waiting;    /* when it was canceled */
+    int64_t canceled_at; /* 0: was not */
+    char hook_id[64];    /* of the message of its end */
+    int n_hooked;        /* times that it arrived */
+    enum prediction_status ended_as;
+};
+
+struct sim_deployment {
+    const char *name;
+    int64_t next_at;    /* monotonic ms: its next prediction */
+    int64_t busy_until; /* predictions come much faster until then */
+    int64_t disabled_at;
+};
+
+struct sim_stats {
+    int predictions, succeeded, failed, canceled, refused;
+    int64_t launches, restarts, faults, decisions, turns;
+    uint64_t digest; /* of how each prediction ended, and when */
+};
+
+struct sim {
+    uint64_t seed;
+    int64_t span_ms;
+    struct rand rand;
+    struct sim_nature nature;
+    struct place *p;
+    struct http_client client;
+    struct sim_deployment deployments[DEPLOYMENTS];
+    struct sim_job **jobs; /* all of them */
+    size_t n_jobs, cap_jobs, first_open;
+    struct map by_id; /* struct sim_job */
+    struct map lives; /* of instances that ended: their ms in the ledger, by id */
+    int64_t noted_launches;
+    bool is_down;       /* there is no server */
+    bool is_settling;   /* no misfortune comes any more */
+    int64_t started_at; /* monotonic: of this server */
+    int64_t next_fault_at, heals_at;
+    int64_t loses_until;              /* wake-ups are lost until then */
+    int n_broken_launches, n_chances; /* of the broken version, and what may lead to some */
+    struct sim_stats stats;
+};
+
+/* From the beginning to the end; fails the test that runs. */
+void sim_run(uint64_t seed, int64_t span_ms, struct sim_stats *out);
+
+bool sim_one_in(struct sim *s, uint64_t n);
+int64_t sim_below(struct sim *s, int64_t n);
+/* As long as `mean` on average, many short ones and few long ones. */
+int64_t sim_gap(struct sim *s, int64_t mean);
+
+/* traffic.c */
+void sim_ask(struct sim *s, int deployment);
+void sim_cancel_one(struct sim *s);
+
+/* faults.c */
+struct fake_launch_script sim_choose_launch(void *arg, const struct launch_spec *spec);
+struct manner sim_choose_answer(struct http_client *c, const struct delivery *d);
+void sim_misfortune(struct sim *s);
+void sim_heal(struct sim *s);
+/* What the deployment wants of its scaling, as JSON. */
+void sim_settings(struct sim *s, int deployment, const char *scaling);
+
+/* promises.c */
+void sim_after_turn(void *arg);
+void sim_after_step(struct sim *s);
+void sim_check_ledger(struct sim *s);
+void sim_check_end(struct sim *s);
