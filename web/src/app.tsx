@@ -10,7 +10,7 @@ import { NotFoundPage } from './pages/notfound';
 import { SignInPage } from './pages/signin';
 import { useLocation } from './router';
 import { findRoute } from './routes';
-import { account, chooseAccount, session, takeSession, type Session } from './session';
+import { account, chooseAccount, holdsAccount, session, takeSession, type Session } from './session';
 import { useStore } from './store';
 import { chooseTheme, theme, type Theme } from './theme';
 import { Button } from './ui/button';
@@ -63,8 +63,17 @@ function Shell() {
     const owner = useStore(account);
     const found = findRoute(path);
     const Part = found?.route.page;
+    // A shared address of a deployment is looked at as its owner, where they are signed in too.
+    const belongs = found?.route.owned ? found.params.owner : undefined;
+    const other = belongs !== undefined && belongs !== owner && holdsAccount(belongs) ? belongs : undefined;
     const key = `${owner} ${path.split('/').slice(0, 4).join('/')}`;
     const shown = useRef(key);
+
+    useEffect(() => {
+        if (!other) return;
+        chooseAccount(other);
+        say(`You look at this as ${other}.`);
+    }, [other]);
 
     // Who cannot see that the page has changed hears it, and goes on from its beginning.
     useEffect(() => {
@@ -86,7 +95,7 @@ function Shell() {
                 <AccountMenu />
             </header>
             <Guard key={key}>
-                {Part ? <Part key={key} {...found.params} /> : <NotFoundPage />}
+                {other ? null : Part ? <Part key={key} {...found.params} /> : <NotFoundPage />}
             </Guard>
         </>
     );

@@ -14,6 +14,7 @@ import { VersionPage } from './pages/version';
 interface Route {
     pattern: string;
     page: ComponentType<any>; // gets the parameters of its pattern
+    owned?: boolean; // only its owner sees it
     section?: string; // the entry of the navigation that it belongs to
 }
 
@@ -21,7 +22,7 @@ const ROUTES: readonly Route[] = [
     { pattern: '/', page: DeploymentsPage, section: '/deployments' },
     { pattern: '/deployments', page: DeploymentsPage, section: '/deployments' },
     { pattern: '/deployments/create', page: CreatePage, section: '/deployments' },
-    { pattern: '/deployments/:owner/:name/:tab?', page: lazy(() => import('./deployment/page')), section: '/deployments' },
+    { pattern: '/deployments/:owner/:name/:tab?', page: lazy(() => import('./deployment/page')), owned: true, section: '/deployments' },
     { pattern: '/models', page: ModelsPage, section: '/models' },
     { pattern: '/hardware', page: HardwarePage, section: '/hardware' },
     { pattern: '/account', page: AccountPage, section: '/account' },

@@ -27,7 +27,7 @@ export function HardwareSelect({ value, onChange, error, label = 'Hardware' }: {
     if (value && !chosen) choices.unshift({ value, label: value });
     return (
         <Select label={label} value={value} onChange={onChange} error={error} required choices={choices}
-            {...(value ? {} : { placeholder: capacity.data ? 'Choose hardware' : 'Loading…' })}
+            {...(value ? {} : { placeholder: capacity.data ? 'Choose hardware' : capacity.error ? 'Not known' : 'Loading…' })}
             help={chosen ? <HardwareFacts of={chosen} /> : capacity.error ? `What there is could not be loaded: ${capacity.error.message}` : undefined} />
     );
 }

@@ -32,7 +32,7 @@ export function VersionSelect({ model, value, onChange, error }: {
     if (value && !all.some((v) => v.id === value)) choices.push({ value, label: `${value.slice(0, 8)} (not among the last ones)` });
     return (
         <Select label="Version" value={value} onChange={onChange} error={error} required choices={choices}
-            {...(value ? {} : { placeholder: versions.data ? 'Choose a version' : 'Loading…' })}
+            {...(value ? {} : { placeholder: !splitRef(model) ? 'Choose a model first' : versions.data ? 'Choose a version' : versions.error ? 'Not known' : 'Loading…' })}
             help={versions.error ? `The versions could not be loaded: ${versions.error.message}`
                 : versions.data && all.length === 0 ? 'This model has no version yet. Push one first.'
                 : value ? <>The whole id: <code>{value}</code></> : undefined} />
