@@ -72,7 +72,7 @@ function Shell() {
     useEffect(() => {
         if (!other) return;
         chooseAccount(other);
-        say(`You look at this as ${other}.`);
+        say(`Switched to the account ${other}.`);
     }, [other]);
 
     // Who cannot see that the page has changed hears it, and goes on from its beginning.
@@ -147,9 +147,9 @@ function AccountMenu() {
                 </label>
                 <a href="/account?add=1">Add an account</a>
                 <label>
-                    Colours
+                    Theme
                     <select value={look} onChange={(e) => chooseTheme(e.currentTarget.value as Theme)}>
-                        <option value="system">As the system</option>
+                        <option value="system">System</option>
                         <option value="light">Light</option>
                         <option value="dark">Dark</option>
                     </select>

@@ -32,13 +32,13 @@ export function Accounts() {
     };
 
     return (
-        <Card title="Signed in here">
+        <Card title="Signed-in accounts">
             <ul class="rows">
                 {accounts.map((a) => (
                     <li key={a.username}>
-                        <span><strong>{a.username}</strong> {a.name !== a.username && <span class="muted">{a.name}</span>} {a.username === chosen && <Badge tone="good">chosen</Badge>}</span>
+                        <span><strong>{a.username}</strong> {a.name !== a.username && <span class="muted">{a.name}</span>} {a.username === chosen && <Badge tone="good">current</Badge>}</span>
                         <span class="actions">
-                            {a.username !== chosen && <Button small label={`Choose ${a.username}`} onClick={() => chooseAccount(a.username)}>Choose</Button>}
+                            {a.username !== chosen && <Button small label={`Switch to ${a.username}`} onClick={() => chooseAccount(a.username)}>Switch</Button>}
                             <Button small kind="quiet" label={`Sign out ${a.username}`} onClick={() => signOut(a.username)}>Sign out</Button>
                         </span>
                     </li>

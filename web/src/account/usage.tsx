@@ -32,8 +32,8 @@ export function Usage() {
             <Loaded query={cost} what="the costs">
                 {(c) => (
                     <>
-                        <p class="big"><Money value={c.cost} /> <span class="muted">for {durationText(c.seconds)} of instances</span></p>
-                        {c.seconds > 0 ? <Days of={c} days={days} /> : <p class="muted">No instance ran in this time.</p>}
+                        <p class="big"><Money value={c.cost} /> <span class="muted">for {durationText(c.seconds)} of instance time</span></p>
+                        {c.seconds > 0 ? <Days of={c} days={days} /> : <p class="muted">No instances ran in this period.</p>}
                         <By what="Deployment or model" rows={c.deployments ?? []} name={(d) => (
                             <a href={d.type === 'model' ? path`/${d.owner}/${d.name}` : path`/deployments/${d.owner}/${d.name}`}>{d.owner}/{d.name}</a>
                         )} keyOf={(d) => `${d.type} ${d.owner}/${d.name}`} />
@@ -75,9 +75,9 @@ function By<T extends Spent>({ what, rows, name, keyOf }: {
 }) {
     const columns: Column<T>[] = [
         { title: what, head: true, wide: true, cell: name },
-        { title: 'Busy', align: 'right', cell: (r) => <Duration seconds={r.kinds.active.seconds} /> },
+        { title: 'Active', align: 'right', cell: (r) => <Duration seconds={r.kinds.active.seconds} /> },
         { title: 'Idle', align: 'right', cell: (r) => <Duration seconds={r.kinds.idle.seconds} /> },
-        { title: 'Set-up', align: 'right', cell: (r) => <Duration seconds={r.kinds.setup.seconds + r.kinds.failed.seconds} /> },
+        { title: 'Setup', align: 'right', cell: (r) => <Duration seconds={r.kinds.setup.seconds + r.kinds.failed.seconds} /> },
         { title: 'Cost', align: 'right', cell: (r) => <Money value={r.cost} /> },
     ];
 

@@ -24,10 +24,10 @@ export function WebhookSecret() {
             {error && <Failure error={error} what="the secret" />}
             <div class="actions">
                 {key ? <Button onClick={() => setKey(undefined)}>Hide secret</Button> : <Button onClick={show}>Show secret</Button>}
-                <Button kind="danger" onClick={() => setAsking(true)}>Make a new secret</Button>
+                <Button kind="danger" onClick={() => setAsking(true)}>Rotate secret</Button>
             </div>
             {asking && (
-                <Confirm title="Make a new signing secret?" action="Make a new secret" danger onClose={() => setAsking(false)}
+                <Confirm title="Rotate the signing secret?" action="Rotate secret" danger onClose={() => setAsking(false)}
                     onConfirm={async () => {
                         setKey((await post<{ key: string }>(ADDRESS)).key);
                         setAsking(false);

@@ -49,7 +49,7 @@ export function DeploymentsPage() {
                             )}
                             {shown.length > 0
                                 ? <Table caption="Deployments" columns={COLUMNS} rows={shown} keyOf={(d) => `${d.owner}/${d.name}`} />
-                                : <Empty title="No deployment fits"><p>None of {plural(results.length, 'deployment')} has “{words}” in its name, model, hardware or state.</p></Empty>}
+                                : <Empty title="No deployments found"><p>None of {plural(results.length, 'deployment')} has “{words}” in its name, model, hardware or state.</p></Empty>}
                             <Pager previous={previous} next={next} onGo={setAddress} />
                         </div>
                     );
@@ -89,7 +89,7 @@ const COLUMNS: readonly Column<Overview>[] = [
     { title: 'Hardware', cell: (d) => <code class="id">{d.hardware}</code> },
     { title: 'Instances', cell: (d) => <Instances of={d} /> },
     {
-        title: 'Requests, last hour',
+        title: 'Requests (1 h)',
         cell: (d) => d.hour.total === 0 ? <span class="faint">none</span> : (
             <div>
                 <Sparkline values={d.hour.requests} bars label={`${plural(d.hour.total, 'request')} in the last hour, ${d.hour.failed} failed`} />
@@ -98,10 +98,10 @@ const COLUMNS: readonly Column<Overview>[] = [
         ),
     },
     {
-        title: 'Wait, p95',
+        title: 'p95 wait',
         cell: (d) => d.hour.p95 === null ? <span class="faint">–</span> : (
             <div>
-                <Sparkline values={d.hour.wait_p95} label={`95 of 100 requests of the last hour began within ${durationText(d.hour.p95)}`} />
+                <Sparkline values={d.hour.wait_p95} label={`p95 wait in the last hour: ${durationText(d.hour.p95)}`} />
                 <span class="sub number">{durationText(d.hour.p95)}</span>
             </div>
         ),
@@ -141,7 +141,7 @@ function Summary({ of: all }: { of: Overview[] }) {
 
 function Teach({ owner, create }: { owner: string; create: preact.ComponentChildren }) {
     return (
-        <Empty title="No deployments yet" action={<>{create}<Button href="/models">Look at the models</Button></>}>
+        <Empty title="No deployments yet" action={<>{create}<Button href="/models">Browse models</Button></>}>
             <p>
                 A deployment runs one version of a model on hardware of your choice, with an address of its own. It starts
                 instances when requests come and stops them when there is nothing to do.

@@ -40,11 +40,11 @@ function Machine({ of: c }: { of: Capacity }) {
     return (
         <Card title="This machine">
             <div class="gauges">
-                <Gauge label="Processors" now={m.cpus_promised} all={m.cpus * m.cpu_overcommit} text={`${m.cpus_promised} of ${m.cpus * m.cpu_overcommit} promised`}
-                    note={m.cpu_overcommit === 1 ? `${m.cpus} in all` : `${m.cpus} in all, each promised up to ${m.cpu_overcommit} times`} />
+                <Gauge label="Processors" now={m.cpus_promised} all={m.cpus * m.cpu_overcommit} text={`${m.cpus_promised} of ${m.cpus * m.cpu_overcommit} allocated`}
+                    note={m.cpu_overcommit === 1 ? `${m.cpus} in all` : `${m.cpus} in all, ${m.cpu_overcommit}× overcommit`} />
                 <Gauge label="Memory" now={m.memory_promised_bytes} all={m.memory_bytes * m.memory_overcommit}
-                    text={`${bytesText(m.memory_promised_bytes)} of ${bytesText(m.memory_bytes * m.memory_overcommit)} promised`}
-                    note={m.memory_overcommit === 1 ? `${bytesText(m.memory_bytes)} in all` : `${bytesText(m.memory_bytes)} in all, each byte promised up to ${m.memory_overcommit} times`} />
+                    text={`${bytesText(m.memory_promised_bytes)} of ${bytesText(m.memory_bytes * m.memory_overcommit)} allocated`}
+                    note={m.memory_overcommit === 1 ? `${bytesText(m.memory_bytes)} in all` : `${bytesText(m.memory_bytes)} in all, ${m.memory_overcommit}× overcommit`} />
                 <div class="gauge">
                     <h3>GPUs</h3>
                     <p>{m.gpus.length === 0 ? 'None in this machine' : plural(m.gpus.length, 'GPU')}</p>
@@ -53,7 +53,7 @@ function Machine({ of: c }: { of: Capacity }) {
                 <div class="gauge">
                     <h3>Disk</h3>
                     <p>{bytesText(c.disk.free_bytes)} free</p>
-                    <p class="sub">{bytesText(c.disk.reserve_bytes)} are kept for what already runs</p>
+                    <p class="sub">{bytesText(c.disk.reserve_bytes)} reserved for running work</p>
                 </div>
             </div>
         </Card>
@@ -73,14 +73,14 @@ function Gauge({ label, now, all, text, note }: { label: string; now: number; al
 
 function Skus({ of: c }: { of: Capacity }) {
     return (
-        <Card title="Hardware to choose from">
+        <Card title="Available hardware">
             {c.hardware?.length ? (
                 <Table caption="Hardware" rows={c.hardware} keyOf={(h) => h.sku} columns={[
                     { title: 'Name', head: true, wide: true, cell: (h) => <>{h.name} <div class="sub"><code>{h.sku}</code></div></> },
                     { title: 'Size', cell: (h) => <span class="muted">{sizeText(h)}</span> },
                     { title: 'Price / second', align: 'right', cell: (h) => <Money value={h.price} exact /> },
                     { title: 'Price / hour', align: 'right', cell: (h) => <Money value={h.price_per_hour} /> },
-                    { title: 'Room now', cell: (h) => <Badge tone={h.available > 0 ? 'good' : 'none'}>{availableText(h)}</Badge> },
+                    { title: 'Available now', cell: (h) => <Badge tone={h.available > 0 ? 'good' : 'none'}>{availableText(h)}</Badge> },
                 ]} />
             ) : <p class="muted">The configuration names no hardware.</p>}
         </Card>
@@ -89,7 +89,7 @@ function Skus({ of: c }: { of: Capacity }) {
 
 function Pools({ of: c }: { of: Capacity }) {
     return (
-        <Card title="Who holds it">
+        <Card title="Capacity in use">
             {c.pools.length === 0 ? <Empty title="Nothing runs"><p>No deployment holds or waits for a part of this machine.</p></Empty> : (
                 <Table caption="Deployments that hold or wait for hardware" rows={c.pools} keyOf={(p) => `${p.owner}/${p.name} ${c.pools.indexOf(p)}`} columns={[
                     { title: 'Deployment', head: true, cell: (p) => (p.owner && p.name ? <a href={path`/deployments/${p.owner}/${p.name}`}>{p.owner}/{p.name}</a> : <span class="muted">another account’s</span>) },
@@ -112,7 +112,7 @@ const ISOLATION: Record<string, string> = {
 
 function Apart({ of: c }: { of: Capacity }) {
     return (
-        <Card title="What keeps instances apart">
+        <Card title="Isolation">
             <ul class="ticks">
                 {Object.entries(c.isolation).map(([key, on]) => (
                     <li key={key} class={on ? 'ok' : 'not'}>{ISOLATION[key] ?? key.replace(/_/g, ' ')}{on ? '' : ': not here'}</li>

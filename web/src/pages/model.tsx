@@ -67,7 +67,7 @@ function About({ of: m }: { of: Model }) {
         <Card title="About">
             <dl class="facts">
                 <dt>Owner</dt><dd>{m.owner}</dd>
-                <dt>Visible to</dt><dd>{m.visibility === 'public' ? 'everybody with a token' : `${m.owner} only`}</dd>
+                <dt>Visibility</dt><dd>{m.visibility === 'public' ? 'public: every account can run it' : `private: only ${m.owner} can run it`}</dd>
                 <dt>Runs</dt><dd>{plural(m.run_count, 'run')}</dd>
                 <dt>Created</dt><dd><Time at={m.created_at} /></dd>
                 {m.latest_version && <><dt>Latest version</dt><dd><VersionId id={m.latest_version.id} href={path`/${m.owner}/${m.name}/versions/${m.latest_version.id}`} /></dd></>}
@@ -170,7 +170,7 @@ function Examples({ owner, name }: { owner: string; name: string }) {
                     <article key={p.id} class="example">
                         <div><h3>Input</h3><Json value={p.input} /></div>
                         <div><h3>Output</h3><Output value={p.output} /></div>
-                        <a href={path`/p/${p.id}`}>The prediction</a>
+                        <a href={path`/p/${p.id}`}>View prediction</a>
                     </article>
                 ))}
             </Loaded>

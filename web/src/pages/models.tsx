@@ -48,7 +48,7 @@ export function ModelsPage() {
                     <Loaded query={found} what="what was found">
                         {({ models }) => models.length > 0
                             ? <Grid of={models.map((m) => m.model)} />
-                            : <Empty title="Nothing found"><p>No model has all of the words “{words}”.</p></Empty>}
+                            : <Empty title="No models found"><p>No model has all of the words “{words}”.</p></Empty>}
                     </Loaded>
                 )
                 : (
@@ -58,7 +58,7 @@ export function ModelsPage() {
                             : <Empty title="No models yet"><p>Push the first one; the examples that come with Berth are a good beginning.</p></Empty>}
                     </Loaded>
                 )}
-            <Card title="Push a model of yours"><PushInstructions model={`${owner ?? 'you'}/my-model`} /></Card>
+            <Card title="Push a model"><PushInstructions model={`${owner ?? 'you'}/my-model`} /></Card>
         </Page>
     );
 }

@@ -8,7 +8,7 @@ export function NotFoundPage({ what = 'This page' }: { what?: string }) {
             <p>{what} is not here. It may have been deleted, belong to another account, or the address has a mistake.</p>
             <div class="actions">
                 <Button kind="primary" href="/deployments">Go to your deployments</Button>
-                <Button href="/models">Look at the models</Button>
+                <Button href="/models">Browse models</Button>
             </div>
         </Page>
     );

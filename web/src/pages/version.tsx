@@ -31,13 +31,13 @@ export function VersionPage({ owner, name, id }: { owner: string; name: string; 
                             <dl class="facts">
                                 <dt>Id</dt><dd><code>{v.id}</code> <CopyButton text={v.id} what="the version’s id" /></dd>
                                 <dt>Pushed</dt><dd><Time at={v.created_at} /></dd>
-                                <dt>Cog</dt><dd>{v.cog_version || 'not told'}</dd>
+                                <dt>Cog</dt><dd>{v.cog_version || 'unknown'}</dd>
                             </dl>
                         </Card>
                         <Card title="Input"><Inputs of={readInput(v.openapi_schema)} /></Card>
                         <Card title="Output"><Json value={readOutput(v.openapi_schema)} /></Card>
                         <details class="card">
-                            <summary>The whole OpenAPI document</summary>
+                            <summary>Full OpenAPI document</summary>
                             <Json value={v.openapi_schema} />
                         </details>
                     </>
@@ -54,7 +54,7 @@ function Inputs({ of: fields }: { of: Field[] }) {
             { title: 'Name', head: true, cell: (f) => <><code>{f.name}</code> {f.required && <span class="sub">required</span>}{f.deprecated && <span class="sub"> deprecated</span>}</> },
             { title: 'Type', cell: (f) => <TypeText of={f} /> },
             { title: 'Default', cell: (f) => (f.fallback === undefined ? <span class="faint">none</span> : <code>{JSON.stringify(f.fallback)}</code>) },
-            { title: 'What it is', wide: true, cell: (f) => f.help || <span class="faint">not told</span> },
+            { title: 'Description', wide: true, cell: (f) => f.help || <span class="faint">none</span> },
         ]} />
     );
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a deployment would cost with these settings, as the server reckons it, while one chooses.
+// What a deployment would cost with these settings, as the server calculates it, while one chooses.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { post } from '../api';
 import { HOURS_PER_MONTH, priceText } from '../format/number';
@@ -44,7 +44,7 @@ export function CostIndicator({ hardware, min, max, deployment }: {
             <h2>Cost</h2>
             {!asked ? <p class="muted">Choose hardware and instances to see what they cost.</p>
                 : error ? <p class="muted">The cost is not known: {error}</p>
-                : !estimate ? <p class="muted">Reckoning…</p>
+                : !estimate ? <p class="muted">Calculating…</p>
                 : <Figures of={estimate} min={min} max={max} />}
         </section>
     );

@@ -28,12 +28,12 @@ export function HardwareSelect({ value, onChange, error, label = 'Hardware' }: {
     return (
         <Select label={label} value={value} onChange={onChange} error={error} required choices={choices}
             {...(value ? {} : { placeholder: capacity.data ? 'Choose hardware' : capacity.error ? 'Not known' : 'Loading…' })}
-            help={chosen ? <HardwareFacts of={chosen} /> : capacity.error ? `What there is could not be loaded: ${capacity.error.message}` : undefined} />
+            help={chosen ? <HardwareFacts of={chosen} /> : capacity.error ? `The hardware could not be loaded: ${capacity.error.message}` : undefined} />
     );
 }
 
 export function availableText(h: CapacityHardware): string {
-    return h.available > 0 ? `room for ${h.available}` : 'no room now';
+    return h.available > 0 ? `${h.available} available` : 'none available';
 }
 
 function HardwareFacts({ of: h }: { of: CapacityHardware }) {
@@ -42,7 +42,7 @@ function HardwareFacts({ of: h }: { of: CapacityHardware }) {
             <code>{h.sku}</code>: {sizeText(h)}; {priceText(h.price)} / second.{' '}
             {h.available > 0
                 ? `${plural(h.available, 'more instance')} could start now.`
-                : <strong>No instance could start now; they would wait until there is room.</strong>}
+                : <strong>No instance could start now; instances would wait for capacity.</strong>}
         </>
     );
 }

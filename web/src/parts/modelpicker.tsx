@@ -86,7 +86,7 @@ export function ModelPicker({ value, onChange, error }: {
                         onFocus={() => setOpen(true)} onClick={() => setOpen(true)} onKeyDown={keys} />
                     {open && (
                         <div class="picker-list">
-                            <ul role="listbox" id={`${control.id}-list`} aria-label="What was found">
+                            <ul role="listbox" id={`${control.id}-list`} aria-label="Search results">
                                 {list.map((m, i) => (
                                     <li key={m.url} id={`${control.id}-${i}`} role="option" aria-selected={i === at}
                                         onMouseDown={(e) => e.preventDefault()} onMouseMove={() => i === at || setAt(i)}
@@ -98,7 +98,7 @@ export function ModelPicker({ value, onChange, error }: {
                             </ul>
                             {list.length === 0 && (
                                 <p class="muted">
-                                    {failed ? failed.message : models ? 'No model fits. Push one with “berth push”.' : 'Looking…'}
+                                    {failed ? failed.message : models ? 'No models found. Push one with “berth push”.' : 'Searching…'}
                                 </p>
                             )}
                         </div>

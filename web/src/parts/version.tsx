@@ -29,12 +29,12 @@ export function VersionSelect({ model, value, onChange, error }: {
     const all = versions.data?.results ?? [];
     const choices = all.map((v, i) => ({ value: v.id, label: versionLabel(v, i, now) }));
 
-    if (value && !all.some((v) => v.id === value)) choices.push({ value, label: `${value.slice(0, 8)} (not among the last ones)` });
+    if (value && !all.some((v) => v.id === value)) choices.push({ value, label: `${value.slice(0, 8)} (older)` });
     return (
         <Select label="Version" value={value} onChange={onChange} error={error} required choices={choices}
             {...(value ? {} : { placeholder: !splitRef(model) ? 'Choose a model first' : versions.data ? 'Choose a version' : versions.error ? 'Not known' : 'Loading…' })}
             help={versions.error ? `The versions could not be loaded: ${versions.error.message}`
                 : versions.data && all.length === 0 ? 'This model has no version yet. Push one first.'
-                : value ? <>The whole id: <code>{value}</code></> : undefined} />
+                : value ? <>Full id: <code>{value}</code></> : undefined} />
     );
 }

@@ -67,7 +67,7 @@ export function Confirm({ title, action, danger, typed, children, onConfirm, onC
                     <TextField label={<>Type <code>{typed}</code> to confirm</>} value={text} onInput={setText} mono autoFocus />}
                 {error && <Failure error={error} />}
                 <div class="actions end">
-                    <Button onClick={onClose}>Keep as it is</Button>
+                    <Button onClick={onClose}>Cancel</Button>
                     <Button type="submit" kind={danger ? 'danger' : 'primary'} busy={busy}
                         disabled={typed !== undefined && text !== typed}>{action}</Button>
                 </div>
