@@ -258,6 +258,7 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "completed_at": {"type": ["string", "null"], "format": "date-time"},
         "deadline": {"type": "string", "format": "date-time"}, "metrics": {"type": "object"},
         "cost": {"type": "number", "description": "Of the time in which instances ran it; once it has ended"},
+        "instance": {"type": "string", "description": "That ran it last; once it has begun"},
         "queue": {"type": "object", "description": "While it waits", "properties": {
             "position": {"type": "integer", "minimum": 1},
             "estimated_start_at": {"type": ["string", "null"], "format": "date-time"}}},

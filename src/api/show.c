@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The objects of the API as JSON. Most keys are always there, null when there is nothing; those
  * that Replicate leaves out (an avatar, a deployment's name, a deadline, a webhook, a stream's
- * address) are left out here too. */
+ * address) are left out here too, and so are additions of ours that hold for a time only. */
 #include "api/api.h"
 #include "api/cost.h"
 #include "api/scaling.h"
@@ -243,6 +243,7 @@ void show_prediction(struct json_writer *w, const struct prediction_row *p, bool
     show_time(w, "completed_at", p->completed_at);
     if (p->deadline)
         show_time(w, "deadline", p->deadline);
+    show_optional(w, "instance", p->instance_id);
     if (p->queue_position) {
         json_key(w, "queue");
         json_begin_object(w);

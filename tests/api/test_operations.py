@@ -41,12 +41,15 @@ def test_queue_position(house, org, tmp_path):
     assert [one["queue"]["position"] for one in waiting] == [1, 2, 3]
     assert waiting[2]["queue"]["estimated_start_at"] >= waiting[0]["queue"]["estimated_start_at"] > first["created_at"]
     assert "queue" not in org.prediction(first)
+    assert "instance" not in waiting[0]
+    assert org.prediction(first)["instance"] == org.get(f"{path}/instances").json["results"][0]["id"]
     org.post(f"/predictions/{waiting[0]['id']}/cancel")
     assert org.prediction(waiting[2])["queue"]["position"] == 2
     assert org.get(f"{path}/instances").json["waiting_predictions"] == 2
     gate.write_text("")
     assert org.ended(waiting[2])["status"] == "succeeded"
-    assert "queue" not in org.prediction(waiting[2])
+    ended = org.prediction(waiting[2])
+    assert "queue" not in ended and ended["instance"] == org.prediction(first)["instance"]
 
 
 def test_logs_of_instances(house, org, variant):

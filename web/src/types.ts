@@ -118,6 +118,7 @@ export interface Prediction {
     started_at: string | null;
     completed_at: string | null;
     deadline?: string;
+    instance?: string; // that runs it, or ran it last
     queue?: { position: number; estimated_start_at: string | null; reason?: string };
     metrics: Record<string, unknown> & { predict_time?: number; total_time?: number };
     cost?: number;

@@ -15,7 +15,7 @@ import { LogsTab } from './logs';
 import { MetricsTab } from './metrics';
 import { Playground } from './playground';
 import { PredictionsTab } from './predictions';
-import { ReleasesTab } from './releases';
+import { firstLine, ReleasesTab } from './releases';
 import { SettingsTab } from './settings';
 import { versionAddress } from './address';
 import type { Overview } from './types';
@@ -67,7 +67,7 @@ function Tab({ tab, ...props }: TabProps & { tab: string }) {
 function Trouble({ deployment: d, overview, address, onChanged }: TabProps) {
     const [busy, setBusy] = useState(false);
     const [error, setError] = useState<Error>();
-    const settings = `${path`/deployments/${d.owner}/${d.name}`}/settings`;
+    const here = path`/deployments/${d.owner}/${d.name}`;
     const retry = async () => {
         setBusy(true);
         setError(undefined);
@@ -87,12 +87,12 @@ function Trouble({ deployment: d, overview, address, onChanged }: TabProps) {
             {d.current_release.configuration.max_instances === 0 && (
                 <Notice tone="warn">
                     <p><strong>Disabled.</strong> It takes no predictions, and nothing runs for it.</p>
-                    <Button href={settings}>Settings</Button>
+                    <Button href={`${here}/settings`}>Settings</Button>
                 </Notice>
             )}
             {overview?.failure && (
                 <Notice tone="bad" role="status">
-                    <p><strong>Release {overview.release} failed.</strong> {overview.failure}</p>
+                    <p><strong>Release {overview.release} failed.</strong> {firstLine(overview.failure)} <a href={`${here}/releases`}>Its setup log</a></p>
                     <Button busy={busy} onClick={retry}>Try again</Button>
                 </Notice>
             )}

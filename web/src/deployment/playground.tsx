@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { post } from '../api';
 import { InputForm } from '../form/form';
 import { readInput, readOutput, type Field, type JsonObject } from '../form/schema';
-import { entriesOf, problemsOf, readEntries, type Entries } from '../form/value';
+import { entriesOf, problemsOf, readEntries, type Entries, type Entry } from '../form/value';
 import { hasEnded, usePrediction } from '../output/live';
 import { RunLogs, RunOutput, TimingBar, Waiting } from '../output/run_view';
 import { Loaded } from '../query';
@@ -83,6 +83,7 @@ function Form({ deployment: d, fields, schema, streams, address }: {
     const [problems, setProblems] = useState<{ [name: string]: string }>({});
     const [error, setError] = useState<Error>();
     const [uploads, setUploads] = useState(0);
+    const [refused, setRefused] = useState(0); // how often: each time the first wrong field is looked for
     const [busy, setBusy] = useState(false);
     const [sharing, setSharing] = useState(false);
     const id = query.get('prediction');
@@ -94,7 +95,10 @@ function Form({ deployment: d, fields, schema, streams, address }: {
         const read = readEntries(fields, entries);
         setProblems(read.problems);
         setError(undefined);
-        if (Object.keys(read.problems).length > 0) return;
+        if (Object.keys(read.problems).length > 0) {
+            setRefused(refused + 1);
+            return;
+        }
         setBusy(true);
         try {
             const p = await post<Prediction>(`${address}/predictions`, { input: read.input });
@@ -104,8 +108,14 @@ function Form({ deployment: d, fields, schema, streams, address }: {
             const fieldsOf = e instanceof ApiError ? problemsOf(e.problem.invalid_fields) : {};
             setProblems(fieldsOf);
             if (Object.keys(fieldsOf).length === 0) setError(e as Error);
+            else setRefused(refused + 1);
         }
         setBusy(false);
+    };
+    const put = (name: string, entry: Entry) => {
+        setEntries((now) => ({ ...now, [name]: entry }));
+        // What was said of the field is not true of what is typed now.
+        setProblems((now) => Object.fromEntries(Object.entries(now).filter(([k]) => k !== name && !k.startsWith(`${name}[`))));
     };
     const submit = (event: Event) => {
         event.preventDefault();
@@ -116,8 +126,8 @@ function Form({ deployment: d, fields, schema, streams, address }: {
     };
     useEffect(() => {
         // The first field that is wrong, for those who cannot see all of the form at once.
-        if (Object.keys(problems).length > 0) document.querySelector<HTMLElement>('.input-form [aria-invalid]')?.focus();
-    }, [problems]);
+        if (refused > 0) document.querySelector<HTMLElement>('.input-form [aria-invalid]')?.focus();
+    }, [refused]);
 
     return (
         <div class="playground">
@@ -125,7 +135,7 @@ function Form({ deployment: d, fields, schema, streams, address }: {
                 {startError && <Failure error={startError} what="the input of that prediction" />}
                 <form onSubmit={submit} onKeyDown={key} noValidate class="stack">
                     <InputForm fields={fields} entries={entries} problems={problems}
-                        onEntry={(name, entry) => setEntries((now) => ({ ...now, [name]: entry }))}
+                        onEntry={put}
                         onUpload={(change) => setUploads((n) => n + change)} />
                     {Object.keys(problems).length > 0 &&
                         <Notice tone="bad" role="alert"><p>Some fields cannot be sent as they are; each says why.</p></Notice>}

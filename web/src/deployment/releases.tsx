@@ -14,6 +14,11 @@ import type { TabProps } from './page';
 import { changesOf } from './release_diff';
 import type { Instances, ReleaseRow } from './types';
 
+// A failure ends with the end of its setup log, which stands below as it is.
+export function firstLine(text: string): string {
+    return text.split('\n', 1)[0] ?? text;
+}
+
 // The log of the boot that failed last, of those that are still known.
 function FailedLog({ address, row }: { address: string; row: ReleaseRow }) {
     const list = useQuery<Instances>(`${address}/instances`);
@@ -33,7 +38,7 @@ function Release({ row, before, current, address, onBack }: {
     address: string;
     onBack: () => void;
 }) {
-    const [open, setOpen] = useState(false);
+    const [open, setOpen] = useState(current && row.state === 'failed');
     const { release: r } = row;
     const changes = changesOf(r, before?.release);
 
@@ -58,7 +63,7 @@ function Release({ row, before, current, address, onBack }: {
                 <span>{r.configuration.min_instances}–{r.configuration.max_instances} instances</span>
                 {row.ready_at && <span>ready <Time at={row.ready_at} /></span>}
             </p>
-            {row.failure && <p class="failure"><strong>It failed.</strong> {row.failure}</p>}
+            {row.failure && <p class="failure"><strong>It failed.</strong> {firstLine(row.failure)}</p>}
             {row.state === 'failed' && (
                 <details open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
                     <summary>Setup log</summary>

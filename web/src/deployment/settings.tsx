@@ -111,31 +111,31 @@ export function SettingsTab(props: TabProps) {
 
     return (
         <div class="columns">
+            <form ref={top} onSubmit={save} noValidate>
+                <Card title="Settings">
+                    {used && <Notice tone="good" role="status"><p>{used}</p></Notice>}
+                    {elsewhere && isChanged(patch) && (
+                        <Notice tone="warn" role="status">
+                            <p>The settings were changed elsewhere meanwhile. Save changes only what you changed here.</p>
+                            <Button small onClick={() => { setForm(saved); setBase(saved); }}>Show what is there now</Button>
+                        </Notice>
+                    )}
+                    <div class="fields"><Fields model={d.current_release.model} form={form} errors={errors} onChange={change} /></div>
+                    {error instanceof ApiError
+                        ? otherErrors(error.problem, SHOWN).map((text) => <Notice key={text} tone="bad" role="alert"><p>{text}</p></Notice>)
+                        : error && <Failure error={error} />}
+                    <p class="muted" role="status">{effectOf(patch)}</p>
+                    <div class="actions">
+                        <Button type="submit" kind="primary" busy={busy} disabled={!isChanged(patch)}>Save</Button>
+                        <Button disabled={!isChanged(patch)} onClick={() => { setForm(saved); setBase(saved); setError(undefined); setUsed(''); }}>Discard changes</Button>
+                    </div>
+                </Card>
+            </form>
+            <CostIndicator hardware={form.hardware} min={Number(form.min)} max={Number(form.max)} deployment={d.name} />
             <div class="stack">
-                <form ref={top} onSubmit={save} noValidate>
-                    <Card title="Settings">
-                        {used && <Notice tone="good" role="status"><p>{used}</p></Notice>}
-                        {elsewhere && isChanged(patch) && (
-                            <Notice tone="warn" role="status">
-                                <p>The settings were changed elsewhere meanwhile. Save changes only what you changed here.</p>
-                                <Button small onClick={() => { setForm(saved); setBase(saved); }}>Show what is there now</Button>
-                            </Notice>
-                        )}
-                        <div class="fields"><Fields model={d.current_release.model} form={form} errors={errors} onChange={change} /></div>
-                        {error instanceof ApiError
-                            ? otherErrors(error.problem, SHOWN).map((text) => <Notice key={text} tone="bad" role="alert"><p>{text}</p></Notice>)
-                            : error && <Failure error={error} />}
-                        <p class="muted" role="status">{effectOf(patch)}</p>
-                        <div class="actions">
-                            <Button type="submit" kind="primary" busy={busy} disabled={!isChanged(patch)}>Save</Button>
-                            <Button disabled={!isChanged(patch)} onClick={() => { setForm(saved); setBase(saved); setError(undefined); setUsed(''); }}>Discard changes</Button>
-                        </div>
-                    </Card>
-                </form>
                 <WhatIf address={address} onUse={use} />
                 <EndOfIt {...props} onChanged={take} />
             </div>
-            <CostIndicator hardware={form.hardware} min={Number(form.min)} max={Number(form.max)} deployment={d.name} />
         </div>
     );
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stands in a form's fields, as typed, and what of it goes to the API. Pure.
+import { plural } from '../format/number';
 import { isObject, type Field, type Json, type JsonObject } from './schema';
 
 // As typed: text of a text, number, choice (its JSON), file (its address) or JSON; a switch; rows.
@@ -70,9 +71,9 @@ function matches(pattern: string, typed: string): boolean {
 function readText(f: Field, typed: string): One {
     const length = [...typed].length;
     if (f.minLength !== undefined && length < f.minLength)
-        return { problem: `${length} characters; at least ${f.minLength} are needed.` };
+        return { problem: `${plural(length, 'character')}; at least ${f.minLength} are needed.` };
     if (f.maxLength !== undefined && length > f.maxLength)
-        return { problem: `${length} characters; at most ${f.maxLength} are taken.` };
+        return { problem: `${plural(length, 'character')}; at most ${f.maxLength} are taken.` };
     if (f.pattern !== undefined && !matches(f.pattern, typed))
         return { problem: `This does not match ${f.pattern}.` };
     return { value: typed };
@@ -120,9 +121,9 @@ function readList(f: Field, rows: Entry[], problems: Read['problems']): Json[] |
     });
     if (rows.length === 0 && f.fallback === undefined && !f.required) return undefined;
     if (f.minItems !== undefined && rows.length < f.minItems)
-        problems[f.name] = `${rows.length} rows; at least ${f.minItems} are needed.`;
+        problems[f.name] = `${plural(rows.length, 'row')}; at least ${f.minItems} are needed.`;
     if (f.maxItems !== undefined && rows.length > f.maxItems)
-        problems[f.name] = `${rows.length} rows; at most ${f.maxItems} are taken.`;
+        problems[f.name] = `${plural(rows.length, 'row')}; at most ${f.maxItems} are taken.`;
     return values;
 }
 

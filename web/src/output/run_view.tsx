@@ -27,7 +27,7 @@ export function Waiting({ p }: { p: Prediction }) {
     );
 }
 
-export function TimingBar({ p, boot }: { p: Prediction; boot?: { created_at: string; ready_at: string | null } | null }) {
+export function TimingBar({ p, boot }: { p: Prediction; boot?: { created_at: string; ready_at: string | null } | undefined }) {
     const now = useNow();
     const phases = phasesOf(p, now, boot?.created_at, boot?.ready_at);
     if (phases.length === 0) return null;
