@@ -121,6 +121,9 @@ static void take(struct reader *d, const struct change *c)
         d->n_uncounted++;
         return;
     }
+    /* More comes soon, and is told then. */
+    if (!x && c->kind == CHANGE_PROGRESS && d->by_key.n >= PREDICTIONS_MOST)
+        return;
     if (!x && d->by_key.n >= NOTES_MOST) {
         d->is_lost = true;
         forget(d);
@@ -178,10 +181,12 @@ static void write_event(struct reader *d, struct buf *out, const struct note *x)
         [CHANGE_POOL] = "deployment",   [CHANGE_PREDICTION] = "prediction",
         [CHANGE_INSTANCE] = "instance", [CHANGE_RELEASE] = "release",
         [CHANGE_DECISION] = "decision", [CHANGE_BUILD] = "build",
+        [CHANGE_PROGRESS] = "progress",
     };
     struct buf data CLEANUP(buf_deinit) = BUF_INIT(4096);
     bool is_build = x->kind == CHANGE_BUILD;
-    bool has_id = x->kind == CHANGE_PREDICTION || x->kind == CHANGE_INSTANCE || is_build;
+    bool has_id = x->kind == CHANGE_PREDICTION || x->kind == CHANGE_PROGRESS ||
+                  x->kind == CHANGE_INSTANCE || is_build;
     struct json_writer w;
 
     json_writer_init(&w, &data);

@@ -30,6 +30,12 @@ void tell_prediction(const struct prediction *p, const char *status)
                                           .state = status });
 }
 
+void tell_progress(const struct prediction *p)
+{
+    tell(p->lane->pool,
+         &(struct change){ .kind = CHANGE_PROGRESS, .owner_id = p->row.account_id, .id = p->id });
+}
+
 void tell_instance(const struct instance *in, const char *state)
 {
     tell(in->lane->pool, &(struct change){ .kind = CHANGE_INSTANCE, .id = in->id, .state = state });

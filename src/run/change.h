@@ -13,6 +13,7 @@ struct prediction;
 enum change_kind {
     CHANGE_POOL,       /* its instances, its queue, or how it is set; or it goes */
     CHANGE_PREDICTION, /* was created, begins to run, has ended */
+    CHANGE_PROGRESS,   /* one that runs has more output or logs */
     CHANGE_INSTANCE,
     CHANGE_RELEASE,
     CHANGE_DECISION,
@@ -36,6 +37,7 @@ struct change_listener {
 
 void tell_pool(const struct pool *p);
 void tell_prediction(const struct prediction *p, const char *status);
+void tell_progress(const struct prediction *p);
 void tell_instance(const struct instance *in, const char *state);
 void tell_release(const struct pool *p, int64_t number, const char *state);
 void tell_decision(const struct pool *p);

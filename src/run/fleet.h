@@ -150,6 +150,7 @@ struct prediction {
     char *normal_input; /* what the instance gets, while it runs */
     struct list watchers;
     struct instance *instance;
+    char ran_on[ID_SIZE]; /* the instance of its last attempt, once it has ended; "": none */
     struct run run;
     bool has_run; /* the protocol owes us `ended` */
     bool is_queued;

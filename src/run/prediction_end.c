@@ -214,7 +214,10 @@ static void end_with(struct prediction *p, const struct run_result *res)
     e->had_files = p->files != NULL;
     prediction_unprepare(p);
     meter_bill(p, &e->op);
+    if (p->row.instance_id)
+        (void)snprintf(p->ran_on, sizeof(p->ran_on), "%s", p->row.instance_id);
     prediction_detach(p);
+    p->row.instance_id = p->ran_on[0] ? p->ran_on : NULL; /* is shown, as the store has it */
     if (!live_output_wait(p, on_live_idle, e))
         store_output(e);
     /* Last, so that nobody waits for it. */

@@ -427,6 +427,8 @@ void prediction_progressed(struct prediction *p, struct str piece, struct str lo
         p->is_dirty = true;
     else if (!timer_armed(&p->flush))
         timer_start(&p->flush, FLUSH_MS);
+    if (!p->is_early)
+        tell_progress(p);
     prediction_tell(p, piece, log_piece);
 }
 

@@ -78,6 +78,18 @@ def test_the_life_of_a_deployment(house, acme, org, listen):
     assert not any("told" in json.dumps(data) for _, data in others.got)
 
 
+def test_what_a_prediction_says_is_told_while_it_runs(acme, running, tmp_path, listen):
+    heard = listen(acme)
+    gate = tmp_path / "gate"
+    made = acme.predict(running, {"mode": "wait", "file": str(gate)}, wait=False)
+    told = heard.until("progress", id=made["id"])
+    assert told == {"id": made["id"], "deployment": "acme/running", "model": "some-org/some-model"}
+    now = acme.prediction(made)
+    assert (now["status"], now["logs"].startswith("mode wait")) == ("processing", True)
+    gate.write_text("")
+    assert heard.until("prediction", id=made["id"], status="succeeded")
+
+
 def test_builds_are_told(house, acme, listen):
     heard = listen(acme)
     house.push(acme, EXAMPLES / "hello", "told-model")

@@ -18,7 +18,7 @@ def test_one_through_a_deployment(acme, house, running):
     answer = acme.post(running + "/predictions", {"input": {"mode": "words", "steps": 2}}, headers={"Prefer": "wait"})
     assert answer.status == 201
     made = answer.json
-    assert set(made) - {"stream", "cost"} == KEYS
+    assert set(made) - {"stream", "cost", "instance"} == KEYS
     assert re.fullmatch("[0-9a-z]{26}", made["id"])
     assert (made["status"], made["output"], made["error"]) == ("succeeded", ["hello0 ", "hello1 "], None)
     assert made["logs"] == "mode words\nword 0\nword 1\n"

@@ -19,7 +19,12 @@ import { Money, StateBadge } from '../ui/text';
 import type { TabProps } from './page';
 import { Samples } from './sample_view';
 
-function RunPanel({ id, schema, onAgain }: { id: string; schema: JsonObject; onAgain: (input: JsonObject) => void }) {
+function RunPanel({ id, deployment, schema, onAgain }: {
+    id: string;
+    deployment: string;
+    schema: JsonObject;
+    onAgain: (input: JsonObject) => void;
+}) {
     const run = usePrediction(id);
     const [canceling, setCanceling] = useState(false);
     const [failed, setFailed] = useState<Error>();
@@ -49,7 +54,7 @@ function RunPanel({ id, schema, onAgain }: { id: string; schema: JsonObject; onA
             {run.error && <Failure error={run.error} what="how it goes on" retry={run.reload} />}
             <Waiting p={p} />
             <RunOutput p={p} pieces={run.pieces} schema={schema} />
-            <TimingBar p={p} />
+            <TimingBar p={p} deployment={deployment} />
             <RunLogs p={p} />
             {ended && p.input && (
                 <div class="actions">
@@ -148,7 +153,7 @@ function Form({ deployment: d, fields, schema, streams, address }: {
             </Card>
             <Card title="Output">
                 {id
-                    ? <RunPanel key={id} id={id} schema={schema} onAgain={(input) => { setEntries(entriesOf(fields, input)); setProblems({}); }} />
+                    ? <RunPanel key={id} id={id} deployment={`${d.owner}/${d.name}`} schema={schema} onAgain={(input) => { setEntries(entriesOf(fields, input)); setProblems({}); }} />
                     : <p class="faint">Fill in the form and run it: what comes is shown here as it comes.</p>}
             </Card>
             {sharing && (

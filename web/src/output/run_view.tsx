@@ -5,7 +5,7 @@ import { durationText } from '../format/time';
 import type { Prediction } from '../types';
 import { Notice } from '../ui/states';
 import { Time, useNow } from '../ui/text';
-import { hasEnded, type LivePrediction } from './live';
+import { hasEnded, useBoot, type LivePrediction } from './live';
 import { LogView } from './log_view';
 import { phasesOf } from './timings';
 import { Output } from './view';
@@ -27,8 +27,9 @@ export function Waiting({ p }: { p: Prediction }) {
     );
 }
 
-export function TimingBar({ p, boot }: { p: Prediction; boot?: { created_at: string; ready_at: string | null } | undefined }) {
+export function TimingBar({ p, deployment }: { p: Prediction; deployment: string | null }) {
     const now = useNow();
+    const boot = useBoot(deployment, p);
     const phases = phasesOf(p, now, boot?.created_at, boot?.ready_at);
     if (phases.length === 0) return null;
     return (

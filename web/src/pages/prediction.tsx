@@ -4,7 +4,6 @@
 import { useState } from 'preact/hooks';
 import { post, type Page as ListPage } from '../api';
 import { versionAddress } from '../deployment/address';
-import type { Instance, Instances } from '../deployment/types';
 import { readOutput, type JsonObject } from '../form/schema';
 import { hasEnded, usePrediction } from '../output/live';
 import { RunLogs, RunOutput, TimingBar, Waiting } from '../output/run_view';
@@ -81,12 +80,6 @@ function Webhooks({ p }: { p: Prediction }) {
     );
 }
 
-// The instance that ran it, where the deployment still knows it: its boot is a part of the wait.
-function useBoot(deployment: string | null, p: Prediction): Instance | undefined {
-    const list = useQuery<Instances>(deployment && p.instance ? `/v1/deployments/${deployment}/instances` : null);
-    return list.data && [...list.data.results, ...list.data.ended].find((i) => i.id === p.instance);
-}
-
 function Facts({ p, deployment }: { p: Prediction; deployment: string | null }) {
     const own = Object.entries(p.metrics).filter(([k]) => k !== 'predict_time' && k !== 'total_time');
     return (
@@ -130,7 +123,6 @@ function Whole({ p, pieces, set }: { p: Prediction; pieces: string[] | undefined
     const deployment = p.deployment && me ? `${me}/${p.deployment}` : null;
     const [busy, setBusy] = useState(false);
     const [error, setError] = useState<Error>();
-    const boot = useBoot(deployment, p);
     const schema = version.data ? readOutput(version.data.openapi_schema) : {};
     const cancel = async () => {
         setBusy(true);
@@ -158,7 +150,7 @@ function Whole({ p, pieces, set }: { p: Prediction; pieces: string[] | undefined
             <div class="columns">
                 <div class="stack">
                     <Card title="Output"><RunOutput p={p} pieces={pieces} schema={schema} /></Card>
-                    <Card title="Time"><TimingBar p={p} boot={boot} /></Card>
+                    <Card title="Time"><TimingBar p={p} deployment={deployment} /></Card>
                     {!p.data_removed && <Card title="Logs"><RunLogs p={p} /></Card>}
                     {p.webhook && <Webhooks p={p} />}
                 </div>
