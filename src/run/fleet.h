@@ -226,6 +226,9 @@ struct fleet {
     int64_t stop_at; /* wall ms: what runs is not waited for any longer */
     void (*stopped)(void *arg);
     void *stopped_arg;
+    /* Is shown each decision on a pool, with all that it was taken from; NULL: nobody looks. */
+    void (*decided)(void *arg, const struct scale_view *v, const struct scale_plan *plan);
+    void *decided_arg;
     /* For the metrics. */
     uint64_t n_created, n_ended, n_boots, n_boot_failures;
 };

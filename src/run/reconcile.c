@@ -281,6 +281,8 @@ static void pool_reconcile(struct pool *p)
     };
     scaling_view(p, &view, &change);
     scale_decide(&view, &plan);
+    if (p->fleet->decided)
+        p->fleet->decided(p->fleet->decided_arg, &view, &plan);
     scaling_learn(p, &view, &plan);
     act(&plan, lanes);
     scaling_store(p, &view, &plan);

@@ -67,8 +67,7 @@ static void server_returns(struct sim *s, int64_t after_ms)
     s->is_down = true;
     loop_run_until(s->p->loop, loop_now_ms(s->p->loop) + after_ms);
     place_start(s->p);
-    s->is_down = false;
-    s->started_at = loop_now_ms(s->p->loop);
+    sim_server_runs(s);
     s->stats.restarts++;
     s->n_chances++;
 }

@@ -18,16 +18,20 @@ enum { MAX_AT_ONCE = 64, TEN_MINUTES_MS = 10 * MINUTE_MS };
 
 static const char usage[] =
     "Usage: sim [--seeds N] [--days N] [--from SEED] [--at-once N]\n"
-    "       sim --seed SEED [--day]\n\n"
+    "       sim --seed SEED [--day]\n"
+    "       sim --again SEED\n\n"
     "Runs the server's core, without its HTTP, on a clock that jumps, with traffic and misfortune\n"
     "from each of N seeds: ten minutes of it with --seeds, a day with --days. A seed that breaks "
     "a\n"
-    "promise is printed with the command that replays it.\n";
+    "promise is printed with the command that replays it. --again records the decisions of a seed "
+    "in\n"
+    "one process, and has the policy take them again in another.\n";
 
 struct plan {
     uint64_t from;
     int64_t seeds, days, at_once;
     uint64_t seed; /* 0: all of them */
+    int64_t again; /* the seed; 0: not that */
     bool is_day;
 };
 
@@ -39,11 +43,12 @@ struct outcome {
 };
 
 static struct outcome *current;
+static FILE *record; /* what decisions are recorded in; NULL: they are not */
 
 static void one_seed(void **state)
 {
     (void)state;
-    sim_run(current->seed, current->is_day ? DAY_MS : TEN_MINUTES_MS, &current->stats);
+    sim_run(current->seed, current->is_day ? DAY_MS : TEN_MINUTES_MS, record, &current->stats);
 }
 
 static int run_seed(struct outcome *o)
@@ -97,6 +102,17 @@ struct crew {
     struct sim_stats sums;
 };
 
+static struct outcome *shared_slots(void)
+{
+    void *p = mmap(NULL, MAX_AT_ONCE * sizeof(struct outcome), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (p != MAP_FAILED)
+        return p;
+    perror("mmap");
+    return NULL;
+}
+
 static void begin_one(struct crew *c, int64_t slot, uint64_t seed, bool is_day)
 {
     struct outcome *o = &c->slots[slot];
@@ -110,7 +126,7 @@ static void begin_one(struct crew *c, int64_t slot, uint64_t seed, bool is_day)
         if (!c->said[slot] || dup2(fileno(c->said[slot]), 2) < 0 ||
             !freopen("/dev/null", "w", stdout))
             exit(1);
-        if (run_seed(o) != 0)
+        if (run_seed(o) != 0 || (record && fflush(record)))
             _exit(1); /* what it leaves behind says nothing */
         exit(0);
     }
@@ -177,12 +193,9 @@ static int run_many(const char *program, const struct plan *p)
     int64_t all = p->seeds + p->days;
     double began = seconds();
 
-    c.slots = mmap(NULL, MAX_AT_ONCE * sizeof(*c.slots), PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (c.slots == MAP_FAILED) {
-        perror("mmap");
+    c.slots = shared_slots();
+    if (!c.slots)
         return 1;
-    }
     for (int64_t i = 0; i < all; i++) {
         int64_t slot = i < p->at_once ? i : wait_for_one(&c, p->at_once);
         bool is_day = i >= p->seeds;
@@ -197,6 +210,28 @@ static int run_many(const char *program, const struct plan *p)
                  p->seeds, p->days, seconds() - began, c.n_failed);
     print(&c.sums);
     return c.n_failed > 0;
+}
+
+static int run_again(const char *program, uint64_t seed)
+{
+    struct crew c = { .program = program };
+    int64_t n, acts;
+
+    c.slots = shared_slots();
+    record = tmpfile();
+    if (!c.slots || !record)
+        return 1;
+    begin_one(&c, 0, seed, false);
+    (void)wait_for_one(&c, 1);
+    rewind(record);
+    if (c.n_failed > 0 || !sim_replay(record, &n, &acts)) {
+        (void)fprintf(stderr, "the decisions of seed %" PRIu64 " are not the same again\n", seed);
+        return 1;
+    }
+    (void)printf("%" PRId64 " decisions, of which %" PRId64 " changed something: all the same\n", n,
+                 acts);
+    (void)fclose(record);
+    return 0;
 }
 
 static bool read_number(const char *text, int64_t *out)
@@ -214,11 +249,8 @@ static bool read_arguments(int argc, char **argv, struct plan *p)
     const struct {
         const char *name;
         int64_t *to;
-    } numbers[] = { { "--seeds", &p->seeds },
-                    { "--days", &p->days },
-                    { "--from", &from },
-                    { "--at-once", &p->at_once },
-                    { "--seed", &seed } };
+    } numbers[] = { { "--seeds", &p->seeds },     { "--days", &p->days },   { "--from", &from },
+                    { "--at-once", &p->at_once }, { "--again", &p->again }, { "--seed", &seed } };
 
     for (int i = 1; i < argc; i++) {
         size_t k = 0;
@@ -248,6 +280,8 @@ int main(int argc, char **argv)
         (void)fputs(usage, stderr);
         return 2;
     }
+    if (p.again)
+        return run_again(argv[0], (uint64_t)p.again);
     if (!p.seed)
         return run_many(argv[0], &p);
     o = (struct outcome){ .seed = p.seed, .is_day = p.is_day };

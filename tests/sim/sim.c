@@ -65,6 +65,14 @@ static void choose_options(struct sim *s)
     }
 }
 
+void sim_server_runs(struct sim *s)
+{
+    s->is_down = false;
+    s->started_at = loop_now_ms(s->p->loop);
+    s->p->fleet.decided = s->record ? sim_record : NULL;
+    s->p->fleet.decided_arg = s->record;
+}
+
 static void sim_begin(struct sim *s)
 {
     bool setup_fails = !s->nature.is_calm && sim_one_in(s, 3);
@@ -82,6 +90,7 @@ static void sim_begin(struct sim *s)
         .render = render,
     });
     receiver_attach(&s->client, s->p->loop);
+    sim_server_runs(s);
     fake_driver_choose(s->p->driver, sim_choose_launch, s);
     choose_options(s);
     sim_heal(s);
@@ -184,9 +193,9 @@ static void sim_end(struct sim *s)
     receiver_deinit(&s->client);
 }
 
-void sim_run(uint64_t seed, int64_t span_ms, struct sim_stats *out)
+void sim_run(uint64_t seed, int64_t span_ms, FILE *record, struct sim_stats *out)
 {
-    struct sim s = { .seed = seed, .span_ms = span_ms };
+    struct sim s = { .seed = seed, .span_ms = span_ms, .record = record };
 
     map_init(&s.by_id);
     map_init(&s.lives);

@@ -6,6 +6,8 @@
 #include "place.h"
 #include "receiver.h"
 
+#include <stdio.h>
+
 enum { DEPLOYMENTS = 3, MINUTE_MS = 60000, DAY_MS = 24 * 60 * MINUTE_MS };
 
 /* What a seed chooses once. */
@@ -62,11 +64,20 @@ struct sim {
     int64_t next_fault_at, heals_at;
     int64_t loses_until;              /* wake-ups are lost until then */
     int n_broken_launches, n_chances; /* of the broken version, and what may lead to some */
+    FILE *record;                     /* of decisions; NULL: none */
     struct sim_stats stats;
 };
 
-/* From the beginning to the end; fails the test that runs. */
-void sim_run(uint64_t seed, int64_t span_ms, struct sim_stats *out);
+/* From the beginning to the end; fails the test that runs. `record` (may be NULL) gets the
+ * decisions. */
+void sim_run(uint64_t seed, int64_t span_ms, FILE *record, struct sim_stats *out);
+/* There is a server, for the first time or again. */
+void sim_server_runs(struct sim *s);
+
+/* replay.c: whether the policy decides as it did, from what was recorded. How many decisions there
+ * were, and how many of them changed something. */
+void sim_record(void *arg, const struct scale_view *v, const struct scale_plan *plan);
+bool sim_replay(FILE *f, int64_t *out_n, int64_t *out_acts);
 
 bool sim_one_in(struct sim *s, uint64_t n);
 int64_t sim_below(struct sim *s, int64_t n);

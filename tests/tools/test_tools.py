@@ -98,3 +98,17 @@ def test_lock_file_names_no_registry():
     lock = json.loads((ROOT / "package-lock.json").read_text())
     assert lock["packages"]["node_modules/replicate"]["version"].startswith("1.4.")
     assert not [name for name, package in lock["packages"].items() if "resolved" in package]
+
+
+def test_server_and_simulators_hold_one_object_of_the_policy():
+    """What decides in the server is what decides in `simulate`, in tests/sim and in bench/autoscale: one object file."""
+    builds = [b for b in (ROOT / "build/san", ROOT / "build") if (b / "build.ninja").exists()]
+    assert builds, "nothing is built: ninja -C build/san"
+    for build in builds:
+        compiled = json.loads((build / "compile_commands.json").read_text())
+        for source in ("plan.c", "need.c", "keep.c", "learn.c"):
+            objects = [c["output"] for c in compiled if c["file"].endswith("src/core/scale/" + source)]
+            assert objects == [f"src/libcore.a.p/core_scale_{source}.o"]
+        for program in ("src/berth", "tests/sim/sim"):
+            query = subprocess.run(["ninja", "-C", build, "-t", "query", program], capture_output=True, text=True, check=True)
+            assert "src/libcore.a" in query.stdout.split()
