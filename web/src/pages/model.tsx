@@ -2,6 +2,7 @@
 // One model: what it is, its versions, what it made of examples, how to push to it.
 import { useState } from 'preact/hooks';
 import { patch, type Page as Results } from '../api';
+import { readOutput, type JsonObject } from '../form/schema';
 import { safeLink } from '../format/markdown';
 import { plural } from '../format/number';
 import { Output } from '../output/view';
@@ -46,7 +47,7 @@ export function ModelPage({ owner, name }: { owner: string; name: string }) {
                                 </Empty>
                             )}
                             <Readme owner={owner} name={name} />
-                            {m.latest_version && <Examples owner={owner} name={name} />}
+                            {m.latest_version && <Examples owner={owner} name={name} schema={readOutput(m.latest_version.openapi_schema)} />}
                             <Versions owner={owner} name={name} />
                         </div>
                         <aside class="stack" aria-label="About the model">
@@ -158,7 +159,7 @@ function Versions({ owner, name }: { owner: string; name: string }) {
     );
 }
 
-function Examples({ owner, name }: { owner: string; name: string }) {
+function Examples({ owner, name, schema }: { owner: string; name: string; schema: JsonObject }) {
     const examples = useQuery<Results<Prediction>>(path`/v1/models/${owner}/${name}/examples`);
 
     if (examples.data && examples.data.results.length === 0) return null;
@@ -169,7 +170,7 @@ function Examples({ owner, name }: { owner: string; name: string }) {
                 {({ results }) => results.map((p) => (
                     <article key={p.id} class="example">
                         <div><h3>Input</h3><Json value={p.input} /></div>
-                        <div><h3>Output</h3><Output value={p.output} /></div>
+                        <div><h3>Output</h3><Output value={p.output} schema={schema} /></div>
                         <a href={path`/p/${p.id}`}>View prediction</a>
                     </article>
                 ))}
