@@ -71,28 +71,32 @@ function seriesOf(plot: Plot): uPlot.Series[] {
 }
 
 // A stack is drawn from its top down, so that each part covers what lies behind it.
-function dataOf(plot: Plot, xs: number[]): uPlot.AlignedData {
-    return [xs, ...(plot.form === 'stack' ? stacked(plot.lines).reverse() : plot.lines.map((l) => l.values))] as uPlot.AlignedData;
+// The last of its steps goes on to the end of the plot.
+function dataOf(plot: Plot, xs: number[], end: number): uPlot.AlignedData {
+    if (plot.form !== 'stack') return [xs, ...plot.lines.map((l) => l.values)] as uPlot.AlignedData;
+    return [[...xs, end], ...stacked(plot.lines).reverse().map((sums) => [...sums, sums[sums.length - 1] ?? 0])];
 }
 
 export interface ChartProps {
     plot: Plot;
     starts: readonly string[];
+    step: number; // seconds
     marks: readonly Decision[];
     chosen: string | null;
     onNear?: (mark: Decision | null) => void;
 }
 
-export function Chart({ plot, starts, marks, chosen, onNear }: ChartProps) {
+export function Chart({ plot, starts, step, marks, chosen, onNear }: ChartProps) {
     const box = useRef<HTMLDivElement>(null);
     const width = useWidth(box);
     const scheme = useScheme();
     const [at, setAt] = useState<number | null>(null);
     const chart = useRef<uPlot | null>(null);
-    const latest = useRef({ marks, chosen, onNear });
+    const latest = useRef({ marks, chosen, onNear, from: 0, end: 0, most: 0 });
     const xs = useMemo(() => starts.map((s) => Date.parse(s) / 1000), [starts]);
+    const end = (xs[xs.length - 1] ?? 0) + step;
 
-    latest.current = { marks, chosen, onNear };
+    latest.current = { marks, chosen, onNear, from: xs[0] ?? 0, end, most: xs.length - 1 };
     useEffect(() => {
         if (!box.current || width === 0) return;
         const axis = { stroke: colour('--muted'), grid: { stroke: colour('--plot-grid'), width: 1 }, ticks: { show: false } };
@@ -100,7 +104,8 @@ export function Chart({ plot, starts, marks, chosen, onNear }: ChartProps) {
         const u = new uPlot({
             width, height: HEIGHT, legend: { show: false },
             cursor: { sync: { key: 'berth-metrics' }, y: false, drag: { x: false, y: false }, points: { show: plot.form === 'lines' } },
-            scales: { x: { time: true }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
+            // To the end of the present step: what was decided in it lies there.
+            scales: { x: { time: true, range: () => [latest.current.from, latest.current.end] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
             axes: [
                 { ...axis, space: 64, size: 30, values: (_, splits) => splits.map((s) => HOUR.format(s * 1000)) },
                 { ...axis, size: 64, values: (_, splits) => splits.map((v) => plot.text(v)) },
@@ -109,20 +114,20 @@ export function Chart({ plot, starts, marks, chosen, onNear }: ChartProps) {
             hooks: {
                 draw: [(self) => drawMarks(self, latest.current.marks, latest.current.chosen)],
                 setCursor: [(self) => {
-                    setAt(self.cursor.idx ?? null);
+                    setAt(self.cursor.idx === null || self.cursor.idx === undefined ? null : Math.min(self.cursor.idx, latest.current.most));
                     const x = self.cursor.left ?? -1;
                     const near = x < 0 ? undefined : latest.current.marks.find((m) => Math.abs(self.valToPos(Date.parse(m.at) / 1000, 'x') - x) < 6);
                     latest.current.onNear?.(near ?? null);
                 }],
             },
-        }, dataOf(plot, xs), box.current);
+        }, dataOf(plot, xs, end), box.current);
         chart.current = u;
         return () => {
             chart.current = null;
             u.destroy();
         };
     }, [width, scheme, plot.id, plot.lines.length]);
-    useEffect(() => chart.current?.setData(dataOf(plot, xs)), [plot, xs]);
+    useEffect(() => chart.current?.setData(dataOf(plot, xs, end)), [plot, xs]);
     useEffect(() => chart.current?.redraw(false), [marks, chosen]);
 
     return (

@@ -49,7 +49,7 @@ function Plots({ ring, decisions }: { ring: Ring; decisions: readonly Decision[]
                 {sentence ?? <span class="faint">Dashed lines are the scaling’s decisions: point at one, or go through the list below.</span>}
             </p>
             <div class="charts">
-                {plots.map((plot) => <Card key={plot.id}><Chart plot={plot} starts={starts} marks={marks} chosen={chosen} onNear={near} /></Card>)}
+                {plots.map((plot) => <Card key={plot.id}><Chart plot={plot} starts={starts} step={ring.step_seconds} marks={marks} chosen={chosen} onNear={near} /></Card>)}
             </div>
             <Card title="Decisions"><Decisions marks={marks} chosen={chosen} onChosen={setChosen} /></Card>
         </div>

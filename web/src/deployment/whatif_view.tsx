@@ -126,7 +126,7 @@ export function WhatIf({ address, days = 7, onUse }: { address: string; days?: n
         return () => abort.abort();
     }, [address, tries]);
     return (
-        <Card title="What if" actions={result && <Button small kind="quiet" onClick={() => setTries(tries + 1)}>Reckon again</Button>}>
+        <Card title="What if" actions={result && <Button small kind="quiet" onClick={() => setTries(tries + 1)}>Compare again</Button>}>
             {error && <Failure error={error} what="the comparison" retry={() => setTries(tries + 1)} />}
             {!result && !error && <p class="muted" role="status">Replaying the traffic of the last {days} days with other settings…</p>}
             {result && result.predictions === 0 && (

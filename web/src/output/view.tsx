@@ -37,7 +37,7 @@ function One({ view, live }: { view: View; live: boolean }) {
         case 'text':
             return (
                 <div class="output-text">
-                    <pre tabIndex={0} aria-label="Output text">{view.text}{live && <span class="caret" aria-hidden="true" />}</pre>
+                    <pre tabIndex={0} aria-label="Output">{view.text}{live && <span class="caret" aria-hidden="true" />}</pre>
                     {!live && view.text !== '' && <CopyButton text={view.text} what="the output" />}
                 </div>
             );

@@ -2,7 +2,7 @@
 // What stands where data is not (yet): loading, nothing there, and why it could not be had.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { ApiError } from '../problem';
+import { ApiError, otherErrors } from '../problem';
 import { Button } from './button';
 
 // Says nothing for a moment, so that quick answers do not flash.
@@ -38,7 +38,8 @@ export function Failure({ error, what, retry }: { error: Error; what?: string; r
     return (
         <Notice tone="bad" role="alert">
             <p>
-                <strong>{what ? `Could not load ${what}.` : 'That did not work.'}</strong> {error.message}
+                <strong>{what ? `Could not load ${what}.` : 'That did not work.'}</strong>{' '}
+                {error instanceof ApiError ? otherErrors(error.problem, []).join(' ') : error.message}
                 {error instanceof ApiError && error.status >= 500 && ' The server’s log says more.'}
             </p>
             {retry && <Button onClick={retry}>Try again</Button>}
