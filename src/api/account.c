@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The account, the hardware it may choose, and what the machine has. */
 #include "api/api.h"
+#include "api/cost.h"
 
 void account_show(struct http_request *r)
 {
@@ -97,6 +98,36 @@ static void show_holders(struct json_writer *w, struct http_request *r)
     json_end_array(w);
 }
 
+/* What there is to choose, and how many more instances of it would find room now. */
+static void show_offers(struct json_writer *w, const struct hardware *h)
+{
+    json_key(w, "hardware");
+    json_begin_array(w);
+    for (size_t i = 0; i < h->n_skus; i++) {
+        const struct sku *s = &h->skus[i];
+
+        json_begin_object(w);
+        json_member_string(w, "sku", s->sku);
+        json_member_string(w, "name", s->name);
+        show_amount(w, "price", ledger_price_of(s->price_nano, 1, 1000));
+        show_amount(w, "price_per_hour", ledger_price_of(s->price_nano, 1, 3600000));
+        json_member_double(w, "cpus", (double)s->cpus_milli / 1000);
+        json_member_int(w, "memory_bytes", s->memory);
+        json_member_int(w, "gpus", s->gpus);
+        json_member_int(w, "gpu_memory_bytes", s->gpu_memory);
+        json_key(w, "runtimes");
+        json_begin_array(w);
+        if (s->is_process)
+            json_stringz(w, "process");
+        if (s->is_docker)
+            json_stringz(w, "docker");
+        json_end_array(w);
+        json_member_int(w, "available", hardware_room(h, s));
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
 static void show_isolation(struct json_writer *w, const struct driver_facts *f)
 {
     json_key(w, "isolation");
@@ -124,6 +155,7 @@ void capacity_show(struct http_request *r)
     json_begin_object(&w);
     show_machine(&w, a->hardware);
     show_holders(&w, r);
+    show_offers(&w, a->hardware);
     json_key(&w, "disk");
     json_begin_object(&w);
     (void)disk_is_low(a->disk); /* the next one knows better */

@@ -314,8 +314,10 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
             "seconds": {"type": "number", "minimum": 0}, "response_status": {"type": ["integer", "null"]},
             "error": {"type": ["string", "null"]}}}}}}) },
     { "WebhookSecret", J({"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}}}) },
-    { "Capacity", J({"type": "object", "required": ["machine", "pools", "isolation", "not_enforced"], "properties": {
+    { "Capacity", J({"type": "object", "required": ["machine", "pools", "hardware", "isolation", "not_enforced"], "properties": {
         "isolation": {"type": "object", "additionalProperties": {"type": "boolean"}},
+        "hardware": {"type": "array", "items": {"type": "object", "required": ["sku", "name", "price",
+            "price_per_hour", "cpus", "memory_bytes", "gpus", "gpu_memory_bytes", "runtimes", "available"]}},
         "machine": {"type": "object"}, "pools": {"type": "array", "items": {"type": "object"}},
         "not_enforced": {"type": "array", "items": {"type": "string"}}}}) },
     { "Document", J({"type": "object", "required": ["openapi", "info", "paths"]}) },

@@ -20,7 +20,8 @@ static const char BETWEEN[] = J({"name": "created_after", "in": "query", "schema
     "type": "string", "anyOf": [{"format": "date-time"}, {"maxLength": 0}]}, "description": "Inclusive"},
     {"name": "created_before", "in": "query", "schema": {
     "type": "string", "anyOf": [{"format": "date-time"}, {"maxLength": 0}]}, "description": "Exclusive"},
-    {"name": "source", "in": "query", "schema": {"enum": ["web"]}});
+    {"name": "source", "in": "query", "schema": {"enum": ["web"]}},
+    {"name": "deployment", "in": "query", "schema": {"type": "string"}, "description": "owner/name"});
 static const char MAKING[] = J({"name": "Prefer", "in": "header", "schema": {"type": "string"},
     "example": "wait=5", "description": "wait, or wait=n: how many seconds, at most 60; anything else is ignored"},
     {"name": "Cancel-After", "in": "header", "schema": {"type": "string", "minLength": 1}, "example": "90s",

@@ -4,10 +4,12 @@
 #include "core/hardware.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "core/decimal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 const struct sku *hardware_find(const struct hardware *h, struct str sku)
 {
@@ -163,6 +165,20 @@ enum status hardware_take(struct hardware *h, const struct sku *s, struct hold *
         return st;
     hold(h, s, gpus, out);
     return STATUS_OK;
+}
+
+int hardware_room(const struct hardware *h, const struct sku *s)
+{
+    struct hardware *trial = xnew(struct hardware); /* too large for a stack */
+    struct hold held;
+    struct error err;
+    int n = 0;
+
+    *trial = *h;
+    while (n < MAX_ROOM && hardware_take(trial, s, &held, &err) == STATUS_OK)
+        n++;
+    free(trial);
+    return n;
 }
 
 void hardware_give(struct hardware *h, const struct hold *held)

@@ -61,6 +61,9 @@ void hardware_names(const struct hardware *h, struct buf *out);
  * 1 GPU of kind T4; this machine has none", "needs 4 cpus; 8 of 8 are taken"). */
 enum status hardware_take(struct hardware *h, const struct sku *s, struct hold *out,
                           struct error *err) NODISCARD;
+/* How many more instances of it there is room for now; MAX_ROOM where it is no fewer. */
+enum { MAX_ROOM = 1000 };
+int hardware_room(const struct hardware *h, const struct sku *s);
 void hardware_give(struct hardware *h, const struct hold *held);
 /* Whether one could ever fit on the empty machine. */
 bool hardware_possible(const struct hardware *h, const struct sku *s, struct error *err);

@@ -87,6 +87,7 @@ struct store_prediction_list {
     const char *account_id;
     int64_t created_after, created_before; /* ms; after is inclusive, before exclusive; 0: none */
     bool only_web;
+    const char *deployment_id; /* NULL: whatever made them */
     size_t max_bytes; /* a page ends early (has_next set) past so many bytes of input, output and
                          logs */
     struct prediction_row *rows;

@@ -2,9 +2,10 @@
 """GET /v1/events: what changes is told to whoever may know of it, briefly, and once for what changes often."""
 
 import json
+import time
 
 import pytest
-from berth import EXAMPLES, MODELS, wait_for
+from berth import EXAMPLES, LIMIT, MODELS, wait_for
 from sse import Stream
 from test_session import Browser
 
@@ -25,7 +26,9 @@ class Listener:
 
     def next(self):
         """An event as (name, data); None at the end. They have no ids: whoever comes back looks at everything again."""
+        deadline = time.monotonic() + LIMIT
         while (lines := self.stream.block()) is not None:
+            assert time.monotonic() < deadline, f"it does not come; until now: {self.got}"
             fields = dict(line.split(": ", 1) for line in lines)
             if "event" in fields:
                 assert set(fields) == {"event", "data"}, lines
@@ -33,8 +36,10 @@ class Listener:
         return None
 
     def until(self, kind, /, **members):
+        deadline = time.monotonic() + LIMIT
         while (one := self.next()) is not None:
             event, data = one
+            assert time.monotonic() < deadline, f"{kind} {members} does not come; until now: {self.got}"
             self.got.append(one)
             if event == kind and all(data.get(key) == value for key, value in members.items()):
                 return data
@@ -200,3 +205,23 @@ def test_a_disabled_one_and_a_failed_one_say_so(house, acme, variant):
     acme.deploy("broken", "acme/broken", bad, 1)
     row = wait_for(lambda: look("broken") if look("broken")["state"] == "failed" else None, lambda: look("broken"))
     assert row["failure"]
+
+
+def test_what_there_is_to_choose(acme, running):
+    rows = acme.get("/capacity").json["hardware"]
+    row = next(one for one in rows if one["sku"] == "cpu-small")
+    assert [one["sku"] for one in rows] == [one["sku"] for one in acme.get("/hardware").json]
+    assert row["price_per_hour"] == pytest.approx(row["price"] * 3600) and row["runtimes"] == ["process"]
+    assert 0 <= row["available"] <= 1000 and row["cpus"] > 0 and row["memory_bytes"] > 0
+
+
+def test_predictions_of_one_deployment(acme, org, running):
+    made = acme.predict(running, {"text": "x"})["id"]
+    other = acme.predict(acme.deploy("elsewhere", "some-org/some-model", acme.get(running).json["current_release"]["version"]),
+                         {"text": "x"})["id"]
+    listed = [one["id"] for one in acme.get("/predictions?deployment=acme/running").json["results"]]
+    assert made in listed and other not in listed
+    assert [one["id"] for one in acme.get("/predictions?deployment=acme/elsewhere").json["results"]] == [other]
+    for name in ("acme/none", "acme", "", "/", "running"):
+        assert acme.get(f"/predictions?deployment={name}").status == 404, name
+    assert org.get("/predictions?deployment=acme/running").status == 404

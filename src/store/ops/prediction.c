@@ -311,6 +311,14 @@ static void set_filter(struct page_walk *w, const struct store_prediction_list *
     w->has_at = true;
     w->older = op->only_web ? &sql_prediction_web_older : &sql_prediction_older;
     w->newer = op->only_web ? &sql_prediction_web_newer : &sql_prediction_newer;
+    if (op->deployment_id) {
+        w->older = &sql_prediction_of_older;
+        w->newer = &sql_prediction_of_newer;
+        w->older_args[SQL_PREDICTION_OF_OLDER_DEPLOYMENT_ID] = DB_V_TEXT(op->deployment_id);
+        w->newer_args[SQL_PREDICTION_OF_NEWER_DEPLOYMENT_ID] = DB_V_TEXT(op->deployment_id);
+        w->older_args[SQL_PREDICTION_OF_OLDER_WEB] = DB_V_INT(op->only_web);
+        w->newer_args[SQL_PREDICTION_OF_NEWER_WEB] = DB_V_INT(op->only_web);
+    }
     w->older_args[SQL_PREDICTION_OLDER_ACCOUNT_ID] = DB_V_TEXT(op->account_id);
     w->older_args[SQL_PREDICTION_OLDER_BOUND] = DB_V_INT(from);
     w->newer_args[SQL_PREDICTION_NEWER_ACCOUNT_ID] = DB_V_TEXT(op->account_id);

@@ -82,6 +82,23 @@ SELECT {prediction_columns}, p.input, p.output, p.logs
    AND p.created_at < :bound AND t.id IS NULL
  ORDER BY p.created_at, p.id LIMIT :limit;
 
+-- prediction_of_older(id, limit, at, account_id, bound, deployment_id, web)
+-- Of one deployment; `web` 1: only those that were made by a page.
+SELECT {prediction_columns}, p.input, p.output, p.logs
+  FROM prediction p {prediction_joins}
+ WHERE p.deployment_id = :deployment_id AND (p.created_at, p.id) < (:at, :id)
+   AND p.created_at >= :bound AND p.account_id = :account_id AND t.id IS NULL
+   AND (:web = 0 OR p.source = 'web')
+ ORDER BY p.created_at DESC, p.id DESC LIMIT :limit;
+
+-- prediction_of_newer(id, limit, at, account_id, bound, deployment_id, web)
+SELECT {prediction_columns}, p.input, p.output, p.logs
+  FROM prediction p {prediction_joins}
+ WHERE p.deployment_id = :deployment_id AND (p.created_at, p.id) > (:at, :id)
+   AND p.created_at < :bound AND p.account_id = :account_id AND t.id IS NULL
+   AND (:web = 0 OR p.source = 'web')
+ ORDER BY p.created_at, p.id LIMIT :limit;
+
 -- prediction_open()
 SELECT {prediction_columns}
   FROM prediction p {prediction_joins}

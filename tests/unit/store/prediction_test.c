@@ -394,11 +394,48 @@ static void open_predictions_are_the_queue(void **state)
     assert_int_equal(open.rows[1].status, PREDICTION_PROCESSING);
 }
 
+static void those_of_a_deployment_are_listed(void **state)
+{
+    struct fixture *f = *state;
+    OP(store_prediction_create, other);
+    OP(store_prediction_create, own);
+    OP(store_prediction_create, web);
+    OP(store_prediction_list, all, .account_id = an_id('a', 1), .deployment_id = an_id('d', 1),
+       .page = { .limit = 10 });
+    OP(store_prediction_list, by_page, .account_id = an_id('a', 1), .deployment_id = an_id('d', 1),
+       .page = { .limit = 10 }, .only_web = true);
+    OP(store_prediction_list, back, .account_id = an_id('a', 1), .deployment_id = an_id('d', 1),
+       .page = { .limit = 10, .before = an_id('p', 8) });
+    OP(store_prediction_list, none, .account_id = an_id('a', 2), .deployment_id = an_id('d', 1),
+       .page = { .limit = 10 });
+
+    seed_deployment(f);
+    other.in = a_prediction(7, 1, false, 1);
+    own.in = a_prediction(8, 1, true, 1);
+    web.in = a_prediction(9, 1, true, 1);
+    web.in.source = "web";
+    assert_run(f, other, STORE_PREDICTION_CREATE, STATUS_OK);
+    assert_run(f, own, STORE_PREDICTION_CREATE, STATUS_OK);
+    assert_run(f, web, STORE_PREDICTION_CREATE, STATUS_OK);
+    assert_run(f, all, STORE_PREDICTION_LIST, STATUS_OK);
+    assert_int_equal(all.n, 2);
+    assert_string_equal(all.rows[0].id, an_id('p', 9));
+    assert_string_equal(all.rows[1].id, an_id('p', 8));
+    assert_run(f, by_page, STORE_PREDICTION_LIST, STATUS_OK);
+    assert_int_equal(by_page.n, 1);
+    assert_run(f, back, STORE_PREDICTION_LIST, STATUS_OK);
+    assert_int_equal(back.n, 1);
+    assert_string_equal(back.rows[0].id, an_id('p', 9));
+    assert_run(f, none, STORE_PREDICTION_LIST, STATUS_OK);
+    assert_int_equal(none.n, 0);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, memory_setup, store_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(those_of_a_deployment_are_listed),
         TEST(a_prediction_is_kept_whole),
         TEST(what_a_prediction_needs_is_checked),
         TEST(only_its_account_sees_a_prediction),

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many deployments and many predictions: the lists are there, and say how long they took.
+import assert from 'node:assert/strict';
+import { NOBODY, open, settled, shot, signIn, world } from './browser.mjs';
+
+const { page, done } = await open();
+
+// From the navigation on until the data is painted, and the server's part of it.
+async function time(what, address, ready) {
+    await page.goto(world.url + address, { waitUntil: 'commit' });
+    await ready();
+    const [painted, answered] = await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => {
+        const calls = performance.getEntriesByType('resource').filter((one) => one.name.includes('/v1/'));
+        resolve([performance.now(), Math.max(0, ...calls.filter((c) => !c.name.includes('/events')).map((c) => c.responseEnd - c.requestStart))]);
+    }))));
+    console.log(`${what}: painted after ${painted.toFixed(0)} ms; the slowest answer took ${answered.toFixed(0)} ms`);
+}
+
+await signIn(page, '/account');
+await settled(page);
+for (let i = 0; i < 3; i++) {
+    await time('200 deployments', '/deployments', () => page.getByText('many-150', { exact: false }).first().waitFor());
+}
+await shot(page, 'many-deployments');
+assert.equal(await page.locator('main').getByRole('link', { name: /many-\d+/ }).count(), 200);
+for (let i = 0; i < 3; i++) {
+    await time('10,000 predictions', '/deployments/acme/many-0/predictions', () => page.locator('main a[href^="/p/"]').nth(20).waitFor());
+}
+await shot(page, 'many-predictions');
+await done(NOBODY);

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the dashboard must show; the steps are in the scripts beside this file."""
+
+import shutil
+import sqlite3
+
+from conftest import EXAMPLES, MODELS, wait_for
+
+ROWS = 10000
+
+
+def test_a_deployments_life(drive, hello):
+    drive("story.mjs", hello["client"], old=hello["old"], version=hello["version"])
+
+
+def test_every_page(house, drive, hello, tmp_path):
+    acme = hello["client"]
+    path = acme.deploy("greeter", "acme/hello", hello["version"], 1, 2)
+    made = acme.predict(path, {"text": "everyone"})
+    assert acme.patch(path, {"max_instances": 1}).status == 200
+    acme.patch("/models/acme/hello", {"readme": "# Hello\n\nIt *greets*.\n\n- one\n- two\n", "description": "Greets"})
+    version = house.push(acme, MODELS / "ctl", "ctl")
+    failed = acme.predict(acme.deploy("ctl", "acme/ctl", version), {"mode": "raise"})
+    bad = tmp_path / "bad"
+    shutil.copytree(MODELS / "ctl", bad)
+    (bad / "setup.txt").write_text("raise")
+    broken = acme.deploy("broken", "acme/broken", house.push(acme, bad, "broken"), 1)
+    releases = lambda: acme.get(broken + "/releases").json["results"]
+    wait_for(lambda: releases()[0]["failed_at"], releases)
+    drive("pages.mjs", acme, version=hello["version"], deployment="greeter", prediction=made["id"], failed=failed["id"])
+
+
+def test_the_first_visit(house, drive):
+    drive("first.mjs", house.account("new-here"))
+
+
+def test_the_network_is_cut(drive, hello):
+    acme = hello["client"]
+    acme.predict(acme.deploy("greeter", "acme/hello", hello["version"], 1), {"text": "x"})
+    drive("network.mjs", acme, deployment="greeter")
+
+
+def test_many(house, drive, hello):
+    """The predictions are written beside the server: what one of them says, ten thousand times."""
+    acme = hello["client"]
+    for n in range(200):
+        acme.deploy(f"many-{n}", "acme/hello", hello["version"])
+    acme.predict("/deployments/acme/many-0", {"text": "x"})
+    house.stop()
+    base = sqlite3.connect(house.data / "berth.db")
+    names = [row[1] for row in base.execute("PRAGMA table_info(prediction)")]
+    others = ", ".join(name for name in names if name not in ("id", "created_at", "stream_secret"))
+    first = base.execute("SELECT id, created_at FROM prediction").fetchone()
+    with base:
+        base.executemany(f"INSERT INTO prediction (id, created_at, stream_secret, {others}) "
+                         f"SELECT ?, ?, NULL, {others} FROM prediction WHERE id = ?",
+                         [(f"{first[0][:21]}{n:05d}", first[1] + n + 1, first[0]) for n in range(ROWS)])
+    base.close()
+    house.start()
+    drive("lists.mjs", acme)
