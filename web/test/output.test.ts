@@ -40,6 +40,8 @@ test('a link in a text is no file, unless the schema says so', () => {
     assert.equal(viewOf('https://example.com/a.png').is, 'text');
     assert.equal(viewOf('https://example.com/a.png', { format: 'uri' }).is, 'media');
     assert.equal(viewOf('not an address', { format: 'uri' }).is, 'text');
+    // Where the API tells of a file that was given as an input; the bytes are not there.
+    assert.equal(viewOf('http://127.0.0.1:8080/v1/files/01m8').is, 'text');
 });
 
 test('a progress bar that was drawn a hundred times is one line', () => {

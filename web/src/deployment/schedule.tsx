@@ -24,7 +24,7 @@ export function ScheduleFields({ value, error, onChange }: {
             {error && <p class="error" role="alert">{error}</p>}
             {value.map((e, i) => (
                 <div class="schedule-row" key={i} role="group" aria-label={`Hours ${i + 1}`}>
-                    <div class="days" role="group" aria-label="Days">
+                    <div class="weekdays" role="group" aria-label="Days">
                         {DAYS.map((d) => (
                             <label key={d}><input type="checkbox" checked={e.days.includes(d)} onChange={() => put(i, { days: toggle(e, d) })} />{d}</label>
                         ))}

@@ -3,12 +3,13 @@
 // waited, with other settings. One of them, clicked or chosen with the keyboard, fills the form.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { post } from '../api';
-import { countText, moneyText, plural } from '../format/number';
+import { moneyText, plural } from '../format/number';
 import { durationText } from '../format/time';
 import { Button } from '../ui/button';
 import { Card } from '../ui/page';
 import { Failure } from '../ui/states';
 import { Table } from '../ui/table';
+import { Money } from '../ui/text';
 import type { Setting, Simulation } from './types';
 import { keepText, layOut, pointText, settingText, type Point } from './whatif';
 import { useWidth } from './width';
@@ -102,9 +103,7 @@ function All({ settings, onUse }: { settings: readonly Setting[]; onUse: (s: Set
                     { title: 'Wait target', align: 'right', cell: (s) => durationText(s.target_wait) },
                     { title: 'Keep-alive', align: 'right', cell: (s) => keepText(s.keep_alive) },
                     { title: 'Wait, 95 of 100', align: 'right', cell: (s) => durationText(s.p95) },
-                    { title: 'Over target', align: 'right', cell: (s) => `${(s.over_target * 100).toFixed(1)} %` },
-                    { title: 'Instance-hours', align: 'right', cell: (s) => countText(s.instance_hours) },
-                    { title: 'Cost', align: 'right', cell: (s) => moneyText(s.cost) },
+                    { title: 'Cost', align: 'right', cell: (s) => <Money value={s.cost} /> },
                     { title: 'Use', hideTitle: true, align: 'right', cell: (s) => <Button small label={`Use ${settingText(s)}`} onClick={() => onUse(s)}>Use</Button> },
                 ]} />
         </details>

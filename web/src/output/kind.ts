@@ -49,12 +49,12 @@ function nameOf(address: string): string {
 
 const ADDRESS = /^(https?:\/\/[^\s]+\/[^\s]*|data:[\w.+-]+\/[\w.+-]+[;,][^\s]*)$/i;
 
-// Whether a text stands for a file. The schema knows; without one only the addresses that files of
+// Whether a text stands for a file. The schema knows; without one only the addresses that outputs of
 // this server have count, since a model may well answer with a link.
 function isFile(value: string, schema: JsonObject): boolean {
     if (!ADDRESS.test(value)) return false;
     if (schema.format === 'uri') return true;
-    return value.startsWith('data:') || /\/v1\/(outputs|files)\//.test(value);
+    return value.startsWith('data:') || /\/v1\/outputs\//.test(value);
 }
 
 // Pieces that a model gives one after the other and that make one text.

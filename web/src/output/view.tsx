@@ -7,7 +7,7 @@ import { pathOf } from './stream';
 
 // The page may load from its own server only, and an answer names it by its public address.
 function source(address: string): string {
-    return /^https?:/.test(address) && /\/v1\/(outputs|files)\//.test(address) ? pathOf(address) : address;
+    return /^https?:/.test(address) && /\/v1\/outputs\//.test(address) ? pathOf(address) : address;
 }
 
 // Files of elsewhere are links: the page asks no other host for anything.

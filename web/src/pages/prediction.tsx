@@ -4,7 +4,7 @@
 import { useState } from 'preact/hooks';
 import { post, type Page as ListPage } from '../api';
 import { versionAddress } from '../deployment/address';
-import { readOutput, type JsonObject } from '../form/schema';
+import { readOutput, type Json, type JsonObject } from '../form/schema';
 import { hasEnded, usePrediction } from '../output/live';
 import { RunLogs, RunOutput, TimingBar, Waiting } from '../output/run_view';
 import { Output } from '../output/view';
@@ -14,7 +14,7 @@ import { account } from '../session';
 import { useStore } from '../store';
 import type { Prediction, Version } from '../types';
 import { Button } from '../ui/button';
-import { Json } from '../ui/code';
+import { Json as JsonTree } from '../ui/code';
 import { Card, Page } from '../ui/page';
 import { Failure, Loading } from '../ui/states';
 import { Table } from '../ui/table';
@@ -101,6 +101,11 @@ function Facts({ p, deployment }: { p: Prediction; deployment: string | null }) 
     );
 }
 
+function InputValue({ value }: { value: Json }) {
+    if (typeof value !== 'string') return <JsonTree value={value} />;
+    return value.startsWith('data:') ? <Output value={value} /> : <p class="input-text">{value}</p>;
+}
+
 function Input({ input }: { input: JsonObject }) {
     const entries = Object.entries(input);
     if (entries.length === 0) return <p class="faint">It was given no input.</p>;
@@ -109,7 +114,7 @@ function Input({ input }: { input: JsonObject }) {
             {entries.map(([name, value]) => (
                 <div key={name}>
                     <dt><code>{name}</code></dt>
-                    <dd>{typeof value === 'string' ? <Output value={value} schema={{}} /> : <Json value={value} />}</dd>
+                    <dd><InputValue value={value} /></dd>
                 </div>
             ))}
         </dl>
