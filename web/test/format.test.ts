@@ -53,6 +53,8 @@ test('money: small prices keep their digits, large sums lose cents', () => {
     assert.equal(priceText(0.000225), '0.000225');
     assert.equal(priceText(0.0001), '0.0001');
     assert.equal(priceText(0.00122275), '0.00122275');
+    assert.equal(priceText(0.0122), '0.0122');
+    assert.equal(priceText(0.5), '0.5');
     assert.equal(priceText(1.5), '1.50');
     assert.equal(moneyText(0.00093204), '0.00093');
     assert.equal(moneyText(0.0099999), '0.01');

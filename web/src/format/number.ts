@@ -3,20 +3,21 @@
 
 // Small amounts keep two digits that say something, larger ones two behind the point.
 export function moneyText(amount: number | null | undefined): string {
-    return money(amount, 2);
+    return money(amount, 2, 0.01);
 }
 
 // Prices of a second are small and must not be rounded: six digits.
 export function priceText(price: number | null | undefined): string {
-    return money(price, 6);
+    return money(price, 6, 1);
 }
 
-function money(amount: number | null | undefined, digits: number): string {
+// Below `small` the first `digits` that are not zero, else two behind the point.
+function money(amount: number | null | undefined, digits: number, small: number): string {
     if (amount === null || amount === undefined || !Number.isFinite(amount)) return '–';
-    if (amount < 0) return `-${money(-amount, digits)}`;
+    if (amount < 0) return `-${money(-amount, digits, small)}`;
     if (amount === 0) return '0';
     if (amount < 0.000001) return '< 0.000001';
-    if (amount < 0.01) return trim(amount.toFixed(digits - 1 - Math.floor(Math.log10(amount))));
+    if (amount < small) return trim(amount.toFixed(digits - 1 - Math.floor(Math.log10(amount))));
     if (amount < 1000) return amount.toFixed(2);
     return new Intl.NumberFormat('en', { maximumFractionDigits: 0 }).format(amount);
 }

@@ -77,7 +77,7 @@ function Skus({ of: c }: { of: Capacity }) {
             {c.hardware?.length ? (
                 <Table caption="Hardware" rows={c.hardware} keyOf={(h) => h.sku} columns={[
                     { title: 'Name', head: true, wide: true, cell: (h) => <>{h.name} <div class="sub"><code>{h.sku}</code></div></> },
-                    { title: 'Size', cell: (h) => <span class="muted">{sizeText(h)}</span> },
+                    { title: 'Size', wide: true, cell: (h) => <span class="muted">{sizeText(h)}</span> },
                     { title: 'Price / second', align: 'right', cell: (h) => <Money value={h.price} exact /> },
                     { title: 'Price / hour', align: 'right', cell: (h) => <Money value={h.price_per_hour} /> },
                     { title: 'Available now', cell: (h) => <Badge tone={h.available > 0 ? 'good' : 'none'}>{availableText(h)}</Badge> },
