@@ -58,7 +58,9 @@ test('each state of a bar on its own line is still one bar; a new bar is another
 
 test('other bars are known, text with a percent sign is none, colours are left away', () => {
     assert.equal(readLog('Downloading [=====>    ] 52%')[0]?.bar?.percent, 52);
-    assert.equal(readLog('pip ━━━━━━━━ 100% 0:00:00')[0]?.bar, undefined);
+    assert.deepEqual(readLog('pip ━━━━━━━━ 100% 0:00:00')[0]?.bar, { label: 'pip', percent: 100, detail: '0:00:00' });
+    assert.equal(readLog('more than that: ==== 120%')[0]?.bar, undefined);
+    assert.equal(readLog(`${' '.repeat(100_000)}5%`)[0]?.bar, undefined);
     assert.equal(readLog('the loss fell by 20% today')[0]?.bar, undefined);
     assert.deepEqual(readLog('\u001b[31mred\u001b[0m\r\nplain\r\n'), [{ text: 'red' }, { text: 'plain' }]);
     assert.deepEqual(readLog(''), []);

@@ -24,6 +24,7 @@ export function PredictionsTab({ deployment: d }: TabProps) {
     const list = useQuery<Page<Prediction>>(withQuery('/v1/predictions', { deployment: full, cursor }), {
         live: ['prediction', 'predictions'],
         about: (e) => e.data.deployment === undefined || e.data.deployment === full,
+        gather: 1000, // ms: a page of the list is large, and a busy deployment has events all the time
     });
     const go = (address: string) => {
         const next = new URLSearchParams(ownAddress(address).split('?')[1] ?? '').get('cursor');

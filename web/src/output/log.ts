@@ -16,14 +16,25 @@ export interface Bar {
 
 const COLOURS = /\u001b\[[0-9;?]*[ -/]*[@-~]/g; // terminals' escape sequences
 const TQDM = /^(.*?):?\s*(\d{1,3})%\s*\|[^|]*\|\s*(.*)$/;
-const PLAIN = /^(.*?)[\s:]*\[?[#=>█▏▎▍▌▋▊▉ ·.-]{4,}\]?\s+(\d{1,3}(?:\.\d+)?)\s?%\s*(.*)$/;
+const PERCENT = /^(.*?)(\d{1,3}(?:\.\d+)?)\s?%(.*)$/;
+const DRAWN = /[#=>█▏▎▍▌▋▊▉━─·.-]{4,}$/;
+const BRACKETED = /^(.*)\[[#=>█▏▎▍▌▋▊▉━─·.\s-]{4,}\]$/;
+const MAX_BAR = 400; // characters: longer lines are no bars, and would cost the expressions too much
+
+// "label [====>   ] 52% detail", "label ━━━━ 52%".
+function readPlain(line: string): Bar | undefined {
+    const t = PERCENT.exec(line);
+    const before = (t?.[1] ?? '').trimEnd();
+    const label = BRACKETED.exec(before)?.[1] ?? (DRAWN.test(before) ? before.replace(DRAWN, '') : undefined);
+    if (!t || label === undefined) return undefined;
+    return { label: label.trim().replace(/:$/, ''), percent: Number(t[2]), detail: (t[3] ?? '').trim() };
+}
 
 export function readBar(line: string): Bar | undefined {
-    const t = TQDM.exec(line) ?? PLAIN.exec(line);
-    if (!t) return undefined;
-    const percent = Number(t[2]);
-    if (!(percent >= 0 && percent <= 100)) return undefined;
-    return { label: (t[1] ?? '').trim(), percent, detail: (t[3] ?? '').trim() };
+    if (line.length > MAX_BAR || !line.includes('%')) return undefined;
+    const t = TQDM.exec(line);
+    const bar = t ? { label: (t[1] ?? '').trim(), percent: Number(t[2]), detail: (t[3] ?? '').trim() } : readPlain(line);
+    return bar && bar.percent <= 100 ? bar : undefined;
 }
 
 // What a terminal would show of one line that has carriage returns: the last text that is there.
