@@ -121,6 +121,15 @@ static void limit_unsent(struct http_conn *c)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof(most));
 }
 
+static bool is_refused(const struct http_conn *c)
+{
+    const struct http_config *config = &c->listener->config;
+    int fd;
+
+    return config->refuses && uv_fileno(&c->handle.any, &fd) == 0 &&
+           config->refuses(config->refuses_user, fd);
+}
+
 void server_on_connection(uv_stream_t *stream, int status)
 {
     struct http_listener *li =
@@ -142,6 +151,10 @@ void server_on_connection(uv_stream_t *stream, int status)
     s->n_conns++;
     s->n_handles++;
     if (uv_accept(stream, &c->handle.stream) < 0) {
+        conn_drop(c);
+        return;
+    }
+    if (is_refused(c)) {
         conn_drop(c);
         return;
     }

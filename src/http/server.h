@@ -94,6 +94,10 @@ struct http_config {
     /* Asked before the routes: a row that is in no table but answers this request (its `path` as it
      * was sent, without the query), or NULL. The gate comes after it. NULL: nobody is asked. */
     const struct http_route *(*divert)(const struct http_request *r, struct str path);
+    /* Asked once for each connection: whether it is closed without a word. NULL: nobody is asked.
+     */
+    bool (*refuses)(void *user, int fd);
+    void *refuses_user;
 };
 
 /* A tree takes many times the memory of its text: its size has a limit of its own. */

@@ -17,6 +17,7 @@
 #include "init/supervisor.h"
 
 #include "base/clock.h"
+#include "base/socket_owner.h"
 #include "init/cgroup.h"
 #include "init/control.h"
 #include "init/file.h"
@@ -41,6 +42,8 @@ enum phase { RUNNING, STOPPING, KILLING, ENDED };
 /* Memory is looked at so often; a kill is repeated so often while something is still alive; and so
  * long has the server that started us to connect, however short the orphan timeout is. */
 enum { WATCH_MS = 500, DISK_MS = 2000, KILL_AGAIN_MS = 50, FIRST_SERVER_MS = 30000 };
+/* A server says its port a moment before it listens. */
+enum { LOOK_AGAIN_MS = 10, BELIEVED_MS = 10000 };
 
 #define NEVER INT64_MAX
 
@@ -56,6 +59,9 @@ struct supervisor {
     struct cgroup cgroup;
     struct buf line;   /* the beginning of a line whose end was not read yet */
     bool cutting;      /* that line is too long; the rest is dropped */
+    int said_port;     /* what it says that it listens on, to be looked at; 0: nothing */
+    int64_t port_at;   /* when that is looked at next */
+    int64_t port_end;  /* when it is believed no more */
     bool is_leaving;   /* once ended, nobody is waited for */
     bool is_forgotten; /* a server knows the end */
     int64_t kill_at;   /* STOPPING: grace over; KILLING: next round */
@@ -86,17 +92,36 @@ static void save(struct supervisor *s)
     s->control.state_due = true;
 }
 
+/* Whoever prints could name the port of somebody else, who would get the server's requests. Where
+ * the instance has a user of its own, and the kernel tells, it is that user who must listen. */
+static void look_at_port(struct supervisor *s)
+{
+    uint32_t uid = 0;
+    enum status st = STATUS_UNSUPPORTED;
+
+    if (s->spec->uid)
+        st = socket_listener_owner(s->said_port, &uid);
+    if (st == STATUS_UNSUPPORTED || (st == STATUS_OK && uid == (uint32_t)s->spec->uid)) {
+        s->state.port = s->said_port;
+        s->port_at = NEVER;
+        save(s);
+    } else if (s->phase != RUNNING || clock_monotonic_ms() >= s->port_end) {
+        s->port_at = NEVER;
+    } else {
+        s->port_at = after(LOOK_AGAIN_MS);
+    }
+}
+
 static void on_line(struct supervisor *s, struct str line)
 {
     int port;
 
     ring_add(&s->ring, line);
-    if (s->state.port)
-        return;
-    port = model_server_port(line);
+    port = s->state.port ? 0 : model_server_port(line);
     if (port) {
-        s->state.port = port;
-        save(s);
+        s->said_port = port;
+        s->port_end = after(BELIEVED_MS);
+        look_at_port(s);
     }
 }
 
@@ -292,6 +317,8 @@ static void on_time(struct supervisor *s)
 
     if (now >= s->kill_at)
         kill_all(s);
+    if (now >= s->port_at)
+        look_at_port(s);
     if (now >= s->watch_at && (s->phase == RUNNING || s->phase == STOPPING))
         watch_memory(s);
     if (now >= s->disk_at && (s->phase == RUNNING || s->phase == STOPPING))
@@ -310,7 +337,7 @@ static int until_next(const struct supervisor *s)
     int64_t at = MIN(s->kill_at, s->orphan_at), now = clock_monotonic_ms();
 
     if (s->phase == RUNNING || s->phase == STOPPING)
-        at = MIN(at, MIN(s->watch_at, s->disk_at));
+        at = MIN(MIN(at, s->port_at), MIN(s->watch_at, s->disk_at));
     if (at == NEVER)
         return -1;
     return at <= now ? 0 : (int)MIN(at - now, (int64_t)3600 * 1000);
@@ -410,6 +437,7 @@ void supervisor_run(const struct init_spec *spec, int dirfd, const char *folder,
                             .ring = RING_CLOSED,
                             .line = BUF_INIT(RING_MAX_LINE),
                             .kill_at = NEVER,
+                            .port_at = NEVER,
                             .watch_at = spec->memory > 0 ? after(WATCH_MS) : NEVER,
                             .disk_at = spec->disk > 0 ? after(DISK_MS) : NEVER,
                             .orphan_at = after(MAX(spec->orphan_timeout_ms, FIRST_SERVER_MS)) };

@@ -199,6 +199,15 @@ static void say_what_is_missing(const struct serve *s)
         log_info("not enforced on this machine", LOG_S("what", facts->missing[i]));
 }
 
+/* Where they can be told by their users. */
+static void refuse_instances(struct serve *s, struct http_config *c)
+{
+    if (!s->uids || !driver_facts(s->driver)->has_users)
+        return;
+    c->refuses = trust_refuses;
+    c->refuses_user = s->uids;
+}
+
 /* Who asks for what on the public listeners. */
 static enum status listen_public(struct serve *s, struct error *err)
 {
@@ -211,6 +220,7 @@ static enum status listen_public(struct serve *s, struct error *err)
     api.optional_prefix = "/v1";
     api.slashes_below = "/openai/v1/models/";
     api.divert = page_divert;
+    refuse_instances(s, &api);
     admin.routes = ADMIN_ROUTES;
     admin.n_routes = ADMIN_N_ROUTES;
     st = front_open(&s->front, s->loop, &s->options, s->folder.path, &api, &admin, err);
@@ -230,6 +240,7 @@ static enum status listen_metrics(struct serve *s, struct error *err)
         return STATUS_OK;
     c.routes = METRICS_ROUTES;
     c.n_routes = METRICS_N_ROUTES;
+    refuse_instances(s, &c);
     s->telling = http_server_new(s->loop);
     st = http_server_listen(s->telling, s->options.metrics_listen, &c, &li, err);
     if (st != STATUS_OK)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/trust.h"
 
+#include "base/log.h"
+#include "base/socket_owner.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,4 +67,15 @@ void trust_nobody_to_look(void)
 {
     if (geteuid() != 0)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+bool trust_refuses(void *uids, int fd)
+{
+    uint32_t uid;
+
+    if (socket_peer_owner(fd, &uid) != STATUS_OK || !uids_has(uids, uid))
+        return false;
+    log_debug("an instance's or a build's connection to the public port was closed",
+              LOG_I("user", uid));
+    return true;
 }

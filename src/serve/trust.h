@@ -10,6 +10,10 @@ enum status trust_uids(const struct options *o, const char *data, struct uids **
                        struct error *err) NODISCARD;
 /* Whether instance_folders can be read: INVALID says what is wrong. */
 enum status trust_folders(const char *folders, struct error *err) NODISCARD;
+/* For http_config.refuses: whether it comes from a user of the range (`uids`, a struct uids): an
+ * instance, or what a build runs. They have no business at the public port. A client that closed
+ * before its connection was accepted is nobody's on kernels before 6.18. */
+bool trust_refuses(void *uids, int fd);
 /* The home of our user, to be hidden; NULL: none that should be. */
 const char *trust_home(void);
 /* Models that run as our own user cannot trace us, nor read our memory, our environment, or through

@@ -79,7 +79,7 @@ def test_nobody_looks_into_the_server(prison, what):
     assert status == "succeeded" and said.startswith("could not: "), said
 
 
-@pytest.mark.parametrize("what", ["signal_server", "signal_supervisor", "capabilities", "processes_of_others"])
+@pytest.mark.parametrize("what", ["signal_server", "signal_supervisor", "capabilities", "processes_of_others", "call_server"])
 def test_what_its_user_may_not(prison, what):
     needs_users(prison)
     status, said, _ = attempt(prison, what)

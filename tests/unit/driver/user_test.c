@@ -102,18 +102,24 @@ static void it_is_nobody_and_sees_its_own_only(void **state)
     watch_deinit(&x);
 }
 
+/* Says where it listens when it does; goes on by itself. */
+#define LISTEN                                                                                     \
+    "/usr/bin/python3 -c 'import socket, time\n"                                                   \
+    "s = socket.create_server((\"127.0.0.1\", 0))\n"                                               \
+    "print(\"listening 127.0.0.1:\" + str(s.getsockname()[1]), flush=True)\n"                      \
+    "time.sleep(1000)' & "
+
 static void two_are_two_users(void **state)
 {
     struct world *w = *state;
     struct watch x, y;
 
-    if (!begin(w, "echo uid $(id -u); echo listening 127.0.0.1:5001; await"))
+    if (!begin(w, "echo uid $(id -u); " LISTEN "await"))
         return;
     launch(w, &x, "i1");
     until_address(w, &x);
-    until_line(w, &x, "listening 127.0.0.1:5001");
     launch(w, &y, "i2");
-    until_line(w, &y, "listening 127.0.0.1:5001");
+    until_address(w, &y);
     assert_int_not_equal(number_after(&x, "uid "), number_after(&y, "uid "));
     driver_stop(&x.launch, 0);
     driver_stop(&y.launch, 0);
@@ -121,6 +127,35 @@ static void two_are_two_users(void **state)
     until_ended(w, &y);
     watch_deinit(&x);
     watch_deinit(&y);
+}
+
+/* The port of the test itself, which is another user, is no instance's, whoever says so. */
+static void a_port_of_somebody_else_is_not_believed(void **state)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct world *w = *state;
+    struct watch x;
+    socklen_t n = sizeof(at);
+    char script[600], own[64];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+    snprintf(script, sizeof(script), "echo listening 127.0.0.1:%d; " LISTEN "await",
+             ntohs(at.sin_port));
+    if (begin(w, script)) {
+        launch(w, &x, "i1");
+        until_address(w, &x);
+        snprintf(own, sizeof(own), "listening %s", x.address + strlen("http://"));
+        until_line(w, &x, own);
+        snprintf(own, sizeof(own), "http://127.0.0.1:%d", ntohs(at.sin_port));
+        assert_string_not_equal(x.address, own);
+        driver_stop(&x.launch, 0);
+        until_ended(w, &x);
+        watch_deinit(&x);
+    }
+    close(fd);
 }
 
 /* A range of two: the one that lives on is not handed out by the next server. */
@@ -131,11 +166,10 @@ static void the_next_server_knows_who_is_taken(void **state)
     struct error err;
     uint32_t uid, other;
 
-    if (!begin(w, "echo uid $(id -u); echo listening 127.0.0.1:5001; await"))
+    if (!begin(w, "echo uid $(id -u); " LISTEN "await"))
         return;
     launch(w, &x, "i1");
     until_address(w, &x);
-    until_line(w, &x, "listening 127.0.0.1:5001");
     uid = (uint32_t)number_after(&x, "uid ");
     driver_release(&x.launch);
     world_restart(w);
@@ -163,7 +197,7 @@ static void all_of_it_ends(void **state)
     struct world *w = *state;
     struct watch x;
 
-    if (!begin(w, HIDE_AWAY "echo listening 127.0.0.1:5001; await"))
+    if (!begin(w, HIDE_AWAY LISTEN "await"))
         return;
     launch(w, &x, "i1");
     until_address(w, &x);
@@ -181,7 +215,7 @@ static void all_of_it_ends_without_its_supervisor(void **state)
     struct watch x;
 
     w->no_cgroup = true;
-    if (!begin(w, HIDE_AWAY "echo listening 127.0.0.1:5001; await"))
+    if (!begin(w, HIDE_AWAY LISTEN "await"))
         return;
     launch(w, &x, "i1");
     until_address(w, &x);
@@ -210,7 +244,6 @@ static void cleaning_follows_no_link(void **state)
     world_start(w, script);
     launch(w, &x, "i1");
     until_address(w, &x);
-    until_line(w, &x, "listening 127.0.0.1:5001");
     driver_clean(&x.launch, "keep");
     driver_stop(&x.launch, 0);
     until_ended(w, &x);
@@ -230,6 +263,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(nobody_gets_a_user_twice),
         PROCESS_TEST(it_is_nobody_and_sees_its_own_only),
         PROCESS_TEST(two_are_two_users),
+        PROCESS_TEST(a_port_of_somebody_else_is_not_believed),
         PROCESS_TEST(the_next_server_knows_who_is_taken),
         PROCESS_TEST(all_of_it_ends),
         PROCESS_TEST(all_of_it_ends_without_its_supervisor),
