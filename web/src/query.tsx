@@ -15,7 +15,9 @@ export interface Query<T> {
     error: Error | undefined;
     loading: boolean; // for the first time, or anew
     reload: () => void;
+    soon: () => void; // loads anew, once for all that ask within a moment
     set: (value: T) => void; // what an answer to a change already said
+    update: (change: (value: T) => T) => void; // what an event said of a part; what is asked goes on
 }
 
 export interface QueryOptions {
@@ -100,13 +102,19 @@ export function useQuery<T>(address: string | null, o: QueryOptions = {}): Query
         remember(key, data);
         setState({ key, data, loading: false });
     }, [key]);
+    const soon = useCallback(() => later(GATHER), [later]);
+    const update = useCallback((change: (value: T) => T) => {
+        setState((s) => (s.key === key && s.data !== undefined ? { ...s, data: change(s.data) } : s));
+    }, [key]);
     const current = state.key === key;
     return {
         data: current ? state.data : key === null ? undefined : (seen.get(key) as T | undefined),
         error: current ? state.error : undefined,
         loading: current ? state.loading : key !== null,
         reload: load,
+        soon,
         set,
+        update,
     };
 }
 

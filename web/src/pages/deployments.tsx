@@ -29,9 +29,9 @@ export function DeploymentsPage() {
     const list = useQuery<Results<Overview>>(address, { live: ['release', 'prediction', 'predictions'], gather: 3000 });
 
     useLive('deployment', ({ data }) => {
-        const known = list.data?.results.some((d) => d.owner === data.owner && d.name === data.name);
-        if (!list.data || !known || data.state === 'deleted') list.reload();
-        else list.set({ ...list.data, results: list.data.results.map((d) => (d.owner === data.owner && d.name === data.name ? merge(d, data) : d)) });
+        const is = (d: Overview) => d.owner === data.owner && d.name === data.name;
+        if (data.state === 'deleted' || !list.data?.results.some(is)) list.soon();
+        else list.update((page) => ({ ...page, results: page.results.map((d) => (is(d) ? merge(d, data) : d)) }));
     });
     const create = <Button kind="primary" href="/deployments/create">Create a new deployment</Button>;
 
