@@ -18,10 +18,10 @@ SHOTS = ROOT / "build/screenshots"
 LIMIT = 900
 
 
-@pytest.fixture
-def house(tmp_path):
-    """A server with an account that has a model of two versions."""
-    server = Server(tmp_path / "data", "--delete-after", "0s", "--rate-limit-sign-ins", "0").start()
+@pytest.fixture(scope="session")
+def house(tmp_path_factory):
+    """One server for all: what takes longest is to make models ready."""
+    server = Server(tmp_path_factory.mktemp("house") / "data", "--delete-after", "0s", "--rate-limit-sign-ins", "0").start()
     try:
         yield server
         server.stop()
@@ -43,12 +43,11 @@ def drive(house):
     return run
 
 
-@pytest.fixture
-def hello(house, tmp_path):
+@pytest.fixture(scope="session")
+def hello(house, tmp_path_factory):
     """The example in two versions, the older first."""
     acme = house.account("acme", "organization", "--full-name", "Acme Corp")
-    other = tmp_path / "other"
-    other.mkdir()
+    other = tmp_path_factory.mktemp("other")
     for one in (EXAMPLES / "hello").iterdir():
         (other / one.name).write_bytes(one.read_bytes())
     (other / "predict.py").write_text((EXAMPLES / "hello/predict.py").read_text() + "\n# An older one.\n")

@@ -36,8 +36,8 @@ def test_the_first_visit(house, drive):
 
 def test_the_network_is_cut(drive, hello):
     acme = hello["client"]
-    acme.predict(acme.deploy("greeter", "acme/hello", hello["version"], 1), {"text": "x"})
-    drive("network.mjs", acme, deployment="greeter")
+    acme.deploy("cut-off", "acme/hello", hello["version"], 1)
+    drive("network.mjs", acme, deployment="cut-off")
 
 
 def test_many(house, drive, hello):
@@ -45,12 +45,12 @@ def test_many(house, drive, hello):
     acme = hello["client"]
     for n in range(200):
         acme.deploy(f"many-{n}", "acme/hello", hello["version"])
-    acme.predict("/deployments/acme/many-0", {"text": "x"})
+    made = acme.predict("/deployments/acme/many-0", {"text": "x"})
     house.stop()
     base = sqlite3.connect(house.data / "berth.db")
     names = [row[1] for row in base.execute("PRAGMA table_info(prediction)")]
     others = ", ".join(name for name in names if name not in ("id", "created_at", "stream_secret"))
-    first = base.execute("SELECT id, created_at FROM prediction").fetchone()
+    first = base.execute("SELECT id, created_at FROM prediction WHERE id = ?", [made["id"]]).fetchone()
     with base:
         base.executemany(f"INSERT INTO prediction (id, created_at, stream_secret, {others}) "
                          f"SELECT ?, ?, NULL, {others} FROM prediction WHERE id = ?",
