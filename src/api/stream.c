@@ -10,7 +10,7 @@
  * The id of an event is "<seconds>:<number>". Numbers count pieces, and then the end; seconds are
  * the creation's, one more for each further attempt, whose output begins anew. So ids mean the same
  * after a restart of the server, and a reader that comes back with one gets what follows it. */
-#include "api/events.h"
+#include "api/api.h"
 #include "base/mem.h"
 #include "http/sse.h"
 
@@ -427,5 +427,4 @@ void api_end_streams(struct api *a)
     list_each (&a->streams, s, struct stream, node)
         if (!s->is_over)
             finish(s);
-    events_end(a);
 }

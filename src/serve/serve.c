@@ -2,6 +2,7 @@
 #include "serve/serve.h"
 
 #include "api/api.h"
+#include "api/events.h"
 #include "api/page.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -275,6 +276,7 @@ static void on_fleet_stopped(void *arg)
     s->fleet_has_stopped = true;
     api_answer_waits(&s->api);
     api_end_streams(&s->api);
+    events_end(&s->api);
     http_server_drain_waits(s->front.server, LAST_ANSWERS_MS);
     finish_if_done(s); /* when nobody was connected any more */
 }
