@@ -13,15 +13,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     static struct api_account account;
     static struct api_token token = { .account = &account };
     struct str text = fuzz_text(p, n);
-    struct api_account *found;
+    struct api_token *found;
 
     if (api.tokens.n == 0) {
         map_init(&api.tokens);
         sha256(STR(TOKEN), token.hash);
         map_put(&api.tokens, str_make((const char *)token.hash, sizeof(token.hash)), &token);
     }
-    found = api_authenticate(&api, text);
-    FUZZ_CHECK(!found || found == &account);
+    found = api_token_given(&api, text);
+    FUZZ_CHECK(!found || found == &token);
     FUZZ_CHECK(!found || memmem(p, n, TOKEN, sizeof(TOKEN) - 1), "%.*s", STR_ARG(text));
     FUZZ_CHECK(!found || n >= sizeof(TOKEN) - 1 + sizeof("token"), "no scheme: %.*s",
                STR_ARG(text));
