@@ -25,6 +25,15 @@ struct backup {
     struct error error;
 };
 
+/* Of a build, all but its log is the work of one that is under way. */
+static bool is_work_of_build(const char *relative)
+{
+    struct str rest = str_of(relative), top, id;
+
+    return str_split(&rest, '/', &top) && str_is(top, "builds") && str_split(&rest, '/', &id) &&
+           rest.p && !str_is(rest, "log");
+}
+
 /* What belongs to the running server and its instances only, or is made anew. */
 static bool is_left_out(const char *relative)
 {
@@ -36,7 +45,7 @@ static bool is_left_out(const char *relative)
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (strcmp(relative, names[i]) == 0)
             return true;
-    return false;
+    return is_work_of_build(relative);
 }
 
 static enum status pack_failed(struct backup *b, const char *path)
@@ -71,67 +80,64 @@ static enum status put_text(struct backup *b, const char *name, const char *text
     return s;
 }
 
-/* Holes of a sparse file. */
-static bool put_zeros(struct backup *b, int64_t n)
+/* A log may grow while it is read: as much as was announced is taken. What is missing of one that
+ * was cut off meanwhile, libarchive fills up. */
+static enum status put_bytes(struct backup *b, int fd, int64_t size, const char *path)
 {
-    static const char zeros[65536];
+    enum { PIECE = 256 * 1024 };
+    char *piece = xcalloc(1, PIECE);
+    enum status s = STATUS_OK;
 
-    while (n > 0) {
-        size_t part = (size_t)MIN(n, (int64_t)sizeof(zeros));
+    while (s == STATUS_OK && size > 0) {
+        ssize_t n = read(fd, piece, (size_t)MIN(size, (int64_t)PIECE));
 
-        if (archive_write_data(b->out, zeros, part) != (la_ssize_t)part)
-            return false;
-        n -= (int64_t)part;
-    }
-    return true;
-}
-
-/* A log may grow while it is read: as much as was announced is taken. */
-static enum status put_bytes(struct backup *b, struct archive *from, int64_t size, const char *path)
-{
-    const void *piece;
-    int64_t at = 0;
-    size_t n;
-    la_int64_t offset;
-    int rc;
-
-    while ((rc = archive_read_data_block(from, &piece, &n, &offset)) == ARCHIVE_OK) {
-        if (offset >= size)
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            s = FAIL(&b->error, STATUS_BROKEN, "cannot read %s: %s", path, strerror(errno));
+        else if (n > 0 && archive_write_data(b->out, piece, (size_t)n) != (la_ssize_t)n)
+            s = pack_failed(b, path);
+        if (n <= 0)
             break;
-        n = MIN(n, (size_t)(size - offset));
-        if (!put_zeros(b, offset - at) || archive_write_data(b->out, piece, n) != (la_ssize_t)n)
-            return pack_failed(b, path);
-        at = offset + (int64_t)n;
-        b->bytes += (int64_t)n;
+        size -= n;
+        b->bytes += n;
     }
-    if (rc != ARCHIVE_OK && rc != ARCHIVE_EOF)
-        return FAIL(&b->error, STATUS_BROKEN, "cannot read %s: %s", path,
-                    archive_error_string(from));
-    return STATUS_OK;
+    free(piece);
+    return s;
 }
 
-static enum status put_entry(struct backup *b, struct archive *from, struct archive_entry *e,
+/* A file is open before it is announced: what went away since it was listed is nobody's any more,
+ * and what goes away from now on is read to its end. */
+static enum status put_entry(struct backup *b, struct archive_entry *e, const char *source,
                              const char *name)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX);
+    bool is_file = archive_entry_filetype(e) == AE_IFREG;
     enum status s = STATUS_OK;
+    int fd = is_file ? open(source, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
 
+    if (is_file && fd < 0)
+        return errno == ENOENT || errno == ELOOP
+                   ? STATUS_OK
+                   : FAIL(&b->error, STATUS_BROKEN, "cannot read %s: %s", source, strerror(errno));
     buf_adds(&path, name);
     archive_entry_set_pathname(e, path.p);
     archive_entry_sparse_clear(e);
     archive_entry_copy_hardlink(e, NULL);
     if (archive_write_header(b->out, e) != ARCHIVE_OK)
-        return pack_failed(b, path.p);
-    if (archive_entry_filetype(e) == AE_IFREG && archive_entry_size(e) > 0)
-        s = put_bytes(b, from, archive_entry_size(e), path.p);
-    b->entries++;
+        s = pack_failed(b, path.p);
+    else if (is_file)
+        s = put_bytes(b, fd, archive_entry_size(e), path.p);
+    if (fd >= 0)
+        close(fd);
+    b->entries += s == STATUS_OK;
     tell_progress(b);
     return s;
 }
 
-/* One entry of the walk; what went away since it was listed is nobody's any more. */
 static enum status put_next(struct backup *b, struct archive *walk, struct archive_entry *e)
 {
+    struct buf source CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX);
     const char *name = archive_entry_pathname(e) + strlen(b->root);
     mode_t type = archive_entry_filetype(e);
 
@@ -143,7 +149,10 @@ static enum status put_next(struct backup *b, struct archive *walk, struct archi
         archive_read_disk_descend(walk);
     if (!*name || (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK))
         return STATUS_OK;
-    return put_entry(b, walk, e, name);
+    buf_adds(&source, archive_entry_pathname(e));
+    if (source.failed)
+        return FAIL(&b->error, STATUS_TOO_LARGE, "the path of %s is too long", name);
+    return put_entry(b, e, source.p, name);
 }
 
 static enum status walk_folder(struct backup *b)
@@ -184,7 +193,7 @@ static enum status put_database(struct backup *b)
         s = FAIL(&b->error, STATUS_BROKEN, "cannot read %s: %s", b->database,
                  archive_error_string(disk));
     else
-        s = put_entry(b, disk, e, "berth.db");
+        s = put_entry(b, e, b->database, "berth.db");
     archive_entry_free(e);
     archive_read_free(disk);
     return s;

@@ -42,13 +42,25 @@ static enum status copy_bytes(struct restore *r, const char *name)
     return rc == ARCHIVE_EOF ? STATUS_OK : broken(r, archive_error_string(r->in));
 }
 
+static bool leads_out(const char *path)
+{
+    struct str rest = str_of(path), part;
+
+    if (*path == '/')
+        return true;
+    while (str_split(&rest, '/', &part))
+        if (str_is(part, ".."))
+            return true;
+    return false;
+}
+
 static enum status unpack_entry(struct restore *r, struct archive_entry *e)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(PATH_MAX);
     const char *name = archive_entry_pathname(e);
     enum status s = STATUS_OK;
 
-    if (!name || *name == '/' || strcmp(name, "..") == 0 || strstr(name, "../"))
+    if (!name || leads_out(name))
         return broken(r, "it holds a path that leads out of the folder");
     if (archive_entry_hardlink(e))
         return broken(r, "it holds a hard link");
@@ -153,7 +165,14 @@ static enum status take_place(struct restore *r)
 
 static enum status make_partial(struct restore *r)
 {
-    if (access(r->folder, F_OK) == 0 && rmdir(r->folder) != 0)
+    bool is_there = access(r->folder, F_OK) == 0 && rmdir(r->folder) != 0;
+
+    if (is_there && errno == EBUSY)
+        return FAIL(&r->error, STATUS_CONFLICT,
+                    "%s cannot be replaced by a folder that is whole, since something is mounted "
+                    "there. Name a folder below it with --data",
+                    r->folder);
+    if (is_there)
         return FAIL(&r->error, STATUS_CONFLICT,
                     "%s is there already%s: a backup is unpacked into a folder of its own. Name "
                     "another with --data",

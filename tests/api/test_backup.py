@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """berth backup and berth restore: a second server made from the first while that works."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -164,6 +165,52 @@ def test_what_is_refused(first, tmp_path):
     assert missing.returncode == 1 and "missing.tar" in missing.stderr
     stopped = berth("backup", tmp_path / "x.tar", "--data", tmp_path / "nobody")
     assert stopped.returncode == 2 and "no server runs" in stopped.stderr
+
+
+def test_of_builds_only_logs_are_kept(first, tmp_path):
+    """What a build works with comes and goes, and may be anything."""
+    folder = first.data / "builds/01aaaaaaaaaaaaaaaaaaaaaaaa"
+    (folder / "box/home").mkdir(parents=True)
+    (folder / "box/home/secret").write_text("x")
+    (folder / "source.tar.gz").write_text("x")
+    (folder / "log").write_text("kept")
+    try:
+        assert backup(first, tmp_path / "all.tar").returncode == 0
+        with tarfile.open(tmp_path / "all.tar") as tar:
+            names = [name for name in tar.getnames() if folder.name in name]
+            assert sorted(names) == [f"builds/{folder.name}", f"builds/{folder.name}/log"]
+            assert tar.extractfile(names[-1] if names[-1].endswith("log") else names[0]).read() == b"kept"
+    finally:
+        shutil.rmtree(folder)
+
+
+def archive(path, names):
+    with tarfile.open(path, "w") as tar:
+        for name, text in [("berth-backup", "1\n"), *((name, "x") for name in names), ("berth-backup-complete", f"{len(names)}\n")]:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return path
+
+
+def test_paths_that_lead_out_are_told_from_names_with_dots(tmp_path):
+    for at, name in enumerate(["..", "../x", "a/..", "a/../x", "a/b/..", "/x"]):
+        done = restore(archive(tmp_path / f"{at}.tar", [name]), tmp_path / f"out{at}")
+        assert done.returncode == 1 and "leads out" in done.stderr, (name, done)
+    names = ["foo..", "foo../bar", "..foo", "a...b", "c/..d/e"]
+    done = restore(archive(tmp_path / "good.tar", names[1:]), tmp_path / "good")
+    assert done.returncode == 0, done
+    for name in names[1:]:
+        assert (tmp_path / "good" / name).read_text() == "x"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_a_folder_that_is_mounted_is_named_as_such(tmp_path):
+    (tmp_path / "disk").mkdir()
+    path = archive(tmp_path / "b.tar", ["x"])
+    done = subprocess.run(["unshare", "-m", "sh", "-c", 'mount -t tmpfs none "$1" && exec "$2" restore "$3" --data "$1"', "sh",
+                           str(tmp_path / "disk"), binary(), str(path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "mounted" in done.stderr and "below it" in done.stderr, done
 
 
 def test_names_of_files_that_are_not_ascii(new_server, tmp_path):
