@@ -26,8 +26,14 @@ function useFound(text: string): { models: Model[] | undefined; error: Error | u
     const all = useQuery<Page<Model>>(typed ? null : '/v1/models');
     const found = useQuery<Found>(typed ? withQuery('/v1/search', { query: typed.replace('/', ' '), limit: 20 }) : null);
     const models = typed ? found.data?.models.map((m) => m.model) : all.data?.results;
-    // What was typed since then is looked for in what is there, so that Enter takes no other model.
-    return { models: text === words ? models : models?.filter((m) => fits(m, text)), error: typed ? found.error : all.error };
+    const last = useRef<Model[] | undefined>(undefined);
+    const answered = models !== undefined && text === words;
+
+    useEffect(() => {
+        if (models) last.current = models;
+    });
+    // Until the answer is there, what was typed is looked for in the one before it, so that Enter takes no other model.
+    return { models: answered ? models : (models ?? last.current)?.filter((m) => fits(m, text)), error: typed ? found.error : all.error };
 }
 
 function fits(m: Model, text: string): boolean {
@@ -59,9 +65,10 @@ export function ModelPicker({ value, onChange, error }: {
             e.preventDefault();
             setOpen(true);
             if (list.length > 0) setAt((at + (e.key === 'ArrowDown' ? 1 : -1) + list.length) % list.length);
-        } else if (e.key === 'Enter' && open && list[at]) {
-            e.preventDefault();
-            take(`${list[at].owner}/${list[at].name}`);
+        } else if (e.key === 'Enter' && open) {
+            e.preventDefault(); // the form is not meant while the list is open
+            const chosen = list[at];
+            if (chosen) take(`${chosen.owner}/${chosen.name}`);
         } else if (e.key === 'Escape' && open) {
             e.preventDefault();
             setOpen(false);
