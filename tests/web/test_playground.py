@@ -4,8 +4,8 @@
 from conftest import MODELS
 
 
-def test_the_playground(house, drive):
-    acme = house.account("acme", "organization")
+def test_the_playground(house, drive, hello):
+    acme = hello["client"]
     path = acme.deploy("kinds", "acme/kinds", house.push(acme, MODELS / "ctl", "kinds"))
     # Its webhook cannot be reached: what the page shows is how often it was tried.
     made = acme.post(path + "/predictions", {"input": {"text": "told"}, "webhook": "https://localhost:1/hook"}).json
