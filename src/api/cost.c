@@ -136,7 +136,7 @@ static void ask(struct http_request *r, const char *pool_id,
 
     if (!cost_time_read(r, &time))
         return;
-    meters_flush(api_of(r)->fleet);
+    meters_flush_of(api_of(r)->fleet, pool_id ? pool_id : account_of(r)->info.id);
     f = api_op_new(sizeof(*f));
     f->pool_id = store_keep(&f->add.op, str_of(pool_id));
     f->time = time;

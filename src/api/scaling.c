@@ -8,25 +8,28 @@
 
 enum { MAX_DECISIONS_BODY = 4 << 20 };
 
+static void on_fault(void *arg, const char *key, const struct error *err)
+{
+    char field[64];
+
+    (void)snprintf(field, sizeof(field), "scaling%s%s", key ? "/" : "", key ? key : "");
+    problems_add(arg, field, "%s", err->text);
+}
+
 const char *body_scaling(struct http_request *r, struct problems *p, const struct sku *sku)
 {
     struct json *v = json_get(r->json, "scaling");
     struct scale_settings s;
-    const char *key = NULL;
-    struct error err;
-    char field[64], price[48];
+    char price[48];
 
     scale_settings_init(&s);
     if (!v)
         return NULL;
-    if (scale_settings_change(&s, v, &key, &err) != STATUS_OK) {
-        (void)snprintf(field, sizeof(field), "scaling%s%s", key ? "." : "", key ? key : "");
-        problems_add(p, field, "%s", err.text);
+    if (scale_settings_change(&s, v, on_fault, p) != STATUS_OK)
         return NULL;
-    }
     if (sku && scale_affordable(&s, 1, sku->price_nano) < 1) {
         decimal_format(sku->price_nano * 3600, 9, price);
-        problems_add(p, "scaling.max_cost_per_hour",
+        problems_add(p, "scaling/max_cost_per_hour",
                      "This pays for no instance: one of %s costs %s for an hour.", sku->sku, price);
     }
     return arena_copy(r->arena, v->span);

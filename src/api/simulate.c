@@ -98,6 +98,11 @@ static int64_t read_days(struct http_request *r, struct problems *p)
     return days > 0 ? days : DEFAULT_DAYS;
 }
 
+static void on_fault(void *arg, const char *key, const struct error *err)
+{
+    problems_add(arg, key, "%s", err->text);
+}
+
 /* target_wait and keep_alive, read as the deployment's settings are. */
 static void read_wishes(struct http_request *r, struct problems *p, struct scale_grid *g)
 {
@@ -108,16 +113,13 @@ static void read_wishes(struct http_request *r, struct problems *p, struct scale
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
         struct json *v = json_get(r->json, keys[i]);
         struct json one;
-        const char *key;
-        struct error err;
         struct json object = { .type = JSON_OBJECT, .child = &one, .n = 1 };
 
         if (!v)
             continue;
         one = *v;
         one.next = NULL;
-        if (scale_settings_change(&s, &object, &key, &err) != STATUS_OK)
-            problems_add(p, keys[i], "%s", err.text);
+        (void)!scale_settings_change(&s, &object, on_fault, p);
     }
     g->target_ms = s.target_wait_ms >= 0 ? s.target_wait_ms : -1;
     g->keep_ms = s.keep_alive_ms;

@@ -125,8 +125,11 @@ void scale_need(const struct scale_view *v, const struct scale_lane *l, bool tak
  * than was known of; INT64_MAX: not. */
 int64_t scale_doubts_at(const struct scale_view *v, const struct scale_lane *l);
 
-/* One sentence on a plan that changes something ("2 -> 4: 37 waiting, ..." with an arrow). `now`
- * is the time of the decision. */
+/* In all lanes. */
+int scale_waiting(const struct scale_view *v);
+
+/* One sentence on a plan that changes something, or that leaves what waits waiting ("2 -> 4: 37
+ * waiting, ..." with an arrow). `now` is the time of the decision. */
 void scale_explain(const struct scale_view *v, const struct scale_plan *plan, struct buf *out);
 /* A word for it, as it is stored. */
 const char *scale_cause_name(enum scale_cause c);

@@ -187,7 +187,7 @@ static struct budget_state *put(struct budgets *b, const struct budget_row *row)
 
 __int128 budget_mark(struct fleet *f, const char *id)
 {
-    meters_flush(f);
+    meters_flush_of(f, id);
     return sum_of(f->budgets, id)->spent;
 }
 

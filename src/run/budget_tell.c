@@ -48,16 +48,24 @@ static void on_noted(struct store_op *op)
     free(op);
 }
 
-static void over(struct budget_state *x)
+static void note(struct budget_state *x)
 {
     struct store_budget_told *op = xnew(struct store_budget_told);
 
     x->told_level = x->telling_level;
     x->told_period = x->telling_period;
     op->id = store_keep(&op->op, str_of(x->b.id));
+    op->terms = x->b.terms;
     op->level = x->told_level;
     op->period = x->told_period;
     store_start(x->budgets->fleet->store, &op->op, &STORE_BUDGET_TOLD, on_noted);
+}
+
+/* Of one that was replaced meanwhile nothing is noted: that would be taken for the new one's. */
+static void over(struct budget_state *x)
+{
+    if (!x->is_dropped)
+        note(x);
     forget_message(x);
     budget_told(x);
 }

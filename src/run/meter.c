@@ -139,14 +139,22 @@ static void flush_instance(struct instance *in)
     o = op_new(in->fleet);
     make_room(&o->op.op.arena, &o->op.batch, rows, charges);
     remember_setup(in);
-    add_rows(&o->op.op, &o->op.batch, in, release_of(in->lane), &in->meter.own);
+    add_rows(&o->op.op, &o->op.batch, in,
+             in->was_ready ? release_of(in->lane) : in->meter.booted_for, &in->meter.own);
     in->meter.own.n = 0;
     list_each (&in->runs, p, struct prediction, run_node)
         charge(p, &o->op.op, &o->op.batch);
     send_op(o);
 }
 
-void meters_flush(struct fleet *f)
+static bool belongs_to(const struct instance *in, const char *id)
+{
+    const struct pool *p = in->lane->pool;
+
+    return !id || strcmp(p->id, id) == 0 || strcmp(p->owner_id, id) == 0;
+}
+
+void meters_flush_of(struct fleet *f, const char *id)
 {
     struct instance *in;
     struct meter_op *o;
@@ -156,9 +164,16 @@ void meters_flush(struct fleet *f)
         send_op(o);
     }
     for (size_t at = 0; map_next(&f->instances, &at, NULL, (void **)&in);) {
+        if (!belongs_to(in, id))
+            continue;
         meter_count(in);
         flush_instance(in);
     }
+}
+
+void meters_flush(struct fleet *f)
+{
+    meters_flush_of(f, NULL);
 }
 
 static void on_tick(struct timer *t)
@@ -247,6 +262,7 @@ void meter_begin(struct instance *in)
         .at = loop_now_ms(in->fleet->loop),
         .price_nano = price_now(in),
     };
+    in->meter.booted_for = release_of(in->lane);
     in->meter.state = METER_RUNS;
     keep_ticking(in->fleet);
 }
@@ -257,6 +273,7 @@ void meter_recover(struct instance *in, const struct instance_row *row)
         .price_nano = row->price_nano,
         .counted_ms = row->metered_ms,
     };
+    in->meter.booted_for = row->release;
     if (row->price_nano < 0)
         in->meter.ledger.price_nano = in->lane->sku ? in->lane->sku->price_nano : 0;
     keep_ticking(in->fleet);

@@ -23,6 +23,7 @@ struct meter {
     struct ledger_meter ledger;
     struct ledger_tally own;   /* not written yet: all but what predictions have */
     struct ledger_tally setup; /* written as setup by this server, while it boots */
+    int64_t booted_for; /* the release that this belongs to, whichever is the newest by now */
     /* LOST: not yet found again after a restart. */
     enum { METER_LOST, METER_RUNS, METER_OVER } state;
 };
@@ -37,6 +38,8 @@ void meters_init(struct fleet *f);
 void meters_deinit(struct fleet *f);
 /* Writes what was counted; an operation that is started afterwards finds it in the store. */
 void meters_flush(struct fleet *f);
+/* Of one pool, or of an account's, by its id. */
+void meters_flush_of(struct fleet *f, const char *id);
 
 /* What its time is spent on now. */
 enum ledger_kind meter_kind(const struct instance *in);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/decimal.h"
 #include "store/scaling.h"
 
 #include <stdlib.h>
@@ -171,9 +172,23 @@ void scaling_booted(struct instance *in)
 
 /* --- deciding --- */
 
+/* Says so to whoever waits: nothing would change before the setting does. */
+static void hold_unpaid(struct pool *p, const struct sku *sku)
+{
+    char limit[48], price[48];
+
+    decimal_format(p->scaling->settings.max_cost_nano, 9, limit);
+    decimal_format(sku->price_nano * 3600, 9, price);
+    snprintf(
+        p->held, sizeof(p->held),
+        "max_cost_per_hour %.20s pays for no instance: one of %.50s costs %.20s for an hour. Raise "
+        "it to go on.",
+        limit, sku->sku, price);
+}
+
 void scaling_view(struct pool *p, struct scale_view *v, int64_t *out_change)
 {
-    const struct scaling *s = p->scaling;
+    struct scaling *s = p->scaling;
     const struct options *o = p->fleet->options;
     struct release *r = pool_current(p);
     int64_t max = p->max;
@@ -189,6 +204,10 @@ void scaling_view(struct pool *p, struct scale_view *v, int64_t *out_change)
     if (v->keep_alive_ms == SCALE_NOT_SET)
         v->keep_alive_ms = o->idle_timeout_given ? o->idle_timeout : SCALE_KEEP_AUTO;
     v->max_cost_binds = max < p->max;
+    s->is_unpaid = v->max_cost_binds && max < 1;
+    s->told_unpaid = s->told_unpaid && s->is_unpaid;
+    if (s->is_unpaid)
+        hold_unpaid(p, r->lane->sku);
     v->max = (int)max;
     v->min = scale_schedule_min(&s->settings.schedule, v->min, v->now, out_change);
     v->min = MIN(v->min, v->max);
@@ -228,6 +247,12 @@ static void write_inputs(const struct scale_view *v, const struct scale_plan *pl
     json_end_object(&w);
 }
 
+/* Nothing changes, and that is worth saying once. */
+static bool leaves_waiting(const struct scaling *s, const struct scale_view *v)
+{
+    return s->is_unpaid && !s->told_unpaid && scale_waiting(v) > 0;
+}
+
 void scaling_store(struct pool *p, const struct scale_view *v, const struct scale_plan *plan)
 {
     struct fleet *f = p->fleet;
@@ -236,8 +261,9 @@ void scaling_store(struct pool *p, const struct scale_view *v, const struct scal
     struct store_decision_add *op;
     char id[ID_SIZE];
 
-    if (!p->scaling || p->is_deleted || plan->n == 0)
+    if (!p->scaling || p->is_deleted || (plan->n == 0 && !leaves_waiting(p->scaling, v)))
         return;
+    p->scaling->told_unpaid = p->scaling->is_unpaid;
     tell_decision(p);
     scale_explain(v, plan, &sentence);
     write_inputs(v, plan, &inputs);
@@ -251,7 +277,7 @@ void scaling_store(struct pool *p, const struct scale_view *v, const struct scal
         .at = v->now,
         .before = plan->from,
         .after = plan->to,
-        .cause = scale_cause_name(plan->actions[0].cause),
+        .cause = scale_cause_name(plan->n > 0 ? plan->actions[0].cause : SCALE_SINCE_DISABLED),
         .sentence = store_keep(&op->op, buf_str(&sentence)),
         .inputs = store_keep(&op->op, buf_str(&inputs)),
     };

@@ -15,6 +15,8 @@ struct scaling {
     int64_t traffic_until; /* creation of the latest of them */
     int64_t seq;
     struct timer flush;
+    bool is_unpaid;   /* max_cost_per_hour pays for no instance */
+    bool told_unpaid; /* there is a decision that says so */
 };
 
 /* For a deployment that comes to live. */

@@ -35,6 +35,8 @@ extern const struct store_op_type STORE_BUDGET_PUT;
 struct store_budget_told {
     struct store_op op;
     const char *id;
+    struct budget_terms
+        terms; /* what was told is of these: nothing where there are others by now */
     enum budget_level level;
     int64_t period;
 };

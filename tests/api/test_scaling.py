@@ -43,15 +43,22 @@ def test_settings_from_the_start(acme, made):
 @pytest.mark.parametrize("wish, key, says", [
     ([], "scaling", "must be an object"),
     ({"wait": 1}, "scaling", '"wait" is not known'),
-    ({"target_wait": "soon"}, "scaling.target_wait", '"soon"'),
-    ({"keep_alive": -3}, "scaling.keep_alive", "-3"),
-    ({"max_queue": 0}, "scaling.max_queue", "0"),
-    ({"max_cost_per_hour": 0.000001}, "scaling.max_cost_per_hour", "pays for no instance: one of cpu-small costs"),
-    ({"schedule": [{**HOURS, "to": "25:00"}]}, "scaling.schedule", "UTC"),
+    ({"target_wait": "soon"}, "scaling/target_wait", '"soon"'),
+    ({"keep_alive": -3}, "scaling/keep_alive", "-3"),
+    ({"max_queue": 0}, "scaling/max_queue", "0"),
+    ({"max_cost_per_hour": 0.000001}, "scaling/max_cost_per_hour", "pays for no instance: one of cpu-small costs"),
+    ({"schedule": [{**HOURS, "to": "25:00"}]}, "scaling/schedule", "UTC"),
 ])
 def test_settings_that_are_not_right(acme, house, wish, key, says):
     answer = acme.post("/deployments", body(house, "never-made", scaling=wish))
-    assert says in problem(answer)["/" + key.replace("/", "~1")]
+    assert says in problem(answer)["/" + key]
+
+
+def test_all_that_is_not_right_is_told_at_once(acme, made):
+    made("wrongly")
+    answer = acme.patch("/deployments/acme/wrongly", {"scaling": {"target_wait": "soon", "wait": 1, "max_queue": 0, "keep_alive": 5}})
+    assert set(problem(answer)) == {"/scaling/target_wait", "/scaling", "/scaling/max_queue"}
+    assert acme.get("/deployments/acme/wrongly").json["scaling"] == DEFAULTS, "nothing of it has changed"
 
 
 def test_a_short_queue(acme, made):

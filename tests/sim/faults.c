@@ -125,14 +125,14 @@ static void patch(struct sim *s)
 {
     struct sim_deployment *d = &s->deployments[sim_below(s, DEPLOYMENTS)];
     struct pool *pool = place_pool(s->p, d->name);
-    int version = 1 + (int)sim_below(s, 5), min = (int)sim_below(s, 2);
+    int version = sim_one_in(s, 2) ? 1 + (int)sim_below(s, 5) : 0, min = (int)sim_below(s, 2);
     int max = !s->nature.is_calm && sim_one_in(s, 10) ? 0 : 1 + (int)sim_below(s, 4);
 
     if (max == 0) {
         min = 0;
         d->disabled_at = loop_now_ms(s->p->loop);
     }
-    if (strcmp(pool_current(pool)->lane->version->id, place_version(version)) == 0 &&
+    if ((!version || strcmp(pool_current(pool)->lane->version->id, place_version(version)) == 0) &&
         pool->min == min && pool->max == max)
         return;
     s->n_chances++;

@@ -243,6 +243,21 @@ static int64_t lives(struct sim *s)
     return ms;
 }
 
+/* No release has less than nothing. */
+static void check_releases(struct sim *s, const char *pool_id)
+{
+    struct store_ledger_read read = { .pool_id = pool_id,
+                                      .to = (int64_t)1 << 60,
+                                      .unit_ms = LEDGER_DAY_MS };
+
+    PLACE_RUN(s->p, STORE_LEDGER_READ, read);
+    for (size_t i = 0; i < read.n; i++)
+        if (read.rows[i].piece.ms < 0)
+            fail_msg("P8: release %lld has %lld ms of %s", (long long)read.rows[i].release,
+                     (long long)read.rows[i].piece.ms, ledger_kind_name(read.rows[i].piece.kind));
+    store_op_deinit(&read.op);
+}
+
 void sim_check_ledger(struct sim *s)
 {
     struct store_ledger_read read = { .account_id = place_id('a', 1),
@@ -257,6 +272,8 @@ void sim_check_ledger(struct sim *s)
     for (size_t i = 0; i < read.n; i++)
         rows += read.rows[i].piece.ms;
     store_op_deinit(&read.op);
+    for (int i = 0; i < DEPLOYMENTS; i++)
+        check_releases(s, place_pool(s->p, s->deployments[i].name)->id);
     if (rows != lived)
         fail_msg("P8: the instances lived %lld ms, and the ledger has %lld", (long long)lived,
                  (long long)rows);

@@ -140,6 +140,15 @@ static void explain(struct buf *out, enum scale_cause cause, const struct scale_
     }
 }
 
+int scale_waiting(const struct scale_view *v)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < v->n_lanes; i++)
+        n += v->lanes[i].waiting;
+    return n;
+}
+
 void scale_explain(const struct scale_view *v, const struct scale_plan *plan, struct buf *out)
 {
     bool said[SCALE_CAUSES] = { false };
@@ -157,4 +166,8 @@ void scale_explain(const struct scale_view *v, const struct scale_plan *plan, st
         first = false;
         explain(out, c, v, plan);
     }
+    if (plan->n > 0)
+        return;
+    buf_addf(out, "%d waiting, and ", scale_waiting(v));
+    explain(out, SCALE_SINCE_DISABLED, v, plan);
 }

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define WORTH_A_CHANGE 1.02 /* what costs so much more for the same stays as it is */
+
 enum { N_MINS = 2, N_TARGETS = 4, N_KEEPS = 3, SEEDED_BOOTS = 4 };
 
 /* Puts `value` in the place of the nearest, so that what is there now is among what is tried. */
@@ -122,6 +124,16 @@ static const struct scale_choice *find_present(const struct scale_grid *g)
     return NULL;
 }
 
+/* What is there stays where nothing is better by much: the mark and the sentence go by one rule. */
+static void prefer_present(struct scale_grid *g)
+{
+    const struct scale_choice *best = &g->choices[g->best], *now = find_present(g);
+
+    if (now && ((keeps_wish(g, now) && now->cost <= best->cost * WORTH_A_CHANGE) ||
+                !is_better(g, best, now)))
+        g->best = (int)(now - g->choices);
+}
+
 void scale_grid_run(struct scale_grid *g)
 {
     fill(g);
@@ -131,6 +143,7 @@ void scale_grid_run(struct scale_grid *g)
     for (int i = 1; i < g->n_choices; i++)
         if (is_better(g, &g->choices[i], &g->choices[g->best]))
             g->best = i;
+    prefer_present(g);
 }
 
 /* --- words --- */
@@ -178,7 +191,7 @@ void scale_grid_advise(const struct scale_grid *g, struct buf *out)
         buf_adds(out, ".");
         return;
     }
-    if (now && keeps_wish(g, now) && now->cost <= best->cost * 1.02) {
+    if (now == best) {
         buf_adds(out, "Keep what you have (");
         add_choice(out, now);
         buf_adds(out, "): ");

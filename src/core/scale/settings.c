@@ -109,21 +109,29 @@ static enum status change_one(struct scale_settings *s, const struct json *v, co
 }
 
 enum status scale_settings_change(struct scale_settings *s, const struct json *object,
-                                  const char **out_key, struct error *err)
+                                  scale_fault fault, void *arg)
 {
     struct scale_settings changed = *s;
+    enum status result = STATUS_OK;
+    const char *key = NULL;
+    struct error err;
 
-    *out_key = NULL;
-    if (!json_is(object, JSON_OBJECT))
-        return FAIL(err, STATUS_INVALID, "This must be an object, not %s.", json_type_name(object));
-    json_each (object, v) {
-        enum status st = change_one(&changed, v, out_key, err);
-
-        if (st != STATUS_OK)
-            return st;
+    if (!json_is(object, JSON_OBJECT)) {
+        (void)FAIL(&err, STATUS_INVALID, "This must be an object, not %s.", json_type_name(object));
+        fault(arg, NULL, &err);
+        return STATUS_INVALID;
     }
-    *s = changed;
-    return STATUS_OK;
+    json_each (object, v) {
+        enum status st = change_one(&changed, v, &key, &err);
+
+        if (st == STATUS_OK)
+            continue;
+        fault(arg, key, &err);
+        result = st;
+    }
+    if (result == STATUS_OK)
+        *s = changed;
+    return result;
 }
 
 static void write_seconds(struct json_writer *w, const char *key, int64_t ms)

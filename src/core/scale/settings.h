@@ -19,11 +19,12 @@ struct scale_settings {
 };
 
 void scale_settings_init(struct scale_settings *s);
+/* Hears what is wrong with a member (`key` is a constant; NULL: the object itself). */
+typedef void (*scale_fault)(void *arg, const char *key, const struct error *err);
 /* Changes what the object's members name; null takes one back. Durations are seconds, or texts as
- * "1m30s". INVALID with the member's name in *out_key (a constant, NULL: the object itself); then
- * nothing has changed. */
+ * "1m30s". INVALID when there was any fault, each of which was told; then nothing has changed. */
 enum status scale_settings_change(struct scale_settings *s, const struct json *object,
-                                  const char **out_key, struct error *err) NODISCARD;
+                                  scale_fault fault, void *arg) NODISCARD;
 /* The members that are set, as scale_settings_change() takes them. */
 void scale_settings_write(const struct scale_settings *s, struct json_writer *w);
 /* From what is stored (`settings` of the deployment: {"scaling": {...}, ...}); what is not valid

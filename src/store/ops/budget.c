@@ -67,6 +67,9 @@ static enum status budget_told(struct db *db, struct store_op *base)
     struct store_budget_told *op = container_of(base, struct store_budget_told, op);
     const struct db_value args[SQL_BUDGET_TOLD_PARAMS] = {
         [SQL_BUDGET_TOLD_ID] = DB_V_TEXT(op->id),
+        [SQL_BUDGET_TOLD_AMOUNT] = DB_V_INT(op->terms.amount_nano),
+        [SQL_BUDGET_TOLD_IS_MONTHLY] = DB_V_INT(op->terms.is_monthly),
+        [SQL_BUDGET_TOLD_WARN_PERCENT] = DB_V_INT(op->terms.warn_percent),
         [SQL_BUDGET_TOLD_LEVEL] = DB_V_INT(op->level),
         [SQL_BUDGET_TOLD_PERIOD] = DB_V_INT(op->period),
     };

@@ -270,6 +270,12 @@ static const char *render_settings(struct store_op *op, const char *before,
     return store_keep(op, buf_str(&out));
 }
 
+static void keep_fault(void *arg, const char *key, const struct error *err)
+{
+    (void)key;
+    *(struct error *)arg = *err;
+}
+
 static enum status change_settings(struct db *db, struct store_deployment_update *op)
 {
     struct store_op *base = &op->op;
@@ -278,7 +284,6 @@ static enum status change_settings(struct db *db, struct store_deployment_update
     };
     struct scale_settings scaling;
     struct json *members;
-    const char *key;
     enum status s;
 
     op->settings_changed = false;
@@ -287,7 +292,7 @@ static enum status change_settings(struct db *db, struct store_deployment_update
     scale_settings_load(&scaling, str_of(op->row.settings));
     s = json_parse(&base->arena, str_of(op->scaling), NULL, &members, &base->error);
     if (s == STATUS_OK)
-        s = scale_settings_change(&scaling, members, &key, &base->error);
+        s = scale_settings_change(&scaling, members, keep_fault, &base->error);
     if (s != STATUS_OK)
         return s;
     op->row.settings = render_settings(base, op->row.settings, &scaling);

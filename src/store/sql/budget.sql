@@ -10,8 +10,9 @@ VALUES (:id, :account_id, :amount, :is_monthly, :warn_percent, :webhook, 0, 0)
 -- budget_delete(id)
 DELETE FROM budget WHERE id = :id;
 
--- budget_told(id, level, period)
-UPDATE budget SET told_level = :level, told_period = :period WHERE id = :id;
+-- budget_told(id, amount, is_monthly, warn_percent, level, period)
+UPDATE budget SET told_level = :level, told_period = :period
+ WHERE id = :id AND amount = :amount AND is_monthly = :is_monthly AND warn_percent = :warn_percent;
 
 -- budget_list()
 -- All of them, at start-up.

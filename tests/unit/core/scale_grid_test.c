@@ -190,6 +190,27 @@ static void no_setting_is_enough(void **state)
     free(g);
 }
 
+/* What is as good as the best but for a little, or equal to it, is what is recommended. */
+static void mark_and_sentence_agree(void **state)
+{
+    (void)state;
+    for (int boot = 500; boot <= 64000; boot *= 2) {
+        struct scale_grid *g = grid_of(1500, 900, boot);
+        char *words;
+        bool keeps;
+
+        g->present.min = boot % 3;
+        g->present.keep_ms = boot % 2000 ? SCALE_KEEP_AUTO : 90000;
+        scale_grid_run(g);
+        words = advice(g);
+        keeps = strncmp(words, "Keep what you have", 18) == 0;
+        if (keeps || strncmp(words, "Take", 4) == 0)
+            assert_int_equal(keeps, g->choices[g->best].is_present);
+        free(words);
+        free(g);
+    }
+}
+
 static void members(void **state)
 {
     static const char *const keys[] = {
@@ -225,6 +246,7 @@ int main(void)
         cmocka_unit_test(all_settings),
         cmocka_unit_test(what_is_given_stays),
         cmocka_unit_test(no_setting_is_enough),
+        cmocka_unit_test(mark_and_sentence_agree),
         cmocka_unit_test(members),
     };
 

@@ -12,6 +12,19 @@
 
 #include <string.h>
 
+struct faults {
+    const char **key;
+    struct error *err;
+};
+
+static void on_fault(void *arg, const char *key, const struct error *err)
+{
+    struct faults *f = arg;
+
+    *f->key = key;
+    *f->err = *err;
+}
+
 static enum status change(struct scale_settings *s, const char *text, const char **key,
                           struct error *err)
 {
@@ -19,7 +32,7 @@ static enum status change(struct scale_settings *s, const char *text, const char
     struct json *v;
 
     assert_int_equal(json_parse(&a, str_of(text), NULL, &v, err), STATUS_OK);
-    return scale_settings_change(s, v, key, err);
+    return scale_settings_change(s, v, on_fault, &(struct faults){ key, err });
 }
 
 static void members(void **state)

@@ -234,9 +234,54 @@ static void a_models_own_pool_belongs_to_its_owner(void **state UNUSED)
 
 #define TEST(t) cmocka_unit_test(t)
 
+/* A boot belongs to the release that it was for, also when it fails after the next one came. */
+static void a_boot_that_fails_under_the_next_release(void **state UNUSED)
+{
+    static const struct fake_launch_script never[] = { { .address_after_ms = -1 } };
+    struct place *p = place_new(&(struct place_spec){ .launches = never, .n_launches = 1 });
+    struct store_ledger_read read = { .to = (int64_t)1 << 60, .unit_ms = LEDGER_DAY_MS };
+    struct pool *pool;
+
+    p->options.setup_timeout = 60000;
+    pool = place_deploy(p, "one", 1, "cpu", 1, 1);
+    read.pool_id = pool->id;
+    place_run(p, 40000); /* some of it is written as setup */
+    place_patch(p, "one", 0, NULL, 1, 2);
+    place_run(p, 22000);
+    meters_flush(&p->fleet);
+    place_run(p, 1);
+    PLACE_RUN(p, STORE_LEDGER_READ, read);
+    assert_int_equal(read.rows[0].release, 1);
+    assert_int_equal(read.rows[0].piece.kind, LEDGER_FAILED);
+    assert_int_equal(read.rows[0].piece.ms, 60000);
+    for (size_t i = 1; i < read.n; i++)
+        assert_int_equal(read.rows[i].release, 2);
+    store_op_deinit(&read.op);
+    place_free(p);
+}
+
+/* What is asked of one pool writes nothing of the others. */
+static void one_pool_is_flushed_alone(void **state UNUSED)
+{
+    struct place *p = place_new(NULL);
+    struct pool *one = place_deploy(p, "one", 1, "cpu", 1, 1);
+    struct pool *two = place_deploy(p, "two", 1, "cpu", 1, 1);
+
+    place_run(p, 10000);
+    meters_flush_of(&p->fleet, one->id);
+    assert_int_equal(pool_first_instance(one)->meter.own.n, 0);
+    assert_int_equal(pool_first_instance(one)->meter.ledger.counted_ms, 10000);
+    assert_int_not_equal(pool_first_instance(two)->meter.own.n, 0);
+    meters_flush_of(&p->fleet, one->owner_id);
+    assert_int_equal(pool_first_instance(two)->meter.own.n, 0);
+    place_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_boot_that_fails_under_the_next_release),
+        cmocka_unit_test(one_pool_is_flushed_alone),
         TEST(a_life_is_told_apart),
         TEST(a_boot_that_fails_is_told_as_such),
         TEST(those_that_run_together_divide_the_time),

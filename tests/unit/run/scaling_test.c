@@ -222,9 +222,60 @@ static void only_so_many_are_kept(void **state)
     place_free(p);
 }
 
+static void set_scaling(struct place *p, const char *scaling)
+{
+    struct store_deployment_update op = {
+        .owner = STR("alice"),
+        .name = STR("d"),
+        .min_instances = -1,
+        .max_instances = -1,
+        .scaling = scaling,
+        .now = loop_wall_ms(p->loop),
+        .author_id = place_id('a', 1),
+    };
+    struct error err;
+
+    PLACE_RUN(p, STORE_DEPLOYMENT_UPDATE, op);
+    assert_int_equal(pool_apply(&p->fleet, &op.row, &op.used, &err), STATUS_OK);
+    store_op_deinit(&op.op);
+}
+
+/* Who waits for what nobody pays for is told so, and the decisions say it once. */
+static void a_cost_that_pays_for_nothing(void **state)
+{
+    struct place *p = place_new(NULL);
+    struct pool *pool = place_deploy(p, "d", 1, "cpu", 0, 2);
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct decisions d;
+    struct prediction_row row;
+    struct job *j;
+
+    (void)state;
+    set_scaling(p, "{\"max_cost_per_hour\":0.35}");
+    j = place_ask(p, "d", "{\"ms\":1000}");
+    place_run(p, 60000);
+    assert_int_equal(pool_all_instances(pool), 0);
+    prediction_view(job_live(j), &a, &row);
+    assert_string_equal(row.queue_reason,
+                        "max_cost_per_hour 0.35 pays for no instance: one of cpu costs 0.36 for an "
+                        "hour. Raise it to go on.");
+    (void)place_ask(p, "d", "{\"ms\":1000}");
+    place_run(p, 60000);
+    take_decisions(p, pool, &d);
+    assert_int_equal(d.n, 1);
+    assert_string_equal(d.rows[0].sentence, "0 \xe2\x86\x92 0: 1 waiting, and "
+                                            "max_cost_per_hour pays for no instance");
+    set_scaling(p, "{\"max_cost_per_hour\":0.36}");
+    place_run(p, 10000);
+    assert_job(j, PREDICTION_SUCCEEDED);
+    assert_string_equal(pool->held, "");
+    place_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cost_that_pays_for_nothing),
         cmocka_unit_test(a_recorded_run_is_replayed),
         cmocka_unit_test(it_remembers),
         cmocka_unit_test(settings_hold),

@@ -239,6 +239,27 @@ static void its_budget_goes_with_it(void **state)
     assert_string_equal(after.rows[0].id, an_id('a', 1));
 }
 
+/* A message that was under way when the terms changed tells nothing of the new ones. */
+static void what_was_told_is_of_its_terms(void **state)
+{
+    struct fixture *f = *state;
+    struct store_budget_put put = { .spent = { .id = an_id('d', 1) } };
+
+    seed_deployment(f);
+    put.in = (struct budget_row){ .account_id = an_id('a', 1), .terms = { .amount_nano = 7 } };
+    assert_int_equal(store_run(f->store, &put.spent.op, &STORE_BUDGET_PUT), STATUS_OK);
+    store_op_deinit(&put.spent.op);
+    for (int64_t amount = 5; amount <= 7; amount += 2) {
+        OP(store_budget_told, told, .id = an_id('d', 1), .terms = { .amount_nano = amount },
+           .level = BUDGET_REACHED, .period = 1);
+        OP(store_budget_list, list);
+
+        assert_run(f, told, STORE_BUDGET_TOLD, STATUS_OK);
+        assert_run(f, list, STORE_BUDGET_LIST, STATUS_OK);
+        assert_int_equal(list.rows[0].told_level, amount == 7 ? BUDGET_REACHED : BUDGET_OK);
+    }
+}
+
 static void a_used_deployment_must_be_disabled_and_quiet(void **state)
 {
     struct fixture *f = *state;
@@ -362,6 +383,7 @@ int main(void)
         TEST(a_wrong_update_changes_nothing),
         TEST(an_unused_deployment_goes_at_once),
         TEST(its_budget_goes_with_it),
+        TEST(what_was_told_is_of_its_terms),
         TEST(a_used_deployment_must_be_disabled_and_quiet),
         TEST(open_releases_are_the_current_and_those_waited_for),
         TEST(releases_are_marked),
