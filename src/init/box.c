@@ -178,7 +178,7 @@ static enum status start(struct box *b, struct error *err)
                     (long long)b->spec.uid);
     snprintf(name, sizeof(name), "berth-box-%.32s-%d", b->spec.id, (int)getpid());
     if (b->spec.use_cgroup)
-        cgroup_create(&b->cgroup, name, b->spec.memory, b->spec.cpus_milli);
+        cgroup_create(&b->cgroup, name, b->spec.memory, b->spec.cpus_milli, b->spec.processes);
     b->had = b->spec.disk > 0 ? disk_used(b, INT64_MAX / 4) : 0;
     b->disk_at = clock_monotonic_ms() + DISK_MS;
     b->program = fork();

@@ -157,9 +157,20 @@ static void create_cpu_v1(struct cgroup *g, const char *name, int64_t cpus_milli
         give_up(g->cpu);
 }
 
+static void create_pids_v1(struct cgroup *g, const char *name, int64_t processes)
+{
+    struct buf b CLEANUP(buf_deinit) = BUF_INIT(FILE_MAX);
+
+    if (processes <= 0 || !own_folder("pids", &b) || !make(b.p, name, g->pids, sizeof(g->pids)))
+        return;
+    if (!set_number(g->pids, "pids.max", processes))
+        give_up(g->pids);
+}
+
 /* A group that holds processes cannot hand controllers down, the root excepted: then there are no
  * limits here. */
-static void create_v2(struct cgroup *g, const char *name, int64_t memory, int64_t cpus_milli)
+static void create_v2(struct cgroup *g, const char *name, int64_t memory, int64_t cpus_milli,
+                      int64_t processes)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(FILE_MAX);
     char quota[64], folder[512];
@@ -168,6 +179,7 @@ static void create_v2(struct cgroup *g, const char *name, int64_t memory, int64_
         return;
     set(b.p, "cgroup.subtree_control", "+memory");
     set(b.p, "cgroup.subtree_control", "+cpu");
+    set(b.p, "cgroup.subtree_control", "+pids");
     if (!make(b.p, name, folder, sizeof(folder)))
         return;
     if (memory > 0 && set_number(folder, "memory.max", memory)) {
@@ -179,26 +191,33 @@ static void create_v2(struct cgroup *g, const char *name, int64_t memory, int64_
              CPU_PERIOD_US);
     if (cpus_milli > 0 && set(folder, "cpu.max", quota))
         memcpy(g->cpu, folder, sizeof(folder));
-    if (!g->memory[0] && !g->cpu[0])
+    if (processes > 0 && set_number(folder, "pids.max", processes))
+        memcpy(g->pids, folder, sizeof(folder));
+    if (!g->memory[0] && !g->cpu[0] && !g->pids[0])
         rmdir(folder);
 }
 
-void cgroup_create(struct cgroup *g, const char *name, int64_t memory, int64_t cpus_milli)
+void cgroup_create(struct cgroup *g, const char *name, int64_t memory, int64_t cpus_milli,
+                   int64_t processes)
 {
-    g->memory[0] = g->cpu[0] = '\0';
-    create_v2(g, name, memory, cpus_milli);
+    g->memory[0] = g->cpu[0] = g->pids[0] = '\0';
+    create_v2(g, name, memory, cpus_milli, processes);
     if (!g->memory[0])
         create_memory_v1(g, name, memory);
     if (!g->cpu[0])
         create_cpu_v1(g, name, cpus_milli);
+    if (!g->pids[0])
+        create_pids_v1(g, name, processes);
 }
 
 void cgroup_enter(const struct cgroup *g)
 {
-    if (g->memory[0])
-        set(g->memory, "cgroup.procs", "0");
-    if (g->cpu[0])
-        set(g->cpu, "cgroup.procs", "0");
+    const char *const folders[] = { g->memory, g->cpu, g->pids };
+
+    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+        if (folders[i][0])
+            set(folders[i], "cgroup.procs", "0");
+    }
 }
 
 bool cgroup_was_out_of_memory(const struct cgroup *g)
@@ -225,7 +244,7 @@ bool cgroup_was_out_of_memory(const struct cgroup *g)
 void cgroup_kill(const struct cgroup *g)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(FILE_MAX);
-    const char *folder = g->memory[0] ? g->memory : g->cpu;
+    const char *folder = g->memory[0] ? g->memory : g->cpu[0] ? g->cpu : g->pids;
     struct str rest, line;
     char path[640];
     int64_t pid;
@@ -248,4 +267,6 @@ void cgroup_remove(const struct cgroup *g)
         rmdir(g->memory);
     if (g->cpu[0])
         rmdir(g->cpu);
+    if (g->pids[0])
+        rmdir(g->pids);
 }

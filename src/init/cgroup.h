@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A control group of one instance's own, where this machine lets us make one below ours: version 2,
- * or version 1 with the memory and cpu hierarchies apart. It enforces limits; the processes of an
- * instance are found without it. */
+ * or version 1 with the memory, cpu and pids hierarchies apart. It enforces limits; the processes
+ * of an instance are found without it. */
 #pragma once
 
 #include "base/status.h"
@@ -11,10 +11,12 @@
 struct cgroup {
     char memory[512]; /* folder that holds the memory limit; "": none */
     char cpu[512];    /* likewise; the same folder with version 2 */
+    char pids[512];   /* likewise */
 };
 
-/* Makes what can be made; a limit of 0 is none. */
-void cgroup_create(struct cgroup *g, const char *name, int64_t memory, int64_t cpus_milli);
+/* Makes what can be made; a limit of 0 is none. `processes` counts threads. */
+void cgroup_create(struct cgroup *g, const char *name, int64_t memory, int64_t cpus_milli,
+                   int64_t processes);
 /* Puts the calling process in. */
 void cgroup_enter(const struct cgroup *g);
 /* Whether the kernel has killed one of its processes for want of memory. */

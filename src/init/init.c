@@ -34,11 +34,13 @@ static int probe(const char *user)
             has |= INIT_HAS_HIDDEN_PROCESSES;
     }
     snprintf(name, sizeof(name), "berth-probe-%d", (int)getpid());
-    cgroup_create(&g, name, 64 * 1024 * 1024, 1000);
+    cgroup_create(&g, name, 64 * 1024 * 1024, 1000, 1000);
     if (g.memory[0])
         has |= INIT_HAS_MEMORY_LIMIT;
     if (g.cpu[0])
         has |= INIT_HAS_CPU_LIMIT;
+    if (g.pids[0])
+        has |= INIT_HAS_PROCESS_LIMIT;
     cgroup_remove(&g);
     return has;
 }

@@ -36,6 +36,7 @@ enum {
     INIT_PROBED = 8,
     INIT_HAS_USERS = 16,
     INIT_HAS_HIDDEN_PROCESSES = 32,
+    INIT_HAS_PROCESS_LIMIT = 64,
 };
 
 /* `berth init FOLDER` with main's arguments. Returns 0 once the supervisor runs by itself (in the

@@ -21,8 +21,8 @@ struct init_spec {
     int64_t memory;               /* bytes of all processes together; 0: no limit */
     int64_t cpus_milli;           /* 0: no limit */
     int64_t disk;                 /* bytes in home, tmp and coglet together; 0: no limit */
-    int64_t processes;            /* threads included, where it has a uid; 0: no limit */
-    int64_t open_files;           /* of each process; 0: no limit */
+    int64_t processes;  /* threads included, where it has a uid or a control group; 0: no limit */
+    int64_t open_files; /* of each process; 0: no limit */
     int64_t orphan_timeout_ms;
     int64_t stop_grace_ms; /* for a stop that no server asked for */
     int64_t max_log;       /* bytes */

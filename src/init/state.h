@@ -6,7 +6,7 @@
 
 #define STATE_FILE "state.json"
 
-enum { STATE_VERSION = 1, STATE_CGROUPS = 2 };
+enum { STATE_VERSION = 1, STATE_CGROUPS = 3 };
 
 struct init_state {
     int64_t pid, start; /* of the supervisor; start as /proc/PID/stat has it, so that a pid that was

@@ -396,10 +396,12 @@ static enum status prepare(struct supervisor *s, struct error *err)
     /* The pid, so that what a supervisor of the same id left behind is not shared. */
     snprintf(name, sizeof(name), "berth-%.32s-%d", s->spec->id, (int)getpid());
     if (s->spec->use_cgroup)
-        cgroup_create(&s->cgroup, name, s->spec->memory, s->spec->cpus_milli);
+        cgroup_create(&s->cgroup, name, s->spec->memory, s->spec->cpus_milli, s->spec->processes);
     memcpy(s->state.cgroups[0], s->cgroup.memory, sizeof(s->cgroup.memory));
     if (strcmp(s->cgroup.cpu, s->cgroup.memory) != 0)
         memcpy(s->state.cgroups[1], s->cgroup.cpu, sizeof(s->cgroup.cpu));
+    if (strcmp(s->cgroup.pids, s->cgroup.memory) != 0 && strcmp(s->cgroup.pids, s->cgroup.cpu) != 0)
+        memcpy(s->state.cgroups[2], s->cgroup.pids, sizeof(s->cgroup.pids));
     return sandbox_prepare(s->spec, s->dirfd, err);
 }
 

@@ -39,6 +39,7 @@ static void kill_leftovers(const struct process_instance *i)
 
     memcpy(g.memory, s->cgroups[0], sizeof(g.memory));
     memcpy(g.cpu, s->cgroups[1], sizeof(g.cpu));
+    memcpy(g.pids, s->cgroups[2], sizeof(g.pids));
     if (s->pid > 0 && procs_start((pid_t)s->pid) == s->start)
         kill((pid_t)s->pid, SIGKILL);
     if (s->model_pid > 0 && procs_start((pid_t)s->model_pid) == s->model_start)

@@ -185,6 +185,9 @@ static void state_facts(struct driver_facts *f, int bits)
     if (!(bits & INIT_HAS_MEMORY_LIMIT))
         f->missing[n++] = "no control group for memory can be made here: memory is looked at twice "
                           "a second instead";
+    if (!f->has_users && !(bits & INIT_HAS_PROCESS_LIMIT))
+        f->missing[n++] = "no control group for processes can be made here: an instance may start "
+                          "as many as the server's user may";
     if (!(bits & INIT_HAS_CPU_LIMIT))
         f->missing[n++] =
             "no control group for cpus can be made here: an instance may use all cpus";

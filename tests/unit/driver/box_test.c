@@ -249,6 +249,26 @@ static void memory_limit_is_watched_without_one(void **state)
     check_out_of_memory(w);
 }
 
+/* Without a user of its own, whose processes are counted, the group counts. */
+static void processes_are_limited_by_a_control_group(void **state)
+{
+    struct world *w = *state;
+    struct watch x;
+
+    w->sku.processes = 20;
+    world_start(w, "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do "
+                   "sleep 100 & echo started $i; done");
+    if (is_missing(w, "processes can")) {
+        print_message("skipped: no control group for processes can be made here\n");
+        return;
+    }
+    launch(w, &x, "i1");
+    until_ended(w, &x);
+    assert_true(has_line(&x, "started 15"));
+    assert_false(has_line(&x, "started 21"));
+    watch_deinit(&x);
+}
+
 static void within_its_memory_an_instance_is_left_alone(void **state)
 {
     struct world *w = *state;
@@ -289,6 +309,7 @@ int main(int argc, char **argv)
         PROCESS_TEST(coglet_folder_is_private_where_mounts_are_allowed),
         PROCESS_TEST(coglet_folder_is_shared_where_they_are_not),
         PROCESS_TEST(memory_limit_is_enforced_by_a_control_group),
+        PROCESS_TEST(processes_are_limited_by_a_control_group),
         PROCESS_TEST(memory_limit_is_watched_without_one),
         PROCESS_TEST(within_its_memory_an_instance_is_left_alone),
         PROCESS_TEST(a_supervisor_that_cannot_run_is_said_at_once),
