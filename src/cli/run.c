@@ -283,8 +283,12 @@ static int run_to_end(const struct given *g, const struct remote *r, const struc
     };
 
     snprintf(text, sizeof(text), "%.*s", STR_ARG(id));
-    if (!follow(&f, &last))
+    fprintf(stderr, "berth run: prediction %s\n", text);
+    if (!follow(&f, &last)) {
+        fprintf(stderr, "berth run: the prediction may go on; `berth logs -f %s` follows it\n",
+                text);
         return 1;
+    }
     return tell_end(&last, as_json);
 }
 

@@ -3,12 +3,13 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 
 import pytest
-from berth import LIMIT, binary, wait_for
+from berth import LIMIT, MODELS, binary, wait_for
 
 
 @pytest.fixture
@@ -54,6 +55,8 @@ def test_run(house, berth, tmp_path):
     done = berth("run", "some-org/some-model", "-i", "mode=words", "-i", "text=7", "-i", "steps=3")
     assert done.stdout == "70 71 72 \n"
     assert "word 2" in done.stderr and "succeeded" in done.stderr
+    said = re.search(r"^berth run: prediction ([a-z0-9]{26})$", done.stderr, re.MULTILINE)
+    assert said and house.account("some-org").prediction(said[1])["status"] == "succeeded", done.stderr
     done = berth("run", f"some-org/some-model:{house.version}", "-i", "mode=words", "-i", "steps=2", "--json")
     last = json.loads(done.stdout)
     assert (last["status"], last["input"]) == ("succeeded", {"mode": "words", "steps": 2})
@@ -115,6 +118,25 @@ def test_output_comes_as_it_is_made(org, tmp_path):
         go.touch()
         assert running.stdout.read() == "end\n"
         assert running.wait(LIMIT) == 0
+
+
+def test_a_server_that_goes_leaves_the_prediction_named(new_server, tmp_path):
+    server = new_server()
+    me = server.account("me")
+    server.push(me, MODELS / "ctl", "m")
+    env = {**os.environ, "BERTH_URL": server.url, "BERTH_TOKEN": me.token}
+    with subprocess.Popen([binary(), "run", "me/m", "-i", "mode=wait", "-i", f"file={tmp_path}/never"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as running:
+        for line in running.stderr:
+            if line == "waiting\n":
+                break
+        server.kill()
+        said = running.stderr.read()
+        assert running.wait(LIMIT) == 1
+    made, = server.start() and me.get("/predictions").json["results"]
+    assert f"`berth logs -f {made['id']}`" in said, said
+    assert me.post(f"/predictions/{made['id']}/cancel").status == 200
+    me.ended(made)
 
 
 def test_an_interrupt_cancels(org, tmp_path):
