@@ -2,6 +2,7 @@
 """GET /v1/events: what changes is told to whoever may know of it, briefly, and once for what changes often."""
 
 import json
+import socket
 import time
 
 import pytest
@@ -150,6 +151,30 @@ def test_who_cannot_be_told_all_is_told_so(new_server, listen):
     assert names == [f"d{n}" for n in reversed(range(270))]
     me.deploy("after", "me/ctl", version)
     heard.until("deployment", name="after")
+
+
+def test_who_does_not_read_costs_little_and_starts_afresh(new_server, listen):
+    server = new_server("--enable-fake")
+    me = server.account("me")
+    version = server.push(me, MODELS / "ctl", "ctl")
+    for n in range(200):
+        me.deploy(f"d{n}", "me/ctl", version)
+    good = listen(me)
+    with socket.socket() as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.settimeout(20)
+        link.connect(("127.0.0.1", server.port))
+        link.sendall(f"GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {me.token}\r\n\r\n".encode())
+        assert b"200" in link.recv(12)
+        for n in range(50):  # each time all 200 are told
+            assert me.call("PUT", "/account/budget", {"amount": 0.000001 * (n % 2), "period": "day"}).status == 200
+            good.until("deployment", name="d7")
+        text = b""
+        while b"event: reset" not in text:
+            text = text[-100:] + link.recv(65536)
+        me.deploy("after", "me/ctl", version)
+        while b'"after"' not in text:
+            text = text[-100:] + link.recv(65536)
 
 
 def server_pages(client, path):
