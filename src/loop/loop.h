@@ -43,8 +43,8 @@ void loop_run_until(struct loop *l, int64_t now_ms);
 /* Virtual: runs until nothing is due any more; false when `max_ms` of virtual time passed first. */
 bool loop_run_idle(struct loop *l, int64_t max_ms);
 
-/* Virtual: calls `cb` after each turn, when all that was due in it is done (for a simulation that
- * looks at everything). NULL ends it. */
+/* Virtual: calls `cb` when the deferred calls of a turn are done, and when its timers are (for a
+ * simulation that looks at everything). NULL ends it. */
 void loop_after_turn(struct loop *l, void (*cb)(void *arg), void *arg);
 
 /* How long the callbacks of each turn took, all of them together: for so long nobody else is

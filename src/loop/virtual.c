@@ -4,6 +4,12 @@
 
 #include <assert.h>
 
+static void look(struct loop *l)
+{
+    if (l->after_turn)
+        l->after_turn(l->after_turn_arg);
+}
+
 /* Everything due up to `end_ms`; true when nothing at all is left then. */
 static bool run(struct loop *l, int64_t end_ms)
 {
@@ -13,8 +19,7 @@ static bool run(struct loop *l, int64_t end_ms)
         const struct timer *first;
 
         loop_run_deferred(l);
-        if (l->after_turn)
-            l->after_turn(l->after_turn_arg);
+        look(l);
         if (!list_empty(&l->deferred))
             continue;
         first = loop_first_timer(l);
@@ -23,6 +28,7 @@ static bool run(struct loop *l, int64_t end_ms)
         if (first->due_ms > l->virtual_now_ms)
             l->virtual_now_ms = first->due_ms;
         loop_fire_timers(l);
+        look(l);
     }
     l->is_running = false;
     return list_empty(&l->deferred) && !loop_first_timer(l);

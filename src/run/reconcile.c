@@ -12,7 +12,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { FAIR_AFTER_MS = 10000, NO_CAPACITY_RETRY_MS = 2000 };
+enum { FAIR_AFTER_MS = 10000, NO_CAPACITY_RETRY_MS = 2000, LOOK_AT_LEAST_MS = 60000 };
 
 void pool_wake(struct pool *p)
 {
@@ -290,6 +290,9 @@ static void pool_reconcile(struct pool *p)
     list_each (&p->lanes, l, struct lane, node)
         if (l->no_capacity && l->retry_at > now)
             plan.look_again_at = MIN(plan.look_again_at, l->retry_at);
+    list_each (&p->lanes, l, struct lane, node)
+        if (l->n_queue > 0) /* an event that was lost costs a minute, not a prediction */
+            plan.look_again_at = MIN(plan.look_again_at, now + LOOK_AT_LEAST_MS);
     lane_collect(p);
     if (plan.look_again_at != INT64_MAX)
         timer_start(&p->timer, MAX(plan.look_again_at - now, 1));

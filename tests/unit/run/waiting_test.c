@@ -62,11 +62,41 @@ static void positions_in_the_queue(void **state)
     place_free(p);
 }
 
+static void lose_wakes(void *arg)
+{
+    struct pool *pool = arg;
+
+    deferred_cancel(&pool->reconcile);
+}
+
+/* The end of what it waits for is told to nobody: it begins all the same, a minute later. */
+static void a_wake_up_that_is_lost(void **state)
+{
+    struct place *p = place_new(NULL);
+    struct pool *pool = place_deploy(p, "d", 1, "cpu", 1, 1);
+    struct job *first, *second;
+
+    (void)state;
+    place_run(p, 1000);
+    first = place_ask(p, "d", "{\"ms\":1000}");
+    second = place_ask(p, "d", "{\"ms\":1000}");
+    place_run(p, 500);
+    loop_after_turn(p->loop, lose_wakes, pool);
+    place_run(p, 1000);
+    loop_after_turn(p->loop, NULL, NULL);
+    assert_job(first, PREDICTION_SUCCEEDED);
+    assert_job(second, PREDICTION_STARTING);
+    place_run(p, 65000);
+    assert_job(second, PREDICTION_SUCCEEDED);
+    place_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_cannot_be_stored),
         cmocka_unit_test(positions_in_the_queue),
+        cmocka_unit_test(a_wake_up_that_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
