@@ -35,9 +35,11 @@ await shot(page, 'playground-2-runs');
 await page.getByRole('button', { name: 'Cancel', exact: true }).click();
 await status('canceled');
 
-// A reload shows the same run, and its input can be used again.
+// A reload shows the same run with its input, which can be used again.
 await page.reload();
 await status('canceled');
+assert.match(await page.getByLabel(/^Mode/).inputValue(), /wait/);
+await page.getByRole('button', { name: 'Reset' }).click();
 assert.match(await page.getByLabel(/^Mode/).inputValue(), /echo/);
 await page.getByRole('button', { name: 'Use this input again' }).click();
 assert.match(await page.getByLabel(/^Mode/).inputValue(), /wait/);

@@ -80,6 +80,8 @@ test('what a deployment did becomes plots: each kind of number has one', () => {
     const plots = Object.fromEntries(plotsOf(ring).map((p) => [p.id, p]));
     assert.deepEqual(Object.keys(plots), ['latency', 'throughput', 'errors', 'wait', 'queue', 'instances', 'cost']);
     assert.deepEqual(plots.latency?.lines.map((l) => l.values), [[null, 1], [null, 2], [null, 3]]);
+    // What ended in the present step, which goes on, is not reckoned up to a whole one.
+    assert.deepEqual(plots.throughput?.lines[0]?.values, [0, 4]);
     // Without ends there is no rate of errors, which is not the same as none.
     assert.deepEqual(plots.errors?.lines[0]?.values, [null, 0.25]);
     assert.equal(plots.errors?.lines[0]?.whole, '1 of 4, 25 %');

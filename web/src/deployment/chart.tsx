@@ -108,7 +108,7 @@ export function Chart({ plot, starts, step, marks, chosen, onNear }: ChartProps)
             scales: { x: { time: true, range: () => [latest.current.from, latest.current.end] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
             axes: [
                 { ...axis, space: 64, size: 30, values: (_, splits) => splits.map((s) => HOUR.format(s * 1000)) },
-                { ...axis, size: 64, values: (_, splits) => splits.map((v) => plot.text(v)) },
+                { ...axis, size: 76, values: (_, splits) => splits.map((v) => plot.text(v)) },
             ],
             series: [{}, ...(plot.form === 'stack' ? series.reverse() : series)],
             hooks: {

@@ -138,7 +138,7 @@ export default function DeploymentPage({ owner, name, tab = '' }: { owner: strin
                     <span>{release.configuration.min_instances}–{release.configuration.max_instances} instances</span>
                 </span>
             )}>
-            <Tabs tabs={tabs} current={tab ? `${here}/${tab}` : here} label="Parts of this deployment" />
+            {(deployment.data || !deployment.error) && <Tabs tabs={tabs} current={tab ? `${here}/${tab}` : here} label="Parts of this deployment" />}
             <Loaded query={deployment} what="the deployment">
                 {(d) => {
                     const props: TabProps = { deployment: d, version, address, overview, onChanged };

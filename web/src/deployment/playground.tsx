@@ -84,7 +84,9 @@ function Form({ deployment: d, fields, schema, streams, address }: {
     address: string;
 }) {
     const { query } = useLocation();
-    const [entries, setEntries, startError] = useStart(fields, query.get('from'));
+    // Of the address that the page was opened with: what is run later came from the form itself.
+    const [from] = useState(() => query.get('from') ?? query.get('prediction'));
+    const [entries, setEntries, startError] = useStart(fields, from);
     const [problems, setProblems] = useState<{ [name: string]: string }>({});
     const [error, setError] = useState<Error>();
     const [uploads, setUploads] = useState(0);

@@ -49,7 +49,7 @@ export function plotsOf(ring: Ring): Plot[] {
         },
         {
             id: 'throughput', title: 'Throughput', form: 'lines', text: (v) => `${countText(v)} / min`,
-            lines: [{ ...of('ended', 1, (s) => s.throughput * 60), whole: `${countText(all)} in all` }],
+            lines: [{ ...of('ended', 1, (s) => (ended(s) * 60) / ring.step_seconds), whole: `${countText(all)} in all` }],
         },
         {
             id: 'errors', title: 'Errors', form: 'lines', text: share,

@@ -133,7 +133,7 @@ export function SettingsTab(props: TabProps) {
             </form>
             <CostIndicator hardware={form.hardware} min={Number(form.min)} max={Number(form.max)} deployment={d.name} />
             <div class="stack">
-                <WhatIf address={address} onUse={use} />
+                <WhatIf key={JSON.stringify(saved)} address={address} onUse={use} />
                 <EndOfIt {...props} onChanged={take} />
             </div>
         </div>
