@@ -136,7 +136,7 @@ static void a_port_of_somebody_else_is_not_believed(void **state)
     struct world *w = *state;
     struct watch x;
     socklen_t n = sizeof(at);
-    char script[600], own[64];
+    char script[600], own[160];
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
@@ -147,7 +147,7 @@ static void a_port_of_somebody_else_is_not_believed(void **state)
     if (begin(w, script)) {
         launch(w, &x, "i1");
         until_address(w, &x);
-        snprintf(own, sizeof(own), "listening %s", x.address + strlen("http://"));
+        (void)snprintf(own, sizeof(own), "listening %.100s", x.address + strlen("http://"));
         until_line(w, &x, own);
         snprintf(own, sizeof(own), "http://127.0.0.1:%d", ntohs(at.sin_port));
         assert_string_not_equal(x.address, own);
