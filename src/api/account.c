@@ -2,6 +2,8 @@
 /* The account, the hardware it may choose, and what the machine has. */
 #include "api/api.h"
 #include "api/cost.h"
+#include "run/capacity.h"
+#include "run/scaling.h"
 
 void account_show(struct http_request *r)
 {
@@ -68,30 +70,57 @@ static void show_machine(struct json_writer *w, const struct hardware *h)
     json_end_object(w);
 }
 
-/* Who holds and who waits; of other accounts only that it is another. */
+/* Of other accounts only that it is another. */
+static void show_holder(struct json_writer *w, struct http_request *r, const struct lane *l)
+{
+    const struct pool *p = l->pool;
+    bool is_mine = p->owner_id && strcmp(p->owner_id, account_of(r)->info.id) == 0;
+
+    json_member_string(w, "owner", is_mine ? p->owner : NULL);
+    json_member_string(w, "name", is_mine ? p->name : NULL);
+    json_member_string(w, "hardware", l->sku_name);
+    json_member_int(w, "instances", (int64_t)list_length(&l->instances));
+}
+
+/* What it waits for and who has it; how much waits, since when, and with what weight. */
+static void show_waiting(struct json_writer *w, struct http_request *r, const struct lane *l)
+{
+    bool lacks = capacity_is_lacking(l);
+    struct lane **by = capacity_holders(l, r->arena);
+    int64_t since = 0;
+
+    if (l->n_queue > 0)
+        since = container_of(list_first(&l->queue), struct prediction, node)->row.created_at;
+    json_member_string(w, "waits_for", lacks ? l->waits_for : NULL);
+    json_member_int(w, "waiting_predictions", l->n_queue);
+    show_time(w, "waiting_since", since);
+    json_member_int(w, "weight", scaling_weight(l->pool));
+    json_key(w, "held_by");
+    json_begin_array(w);
+    for (size_t i = 0; lacks && by[i]; i++) {
+        json_begin_object(w);
+        show_holder(w, r, by[i]);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+/* Who holds and who waits. */
 static void show_holders(struct json_writer *w, struct http_request *r)
 {
-    struct api *a = api_of(r);
-    const char *me = account_of(r)->info.id;
     struct pool *p;
 
     json_key(w, "pools");
     json_begin_array(w);
-    for (size_t at = 0; map_next(&a->fleet->pools, &at, NULL, (void **)&p);) {
-        bool is_mine = p->owner_id && strcmp(p->owner_id, me) == 0;
+    for (size_t at = 0; map_next(&api_of(r)->fleet->pools, &at, NULL, (void **)&p);) {
         struct lane *l;
 
         list_each (&p->lanes, l, struct lane, node) {
-            size_t n = list_length(&l->instances);
-
-            if (n == 0 && !l->no_capacity)
+            if (list_empty(&l->instances) && !capacity_is_lacking(l))
                 continue;
             json_begin_object(w);
-            json_member_string(w, "owner", is_mine ? p->owner : NULL);
-            json_member_string(w, "name", is_mine ? p->name : NULL);
-            json_member_string(w, "hardware", l->sku_name);
-            json_member_int(w, "instances", (int64_t)n);
-            json_member_string(w, "waits_for", l->no_capacity ? l->waits_for : NULL);
+            show_holder(w, r, l);
+            show_waiting(w, r, l);
             json_end_object(w);
         }
     }

@@ -3,6 +3,7 @@
 #include "store/instance.h"
 
 #include "api/api.h"
+#include "run/capacity.h"
 
 enum { MAX_BODY = 64 << 20, MAX_LOG_SHOWN = 64 << 10, ENDED = 20 };
 
@@ -69,7 +70,7 @@ static void on_ended(struct http_request *r, struct store_op *op)
         struct instance *in;
 
         waiting += l->n_queue;
-        if (l->no_capacity)
+        if (capacity_is_lacking(l))
             waits = l->waits_for;
         list_each (&l->instances, in, struct instance, node)
             show_instance(&w, in);

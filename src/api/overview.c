@@ -2,6 +2,7 @@
 #include "api/overview.h"
 
 #include "api/cost.h"
+#include "run/capacity.h"
 
 #include <stdlib.h>
 
@@ -147,7 +148,7 @@ static const char *waits_for(const struct pool *p)
     const struct lane *l;
 
     list_each (&p->lanes, l, const struct lane, node)
-        if (l->no_capacity)
+        if (capacity_is_lacking(l))
             return l->waits_for;
     return NULL;
 }

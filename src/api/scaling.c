@@ -70,6 +70,7 @@ void show_scaling(struct json_writer *w, const struct options *o, const char *st
     json_member_int(w, "max_queue", s.max_queue >= 0 ? s.max_queue : o->max_queue);
     decimal_format(s.max_cost_nano, 9, cost);
     json_member_raw(w, "max_cost_per_hour", s.max_cost_nano >= 0 ? str_of(cost) : STR("null"));
+    json_member_int(w, "weight", MAX(s.weight, 1));
     json_key(w, "schedule");
     scale_schedule_write(&s.schedule, w);
     json_end_object(w);

@@ -128,6 +128,8 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "max_queue": {"type": ["integer", "null"], "minimum": 1, "maximum": 100000000},
         "max_cost_per_hour": {"type": ["number", "null"], "exclusiveMinimum": 0,
                               "description": "What the instances may cost in an hour, in the prices' currency"},
+        "weight": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000,
+                   "description": "Against others where the machine has too little for all"},
         "schedule": {"type": ["array", "null"], "description": "Minimums by the hour, in UTC",
             "items": {"type": "object", "required": ["from", "to", "min_instances"], "additionalProperties": false,
             "properties": {
@@ -318,7 +320,20 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "isolation": {"type": "object", "additionalProperties": {"type": "boolean"}},
         "hardware": {"type": "array", "items": {"type": "object", "required": ["sku", "name", "price",
             "price_per_hour", "cpus", "memory_bytes", "gpus", "gpu_memory_bytes", "runtimes", "available"]}},
-        "machine": {"type": "object"}, "pools": {"type": "array", "items": {"type": "object"}},
+        "machine": {"type": "object"}, "pools": {"type": "array", "items": {
+            "type": "object", "required": ["owner", "name", "hardware", "instances", "waits_for", "waiting_predictions",
+            "waiting_since", "weight", "held_by"], "properties": {
+            "owner": {"type": ["string", "null"], "description": "null: another account's"},
+            "name": {"type": ["string", "null"]}, "hardware": {"type": "string"},
+            "instances": {"type": "integer", "minimum": 0},
+            "waits_for": {"type": ["string", "null"], "description": "What the machine lacks for its next instance"},
+            "waiting_predictions": {"type": "integer", "minimum": 0},
+            "waiting_since": {"type": ["string", "null"], "format": "date-time"},
+            "weight": {"type": "integer", "minimum": 1},
+            "held_by": {"type": "array", "description": "Who has something of that", "items": {"type": "object",
+                "required": ["owner", "name", "hardware", "instances"], "properties": {
+                "owner": {"type": ["string", "null"]}, "name": {"type": ["string", "null"]},
+                "hardware": {"type": "string"}, "instances": {"type": "integer", "minimum": 1}}}}}}},
         "not_enforced": {"type": "array", "items": {"type": "string"}}}}) },
     { "Document", J({"type": "object", "required": ["openapi", "info", "paths"]}) },
     { "ChatCompletionCreate", J({"type": "object", "required": ["model", "messages"], "properties": {

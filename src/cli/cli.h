@@ -105,6 +105,9 @@ void remote_follow(const struct remote *r, const char *path, size_t *shown);
           .help = "auto, seconds or a duration: how long an idle instance is kept" },              \
         { .name = "--max-queue", .takes_value = true, .help = "predictions that may wait" },       \
         { .name = "--max-cost-per-hour", .takes_value = true, .help = "limits the maximum" },      \
+        { .name = "--weight",                                                                      \
+          .takes_value = true,                                                                     \
+          .help = "where the machine is too small for all" },                                      \
     {                                                                                              \
         .name = "--schedule", .takes_value = true,                                                 \
         .help = "JSON: minimums by the hours of the week, in UTC (docs/scaling.md)"                \

@@ -276,10 +276,10 @@ int deployments_delete_command(const struct command *c, const char *const *args)
 /* Numbers as numbers, JSON as JSON, anything else as text; an empty one takes it back. */
 static void add_scaling(const struct given *g, struct json_writer *w)
 {
-    static const char *const flags[] = { "--target-wait", "--keep-alive", "--max-queue",
-                                         "--max-cost-per-hour", "--schedule" };
-    static const char *const keys[] = { "target_wait", "keep_alive", "max_queue",
-                                        "max_cost_per_hour", "schedule" };
+    static const char *const flags[] = { "--target-wait",       "--keep-alive", "--max-queue",
+                                         "--max-cost-per-hour", "--weight",     "--schedule" };
+    static const char *const keys[] = { "target_wait",       "keep_alive", "max_queue",
+                                        "max_cost_per_hour", "weight",     "schedule" };
     bool any = false;
 
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {

@@ -152,6 +152,46 @@ static void hold(struct hardware *h, const struct sku *s, uint64_t gpus, struct 
     h->gpus_used |= gpus;
 }
 
+static void find_free(const struct hardware *h, int64_t *cpus, int64_t *memory)
+{
+    *cpus = MAX(times(h->machine.cpus_milli, h->cpu_overcommit) - h->cpus_used, 0);
+    *memory = MAX(times(h->machine.memory, h->memory_overcommit) - h->memory_used, 0);
+}
+
+struct hold hardware_missing(const struct hardware *h, const struct sku *s)
+{
+    int64_t cpus, memory;
+    struct hold out;
+    struct sku any = *s;
+
+    find_free(h, &cpus, &memory);
+    out = (struct hold){
+        .cpus_milli = MAX(s->cpus_milli - cpus, 0),
+        .memory = MAX(s->memory - memory, 0),
+    };
+    if (choose_gpus(h, s, h->gpus_used, &out.gpus) == s->gpus) {
+        out.gpus = 0;
+        return out;
+    }
+    any.gpus = MAX_GPUS;
+    (void)choose_gpus(h, &any, 0, &out.gpus);
+    out.gpus &= h->gpus_used;
+    out.gpus = out.gpus ? out.gpus : ~(uint64_t)0; /* there are none that could come free */
+    return out;
+}
+
+void hardware_reserve(struct hardware *h, const struct sku *s)
+{
+    int64_t cpus, memory;
+    uint64_t gpus;
+
+    find_free(h, &cpus, &memory);
+    (void)choose_gpus(h, s, h->gpus_used, &gpus);
+    h->cpus_used += MIN(s->cpus_milli, cpus);
+    h->memory_used += MIN(s->memory, memory);
+    h->gpus_used |= gpus;
+}
+
 enum status hardware_take(struct hardware *h, const struct sku *s, struct hold *out,
                           struct error *err)
 {

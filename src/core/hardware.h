@@ -64,6 +64,11 @@ enum status hardware_take(struct hardware *h, const struct sku *s, struct hold *
 /* How many more instances of it there is room for now; MAX_ROOM where it is no fewer. */
 enum { MAX_ROOM = 1000 };
 int hardware_room(const struct hardware *h, const struct sku *s);
+/* What is missing for one more: cpus, memory, and, of the GPUs, those that would do and are taken
+ * (all bits where there are none such); nothing of each that is not short. */
+struct hold hardware_missing(const struct hardware *h, const struct sku *s);
+/* Takes what one needs as far as it is there. */
+void hardware_reserve(struct hardware *h, const struct sku *s);
 void hardware_give(struct hardware *h, const struct hold *held);
 /* Whether one could ever fit on the empty machine. */
 bool hardware_possible(const struct hardware *h, const struct sku *s, struct error *err);

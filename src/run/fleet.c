@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/capacity.h"
 #include "run/deliver.h"
 #include "run/scaling.h"
 #include "run/weights.h"
@@ -40,6 +41,7 @@ void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardwar
     map_init(&f->versions);
     timer_init(l, &f->stop_timer, on_stop_timer);
     meters_init(f);
+    capacity_init(f);
 }
 
 void fleet_deinit(struct fleet *f)
@@ -51,6 +53,7 @@ void fleet_deinit(struct fleet *f)
     f->is_stopping = true;
     f->stopped = NULL;
     timer_stop(&f->stop_timer);
+    capacity_deinit(f);
     meters_deinit(f);
     for (size_t at = 0; map_next(&f->instances, &at, NULL, (void **)&in);)
         instance_let_go(in);

@@ -89,15 +89,17 @@ struct lane {
     int n_queue;
     int n_gaps; /* how many left the queue from its middle since it was empty last */
     struct list instances;
-    int failures;       /* boots that failed in a row, for whatever reason */
-    int setup_failures; /* of these, the ones that were the model's own */
-    int early_ends;     /* instances in a row that ended by themselves soon after they were ready,
-                           without work */
-    int64_t retry_at;   /* wall ms */
-    int64_t served_at;  /* wall ms: when its last instance went; 0: it had none yet */
-    bool no_capacity;
-    char waits_for[200]; /* what the machine lacks, when no_capacity */
-    char *last_failure;  /* the last boot's words */
+    int failures;         /* boots that failed in a row, for whatever reason */
+    int setup_failures;   /* of these, the ones that were the model's own */
+    int early_ends;       /* instances in a row that ended by themselves soon after they were ready,
+                             without work */
+    int64_t retry_at;     /* wall ms */
+    int64_t served_at;    /* wall ms: when its last instance went; 0: it had none yet */
+    bool no_capacity;     /* the last try to boot found no room; set by run/capacity */
+    char waits_for[200];  /* what the machine lacks, when no_capacity */
+    uint64_t refused_seq; /* the fleet's room_seq when it was refused room */
+    int64_t promised_at;  /* wall ms: when somebody gave up a place for it; 0: nobody did */
+    char *last_failure;   /* the last boot's words */
 };
 
 struct release {
@@ -222,6 +224,10 @@ struct fleet {
     struct budgets *budgets;          /* NULL: nothing has a limit */
     struct metrics *metrics;          /* NULL: nothing is counted for them */
     struct change_listener *listener; /* NULL: nobody is told */
+    struct deferred capacity;         /* run/capacity.c */
+    struct timer capacity_timer;
+    int n_lacking;     /* lanes with no_capacity */
+    uint64_t room_seq; /* changes with what there is and who lacks it */
     struct timer stop_timer;
     int64_t stop_at; /* wall ms: what runs is not waited for any longer */
     void (*stopped)(void *arg);

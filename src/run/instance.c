@@ -167,9 +167,6 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
     struct hold hold;
     enum status s;
 
-    if (!l->sku)
-        return FAIL(err, STATUS_BUSY, "the hardware %s is no longer offered by this server",
-                    l->sku_name);
     s = hardware_take(f->hardware, l->sku, &hold, err);
     if (s != STATUS_OK)
         return s;

@@ -2,6 +2,7 @@
 /* How an instance is asked to end, and what follows when it has. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/capacity.h"
 #include "run/instance_impl.h"
 #include "run/scaling.h"
 
@@ -141,23 +142,6 @@ static void ended_early(struct instance *in)
     l->retry_at = now + scale_backoff_ms(l->failures);
 }
 
-static void wake_those_without_room(struct fleet *f)
-{
-    struct pool *p;
-    size_t at = 0;
-
-    while (map_next(&f->pools, &at, NULL, (void **)&p)) {
-        struct lane *l;
-
-        list_each (&p->lanes, l, struct lane, node) {
-            if (l->no_capacity) {
-                l->retry_at = 0;
-                pool_wake(p);
-            }
-        }
-    }
-}
-
 void instance_let_go(struct instance *in)
 {
     struct prediction *x;
@@ -190,7 +174,7 @@ void instance_free(struct instance *in)
     in->lane->served_at = loop_wall_ms(f->loop);
     hardware_give(f->hardware, &in->hold);
     pool_wake(in->lane->pool);
-    wake_those_without_room(f);
+    capacity_freed(f);
     buf_deinit(&in->setup_log);
     meter_free(in);
     free(in->setup_error);

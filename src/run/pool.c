@@ -3,6 +3,7 @@
  */
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/capacity.h"
 #include "run/fleet.h"
 #include "run/pool_impl.h"
 #include "run/scaling.h"
@@ -33,6 +34,7 @@ static void release_free(struct release *r)
 
 static void lane_free(struct lane *l)
 {
+    capacity_served(l);
     list_remove(&l->node);
     version_unref(l->pool->fleet, l->version);
     free(l->sku_name);

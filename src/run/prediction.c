@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/capacity.h"
 #include "run/deliver.h"
 #include "run/live_output.h"
 #include "run/output_file.h"
@@ -153,6 +154,8 @@ void prediction_view(struct prediction *p, struct arena *a, struct prediction_ro
         prediction_queue_start(p, (int)out->queue_position, loop_wall_ms(p->fleet->loop));
     if (p->lane->pool->held[0])
         out->queue_reason = p->lane->pool->held;
+    else if (p->is_queued && lane_count(p->lane, INSTANCE_READY) == 0)
+        out->queue_reason = capacity_reason(p->lane, a);
     if (pieces.n > 0) {
         bool is_array = p->lane->version->output.is_array;
 

@@ -6,6 +6,7 @@
  * which time alone changes the answer. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/capacity.h"
 #include "run/pool_impl.h"
 #include "run/scaling.h"
 
@@ -132,22 +133,16 @@ static struct instance *find_instance(struct lane *l, const char *id)
 static bool boot_one(struct lane *l, const char *why)
 {
     struct error err;
-    enum status s = instance_boot(l, why, &err);
-    int64_t now = loop_wall_ms(l->pool->fleet->loop);
+    enum status s = capacity_ask(l, &err);
 
+    if (s == STATUS_OK)
+        s = instance_boot(l, why, &err);
     if (s == STATUS_OK) {
-        l->no_capacity = false;
-        l->waits_for[0] = '\0';
+        capacity_served(l);
         return true;
     }
-    if (!l->no_capacity) {
-        pool_wake(l->pool); /* another lane may give up its place */
-        log_info("an instance waits for capacity", LOG_S("pool", l->pool->name),
-                 LOG_S("hardware", l->sku_name), LOG_ERR(&err));
-    }
-    l->no_capacity = true;
-    snprintf(l->waits_for, sizeof(l->waits_for), "%.199s", err.text);
-    l->retry_at = now + NO_CAPACITY_RETRY_MS;
+    l->retry_at = loop_wall_ms(l->pool->fleet->loop) + NO_CAPACITY_RETRY_MS;
+    capacity_lacks(l, &err);
     return false;
 }
 
@@ -294,6 +289,7 @@ static void pool_reconcile(struct pool *p)
         if (l->n_queue > 0) /* an event that was lost costs a minute, not a prediction */
             plan.look_again_at = MIN(plan.look_again_at, now + LOOK_AT_LEAST_MS);
     lane_collect(p);
+    capacity_wake(p->fleet);
     if (plan.look_again_at != INT64_MAX)
         timer_start(&p->timer, MAX(plan.look_again_at - now, 1));
 }

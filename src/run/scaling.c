@@ -253,35 +253,73 @@ static bool leaves_waiting(const struct scaling *s, const struct scale_view *v)
     return s->is_unpaid && !s->told_unpaid && scale_waiting(v) > 0;
 }
 
-void scaling_store(struct pool *p, const struct scale_view *v, const struct scale_plan *plan)
+static void store_decision(struct pool *p, const struct decision_row *row)
 {
     struct fleet *f = p->fleet;
+    struct store_decision_add *op = xnew(struct store_decision_add);
+    char id[ID_SIZE];
+
+    tell_decision(p);
+    id_make(&f->ids, row->at, id);
+    log_info("scaling decided", LOG_S("deployment", p->name), LOG_S("what", row->sentence));
+    op->deployment_id = store_keep(&op->op, str_of(p->id));
+    op->keep = f->options->max_decisions;
+    op->in = *row;
+    op->in.id = store_keep(&op->op, str_of(id));
+    op->in.sentence = store_keep(&op->op, str_of(row->sentence));
+    op->in.inputs = store_keep(&op->op, str_of(row->inputs));
+    store_start(f->store, &op->op, &STORE_DECISION_ADD, on_stored);
+}
+
+void scaling_store(struct pool *p, const struct scale_view *v, const struct scale_plan *plan)
+{
     struct buf sentence CLEANUP(buf_deinit) = BUF_INIT(4096);
     struct buf inputs CLEANUP(buf_deinit) = BUF_INIT(4096);
-    struct store_decision_add *op;
-    char id[ID_SIZE];
+    struct decision_row row;
 
     if (!p->scaling || p->is_deleted || (plan->n == 0 && !leaves_waiting(p->scaling, v)))
         return;
     p->scaling->told_unpaid = p->scaling->is_unpaid;
-    tell_decision(p);
     scale_explain(v, plan, &sentence);
     write_inputs(v, plan, &inputs);
-    id_make(&f->ids, v->now, id);
-    log_info("scaling decided", LOG_S("deployment", p->name), LOG_S("what", sentence.p));
-    op = xnew(struct store_decision_add);
-    op->deployment_id = store_keep(&op->op, str_of(p->id));
-    op->keep = f->options->max_decisions;
-    op->in = (struct decision_row){
-        .id = store_keep(&op->op, str_of(id)),
+    row = (struct decision_row){
         .at = v->now,
         .before = plan->from,
         .after = plan->to,
         .cause = scale_cause_name(plan->n > 0 ? plan->actions[0].cause : SCALE_SINCE_DISABLED),
-        .sentence = store_keep(&op->op, buf_str(&sentence)),
-        .inputs = store_keep(&op->op, buf_str(&inputs)),
+        .sentence = sentence.p,
+        .inputs = inputs.p,
     };
-    store_start(f->store, &op->op, &STORE_DECISION_ADD, on_stored);
+    store_decision(p, &row);
+}
+
+void scaling_gave_up(struct pool *p, int live, const char *why)
+{
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    int64_t now = loop_wall_ms(p->fleet->loop);
+    struct decision_row row = {
+        .at = now,
+        .before = live,
+        .after = live - 1,
+        .cause = "capacity",
+        .inputs = "{}",
+    };
+
+    if (!p->scaling || p->is_deleted)
+        return;
+    row.sentence = arena_printf(&a, "%d \xe2\x86\x92 %d: %s", live, live - 1, why);
+    p->scaling->learned.stopped_at = now;
+    store_decision(p, &row);
+}
+
+int64_t scaling_weight(const struct pool *p)
+{
+    return p->scaling ? MAX(p->scaling->settings.weight, 1) : 1;
+}
+
+int64_t scaling_target_ms(const struct pool *p)
+{
+    return p->scaling ? target(p->scaling) : SCALE_TARGET_COLD_MS;
 }
 
 int64_t scaling_max_queue(const struct pool *p)

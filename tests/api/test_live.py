@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real models under load: from nothing to a burst and back, and updates while requests come.
+"""Real models under load: from nothing to a burst and back, updates while requests come, two deployments and one GPU.
 
 ./test makes short versions of the long ones; ./test long (BERTH_TEST_LONG) all of them. Times are told (pytest -s shows
 them), not judged: machines differ."""
@@ -49,8 +49,11 @@ class Lifetimes:
     """Follows the supervisors of a server's instances: one each, as long as the instance. From outside of the server:
     their beginning is what the kernel says, their end is told by their process descriptors."""
 
+    TIDY = 0.25  # seconds that a supervisor may outlive its model, and that we may see it late, on a busy machine
+
     def __init__(self, data):
         self.data, self.seen, self.over, self.seconds = data, {}, threading.Event(), 0.0
+        self.count = 0
         self.poll = select.poll()
         self.thread = threading.Thread(target=self._follow, daemon=True)
         self.thread.start()
@@ -69,6 +72,7 @@ class Lifetimes:
                 continue
             self.seen[fd] = pid
             self.poll.register(fd, select.POLLIN)
+            self.count += 1
             self.seconds -= int(stat[19]) / os.sysconf("SC_CLK_TCK")
 
     def _follow(self):
@@ -108,7 +112,7 @@ def test_a_burst_from_nothing_and_back(new_server, paced):
     waits = [waited(one) for one in ended]
     print(f"waits: median {share(waits, 0.5):.1f} s, longest {max(waits):.1f} s; instance-seconds: {cost['seconds']:.3f} in the "
           f"ledger, {lived:.3f} of processes ({(cost['seconds'] / lived - 1) * 100:+.2f} %)")
-    assert cost["seconds"] == pytest.approx(lived, rel=0.01)
+    assert 0.99 * (lived - Lifetimes.TIDY * lifetimes.count) <= cost["seconds"] <= 1.01 * lived
 
 
 class Load:
@@ -183,3 +187,92 @@ def test_updates_under_load(new_server, paced):
     print(f"{len(ended)} predictions at {reached:.0f}/s through {updates} updates, one of which failed: none lost; waits: median "
           f"{share(waits, 0.5) * 1000:.0f} ms, 99 % {share(waits, 0.99):.2f} s, longest {max(waits):.2f} s; target 5 s + boot of "
           f"{max(boots):.1f} s at most")
+
+
+ONE_GPU = """gpus:
+  - name: Tesla T4
+    memory: 16GB
+hardware:
+  - sku: gpu
+    name: The GPU
+    price: 0.001
+    cpus: 0.5
+    memory: 1GB
+    gpus: 1
+"""
+
+
+@pytest.fixture
+def one_gpu(new_server):
+    server = new_server(start=False)
+    (server.data / "berth.yaml").write_text(ONE_GPU)
+    return server.start()
+
+
+def test_two_deployments_take_turns_on_one_gpu(one_gpu, paced):
+    """Each has more to do than it could get done while the other waits."""
+    me = one_gpu.account("me")
+    version = one_gpu.push(me, paced(0.2, 0.3), "paced")
+    paths = [me.deploy(name, "me/paced", version, hardware="gpu") for name in ("left", "right")]
+    n = 150 if LONG else 45
+    for path in paths:
+        me.patch(path, {"scaling": {"target_wait": 3, "keep_alive": 60}})
+    made = [(path, me.predict(path, {"text": str(i)}, wait=False)) for i in range(n) for path in paths]
+    told(me, made[1][1])
+    order, most = [], 0
+    for path, one in made:
+        done = me.ended(one, limit=LIMIT * 3)
+        most = max(most, sum(pool["instances"] for pool in me.get("/capacity").json["pools"]))
+        assert done["status"] == "succeeded", done
+        order.append((done["started_at"], path, waited(done)))
+    assert most == 1
+    order.sort()
+    turns = 1 + sum(a[1] != b[1] for a, b in zip(order, order[1:]))
+    for path in paths:
+        waits = [row[2] for row in order if row[1] == path]
+        print(f"{path}: first after {min(waits):.1f} s, median {share(waits, 0.5):.1f} s, longest {max(waits):.1f} s")
+    # Each has work for longer than a turn: neither gets all of it done before the other has begun.
+    assert turns >= 4
+    causes = [one["sentence"] for one in me.get(paths[0] + "/decisions").json["results"] if one["cause"] == "capacity"]
+    assert causes and all("gives up its place for me/right, of which" in one for one in causes)
+    assert any("had its turn" in one for one in causes)
+    print(*causes, f"{turns} turns", sep="\n")
+
+
+def told(me, waiting):
+    """What waits says for what, and who has it."""
+    pools = {}
+
+    def look():
+        pools.update({pool["name"]: pool for pool in me.get("/capacity").json["pools"]})
+        return "right" in pools and pools["right"]["waits_for"] and pools["left"]["instances"]
+
+    wait_for(look, lambda: f"that one waits for the other: {pools}")
+    assert pools["right"]["waits_for"] == "needs 1 GPU; 1 of 1 are taken"
+    assert pools["right"]["held_by"] == [{"owner": "me", "name": "left", "hardware": "gpu", "instances": 1}]
+    assert pools["right"]["waiting_predictions"] > 0
+    assert pools["right"]["weight"] == 1 and pools["right"]["waiting_since"]
+    assert pools["left"]["waits_for"] is None and pools["left"]["held_by"] == []
+    reason = me.prediction(waiting)["queue"]["reason"]
+    assert reason == "needs 1 GPU; 1 of 1 are taken; held by me/left (1 instance)"
+
+
+def test_an_idle_instance_gives_up_its_place(one_gpu, paced):
+    """At once, however long it would be kept; not where the minimum wants it."""
+    me, other = one_gpu.account("me"), one_gpu.account("other")
+    version = one_gpu.push(me, paced(0.1, 0.01), "paced", "--public")
+    mine = me.deploy("mine", "me/paced", version, hardware="gpu")
+    me.patch(mine, {"scaling": {"keep_alive": "1h"}})
+    theirs = other.deploy("theirs", "me/paced", version, hardware="gpu")
+    assert me.predict(mine, {"text": "a"})["status"] == "succeeded"
+    assert other.ended(other.predict(theirs, {"text": "b"}, wait=False))["output"] == "b"
+    last = me.get(mine + "/decisions").json["results"][0]
+    assert last["cause"] == "capacity" and "gives up its place for somebody else's" in last["sentence"]
+    assert SENTENCE.match(last["sentence"]) and last["instances_after"] == 0
+    other.patch(theirs, {"min_instances": 1})
+    made = me.predict(mine, {"text": "c"}, wait=False)
+    held = wait_for(lambda: me.prediction(made)["queue"]["reason"], "a reason")
+    assert held == "needs 1 GPU; 1 of 1 are taken; held by somebody else's (1 instance)"
+    assert [(pool["owner"], pool["name"]) for pool in me.get("/capacity").json["pools"] if pool["instances"]] == [(None, None)]
+    other.patch(theirs, {"min_instances": 0})
+    assert me.ended(made)["output"] == "c"

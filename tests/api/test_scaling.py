@@ -9,7 +9,7 @@ from berth import MODELS, binary, wait_for
 from test_deployments import body
 from test_models import problem
 
-DEFAULTS = {"target_wait": 30, "keep_alive": "auto", "max_queue": 100000, "max_cost_per_hour": None, "schedule": []}
+DEFAULTS = {"target_wait": 30, "keep_alive": "auto", "max_queue": 100000, "max_cost_per_hour": None, "weight": 1, "schedule": []}
 HOURS = {"days": ["mon", "sun"], "from": "22:00", "to": "06:30", "min_instances": 2}
 
 
@@ -24,11 +24,11 @@ def made(acme, house):
 def test_settings_make_no_release(acme, made):
     assert made("scaled")["scaling"] == DEFAULTS
     path = "/deployments/acme/scaled"
-    wish = {"target_wait": "1m30s", "keep_alive": 5.5, "max_queue": 12, "max_cost_per_hour": 100.25, "schedule": [HOURS]}
+    wish = {"target_wait": "1m30s", "keep_alive": 5.5, "max_queue": 12, "max_cost_per_hour": 100.25, "weight": 3, "schedule": [HOURS]}
     answer = acme.patch(path, {"scaling": wish}).json
     assert answer["scaling"] == {**wish, "target_wait": 90}
     assert answer["current_release"]["number"] == 1
-    answer = acme.patch(path, {"scaling": {"max_queue": None, "schedule": []}, "max_instances": 2}).json
+    answer = acme.patch(path, {"scaling": {"max_queue": None, "weight": None, "schedule": []}, "max_instances": 2}).json
     assert answer["current_release"]["number"] == 2
     assert answer["scaling"] == {**DEFAULTS, "target_wait": 90, "keep_alive": 5.5, "max_cost_per_hour": 100.25}
     assert acme.get(path).json == answer
@@ -46,6 +46,7 @@ def test_settings_from_the_start(acme, made):
     ({"target_wait": "soon"}, "scaling/target_wait", '"soon"'),
     ({"keep_alive": -3}, "scaling/keep_alive", "-3"),
     ({"max_queue": 0}, "scaling/max_queue", "0"),
+    ({"weight": 1001}, "scaling/weight", "from 1 to 1000"),
     ({"max_cost_per_hour": 0.000001}, "scaling/max_cost_per_hour", "pays for no instance: one of cpu-small costs"),
     ({"schedule": [{**HOURS, "to": "25:00"}]}, "scaling/schedule", "UTC"),
 ])
@@ -174,9 +175,9 @@ def test_simulate_says_what_is_wrong(tmp_path, words, says):
 def test_settings_by_the_command_line(house, acme, made):
     made("by-flags")
     flags = ["--url", house.url, "--token", acme.token]
-    cli("deployments", "update", "by-flags", "--target-wait", "45s", "--keep-alive", "auto", "--max-queue", "9",
+    cli("deployments", "update", "by-flags", "--target-wait", "45s", "--keep-alive", "auto", "--max-queue", "9", "--weight", "2",
         "--schedule", json.dumps([HOURS]), *flags)
     assert acme.get("/deployments/acme/by-flags").json["scaling"] == {
-        **DEFAULTS, "target_wait": 45, "max_queue": 9, "schedule": [HOURS]}
-    cli("deployments", "update", "by-flags", "--target-wait", "", "--schedule", "", *flags)
+        **DEFAULTS, "target_wait": 45, "max_queue": 9, "weight": 2, "schedule": [HOURS]}
+    cli("deployments", "update", "by-flags", "--target-wait", "", "--schedule", "", "--weight", "", *flags)
     assert acme.get("/deployments/acme/by-flags").json["scaling"] == {**DEFAULTS, "max_queue": 9}

@@ -15,6 +15,7 @@ void scale_settings_init(struct scale_settings *s)
         .keep_alive_ms = SCALE_NOT_SET,
         .max_queue = SCALE_NOT_SET,
         .max_cost_nano = SCALE_NOT_SET,
+        .weight = SCALE_NOT_SET,
     };
 }
 
@@ -52,13 +53,14 @@ static enum status read_cost(const struct json *v, int64_t *out, struct error *e
     return STATUS_OK;
 }
 
-static enum status read_queue(const struct json *v, int64_t *out, struct error *err)
+static enum status read_count(const struct json *v, const char *key, int64_t most, int64_t *out,
+                              struct error *err)
 {
     int64_t n;
 
-    if (!json_to_i64(v, &n) || n < 1 || n > MOST_QUEUE)
-        return FAIL(err, STATUS_INVALID, "%.*s is not a max_queue: it must be from 1 to %lld.",
-                    (int)MIN(v->span.n, (size_t)60), v->span.p, (long long)MOST_QUEUE);
+    if (!json_to_i64(v, &n) || n < 1 || n > most)
+        return FAIL(err, STATUS_INVALID, "%.*s is not a %s: it must be from 1 to %lld.",
+                    (int)MIN(v->span.n, (size_t)60), v->span.p, key, (long long)most);
     *out = n;
     return STATUS_OK;
 }
@@ -75,10 +77,10 @@ static enum status read_keep(const struct json *v, int64_t *out, struct error *e
 static enum status change_one(struct scale_settings *s, const struct json *v, const char **out_key,
                               struct error *err)
 {
-    static const char *const keys[] = { "target_wait", "keep_alive", "max_queue",
-                                        "max_cost_per_hour", "schedule" };
+    static const char *const keys[] = { "target_wait",       "keep_alive", "max_queue",
+                                        "max_cost_per_hour", "weight",     "schedule" };
     int64_t *const members[] = { &s->target_wait_ms, &s->keep_alive_ms, &s->max_queue,
-                                 &s->max_cost_nano };
+                                 &s->max_cost_nano, &s->weight };
     size_t at = 0;
 
     while (at < ARRAY_SIZE(keys) && !str_is(v->key, keys[at]))
@@ -87,7 +89,7 @@ static enum status change_one(struct scale_settings *s, const struct json *v, co
         *out_key = NULL;
         return FAIL(err, STATUS_INVALID,
                     "\"%.*s\" is not known here. Known are target_wait, keep_alive, max_queue, "
-                    "max_cost_per_hour and schedule.",
+                    "max_cost_per_hour, weight and schedule.",
                     (int)MIN(v->key.n, (size_t)60), v->key.p);
     }
     *out_key = keys[at];
@@ -100,9 +102,11 @@ static enum status change_one(struct scale_settings *s, const struct json *v, co
     else if (at == 1)
         return read_keep(v, &s->keep_alive_ms, err);
     else if (at == 2)
-        return read_queue(v, &s->max_queue, err);
+        return read_count(v, keys[at], MOST_QUEUE, &s->max_queue, err);
     else if (at == 3)
         return read_cost(v, &s->max_cost_nano, err);
+    else if (at == 4)
+        return read_count(v, keys[at], SCALE_MOST_WEIGHT, &s->weight, err);
     else
         return scale_schedule_read(v, &s->schedule, err);
     return STATUS_OK;
@@ -156,6 +160,8 @@ void scale_settings_write(const struct scale_settings *s, struct json_writer *w)
         decimal_format(s->max_cost_nano, 9, cost);
         json_member_raw(w, "max_cost_per_hour", str_of(cost));
     }
+    if (s->weight >= 0)
+        json_member_int(w, "weight", s->weight);
     if (s->schedule.n > 0) {
         json_key(w, "schedule");
         scale_schedule_write(&s->schedule, w);

@@ -6,6 +6,7 @@
 
 enum {
     SCALE_NOT_SET = -2,
+    SCALE_MOST_WEIGHT = 1000,
     SCALE_TARGET_WARM_MS = 10000, /* by default, where the minimum is 1 or more */
     SCALE_TARGET_COLD_MS = 30000, /* and where it is 0 */
 };
@@ -15,6 +16,7 @@ struct scale_settings {
     int64_t keep_alive_ms;  /* SCALE_KEEP_AUTO, or SCALE_NOT_SET: as the server has it */
     int64_t max_queue;      /* SCALE_NOT_SET: the server's */
     int64_t max_cost_nano;  /* for an hour, in billionths; SCALE_NOT_SET: no limit */
+    int64_t weight;         /* when the machine has too little for all; SCALE_NOT_SET: 1 */
     struct scale_schedule schedule;
 };
 

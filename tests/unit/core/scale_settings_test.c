@@ -39,7 +39,8 @@ static void members(void **state)
 {
     static const char text[] =
         "{\"target_wait\":1.5,\"keep_alive\":\"auto\",\"max_queue\":7,\"max_cost_per_hour\":1.25,"
-        "\"schedule\":[{\"days\":[\"mon\",\"fri\"],\"from\":\"08:00\",\"to\":\"24:00\","
+        "\"weight\":3,\"schedule\":[{\"days\":[\"mon\",\"fri\"],\"from\":\"08:00\",\"to\":\"24:"
+        "00\","
         "\"min_instances\":2}]}";
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(1000);
     struct scale_settings s, back;
@@ -84,6 +85,7 @@ static void refusals(void **state)
         { "{\"keep_alive\":\"soon\"}", "keep_alive", "\"auto\"" },
         { "{\"keep_alive\":700000}", "keep_alive", "7 days" },
         { "{\"max_queue\":0}", "max_queue", "from 1" },
+        { "{\"weight\":0}", "weight", "from 1 to 1000" },
         { "{\"max_cost_per_hour\":0}", "max_cost_per_hour", "above 0" },
         { "{\"max_cost_per_hour\":\"1\"}", "max_cost_per_hour", "number" },
         { "{\"schedule\":{}}", "schedule", "list" },
