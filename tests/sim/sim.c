@@ -137,6 +137,8 @@ static void happen(struct sim *s)
             continue;
         if (s->n_jobs - s->first_open < MOST_OPEN)
             sim_ask(s, sim_one_in(s, 10) ? -1 : i);
+        if (sim_one_in(s, 15))
+            sim_cancel_one(s);
         plan_next(s, &s->deployments[i]);
     }
     if (s->heals_at <= now)
