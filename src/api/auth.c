@@ -64,6 +64,7 @@ void api_token_add(struct api *a, const struct token_row *row)
 void api_token_remove(struct api *a, const unsigned char hash[32])
 {
     free(map_remove(&a->tokens, str_make((const char *)hash, 32)));
+    events_look(a);
 }
 
 /* Only the hash is looked up, under a key that nobody outside knows: what the time of a look-up

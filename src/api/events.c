@@ -6,6 +6,7 @@
 #include "api/events.h"
 
 #include "api/overview.h"
+#include "api/session.h"
 #include "base/mem.h"
 #include "http/sse.h"
 #include "store/build.h"
@@ -40,8 +41,10 @@ struct reader {
     struct api *api;
     struct http_request *request;
     struct api_account *account;
-    unsigned char token[32]; /* what it came with: where it is revoked, the stream ends */
-    char only[NAME_SIZE];    /* the deployment it wants to hear of; "": of all */
+    unsigned char token[32];   /* what it came with: where it is revoked, the stream ends */
+    unsigned char session[32]; /* likewise where it came by cookie and is signed out */
+    bool has_session;
+    char only[NAME_SIZE]; /* the deployment it wants to hear of; "": of all */
     struct list notes;
     struct map by_key;
     int n_predictions;   /* of the notes */
@@ -241,7 +244,8 @@ static bool may_go_on(struct reader *d)
 {
     if (d->is_over)
         return false;
-    if (map_get(&d->api->tokens, str_make((const char *)d->token, sizeof(d->token))))
+    if (map_get(&d->api->tokens, str_make((const char *)d->token, sizeof(d->token))) &&
+        (!d->has_session || session_holds(d->api, d->session, d->account->info.id)))
         return true;
     finish(d);
     return false;
@@ -323,6 +327,7 @@ void events_show(struct http_request *r)
     struct api *a = api_of(r);
     struct api_account *account = account_of(r);
     const struct api_token *token = api_token_of(r);
+    const unsigned char *session = session_hash(r);
     struct reader *d;
     struct str only;
 
@@ -341,6 +346,10 @@ void events_show(struct http_request *r)
     d->account = account;
     account->n_streams++;
     memcpy(d->token, token->hash, sizeof(d->token));
+    if (session) {
+        memcpy(d->session, session, sizeof(d->session));
+        d->has_session = true;
+    }
     snprintf(d->only, sizeof(d->only), "%.*s", STR_ARG(only));
     list_init(&d->notes);
     map_init(&d->by_key);
@@ -360,6 +369,14 @@ void events_init(struct api *a)
     a->fleet->listener = &a->listener;
     if (a->builds)
         builds_listen(a->builds, &a->listener);
+}
+
+void events_look(struct api *a)
+{
+    struct reader *d;
+
+    list_each (&a->readers, d, struct reader, node)
+        may_go_on(d);
 }
 
 void events_end(struct api *a)

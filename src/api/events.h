@@ -5,6 +5,8 @@
 #include "api/api.h"
 
 void events_init(struct api *a);
+/* Ends the streams whose token or session is no more. */
+void events_look(struct api *a);
 /* Ends every stream, when the server does. */
 void events_end(struct api *a);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/session.h"
 
+#include "api/events.h"
 #include "base/encode.h"
 #include "base/mem.h"
 #include "store/session.h"
@@ -214,6 +215,20 @@ struct api_token *session_token(const struct http_request *r)
     struct part *x = s ? part_acting(r, s) : NULL;
 
     return x ? token_of(api_of(r), x) : NULL;
+}
+
+const unsigned char *session_hash(const struct http_request *r)
+{
+    struct session *s = session_is(r) ? session_find(r) : NULL;
+
+    return s ? s->hash : NULL;
+}
+
+bool session_holds(struct api *a, const unsigned char hash[32], const char *account_id)
+{
+    struct session *s = map_get(&a->sessions, key_of(hash));
+
+    return s && part_find(s, account_id);
 }
 
 static void refuse_nobody(struct http_request *r)
@@ -473,6 +488,7 @@ static void signed_out(struct api *a, struct store_op *op)
         part_free(x);
     if (s && (!end->account_id || list_empty(&s->parts)))
         session_free(a, s);
+    events_look(a);
 }
 
 static void on_signed_out(struct http_request *r, struct store_op *op)

@@ -21,6 +21,11 @@ struct api_token *session_enter(struct http_request *r);
 /* The same once it has entered. */
 struct api_token *session_token(const struct http_request *r);
 
+/* The session that a request by cookie belongs to, 32 bytes; NULL: none. */
+const unsigned char *session_hash(const struct http_request *r);
+/* Whether an account is still signed in with it. */
+bool session_holds(struct api *a, const unsigned char hash[32], const char *account_id);
+
 void session_begin(struct http_request *r);
 void session_show(struct http_request *r);
 void session_leave(struct http_request *r);

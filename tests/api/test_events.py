@@ -126,6 +126,18 @@ def test_a_page_says_for_whom_in_the_address(house, acme, org, listen):
     assert acme.call("HEAD", "/events").headers["Content-Type"] == "text/event-stream"
 
 
+def test_signing_out_ends_what_was_listened_to(house, acme, org, listen):
+    browser = Browser(house)
+    browser.sign_in(acme)
+    browser.sign_in(org)
+    cookie = {"Cookie": f"berth_session={browser.cookie}"}
+    of_acme, of_org = listen(browser, "?account=acme", headers=cookie), listen(browser, headers=cookie)
+    assert browser.session("DELETE", query="?account=acme").status == 204
+    assert of_acme.until("never") is None
+    assert browser.session("DELETE").status == 204
+    assert of_org.until("never") is None
+
+
 def test_what_is_much_is_told_as_a_number(acme, org, house, tmp_path, listen):
     """Of more predictions at once than a page can show, only how many they were."""
     path = acme.deploy("many", "some-org/some-model", house.version)
@@ -194,7 +206,6 @@ def test_streams_have_a_limit_and_end_with_the_token(new_server, listen):
     refused = me.get("/events")
     assert refused.status == 429 and "max_streams" in refused.json["detail"]
     assert me.delete(f"/account/tokens/{made['id']}").status == 204
-    server.push(me, MODELS / "ctl", "ctl") # something changes: the reader is looked at
     assert heard.until("never") is None
     heard.close()
     listen(me)
