@@ -15,8 +15,12 @@
 
 enum { FAIR_AFTER_MS = 10000, NO_CAPACITY_RETRY_MS = 2000, LOOK_AT_LEAST_MS = 60000 };
 
+/* The timer is there before the look that may set another: whatever keeps this look from coming
+ * costs a minute, not a prediction. */
 void pool_wake(struct pool *p)
 {
+    if (!timer_armed(&p->timer))
+        timer_start(&p->timer, LOOK_AT_LEAST_MS);
     deferred_call(&p->reconcile);
 }
 

@@ -91,12 +91,30 @@ static void a_wake_up_that_is_lost(void **state)
     place_free(p);
 }
 
+/* Likewise the first of all, when nothing has set a timer yet. */
+static void the_first_wake_up_is_lost(void **state)
+{
+    struct place *p = place_new(NULL);
+    struct pool *pool = place_deploy(p, "d", 1, "cpu", 0, 1);
+
+    (void)state;
+    place_run(p, 1000);
+    timer_stop(&pool->timer);
+    pool_wake(pool);
+    lose_wakes(pool);
+    assert_true(timer_armed(&pool->timer));
+    place_run(p, 65000);
+    assert_false(timer_armed(&pool->timer)); /* it was looked at, and wants nothing */
+    place_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_cannot_be_stored),
         cmocka_unit_test(positions_in_the_queue),
         cmocka_unit_test(a_wake_up_that_is_lost),
+        cmocka_unit_test(the_first_wake_up_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
