@@ -21,8 +21,10 @@ static void show_line(const char *what, const struct json *v)
            number_of(v, "kinds.failed.seconds"));
 }
 
-static void show_list(const struct json *list, const char *prefix, const char *key)
+static void show_list(const struct json *list, const char *given, const char *key)
 {
+    const char *prefix = given;
+
     json_each (list, v) {
         struct json *name = json_get(v, key);
         struct str text = name ? json_to_str(name) : STR("");
@@ -30,7 +32,11 @@ static void show_list(const struct json *list, const char *prefix, const char *k
 
         if (name && !text.p)
             text = name->span;
+        /* A deployment often has its model's name: which of the two it is must be said. */
+        if (str_is(json_to_str(json_get(v, "type")), "model"))
+            prefix = "model ";
         snprintf(what, sizeof(what), "%s%.*s", prefix, (int)MIN(text.n, (size_t)100), text.p);
+        prefix = given;
         show_line(what, v);
     }
 }

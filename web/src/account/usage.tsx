@@ -35,7 +35,11 @@ export function Usage() {
                         <p class="big"><Money value={c.cost} /> <span class="muted">for {durationText(c.seconds)} of instance time</span></p>
                         {c.seconds > 0 ? <Days of={c} days={days} /> : <p class="muted">No instances ran in this period.</p>}
                         <By what="Deployment or model" rows={c.deployments ?? []} name={(d) => (
-                            <a href={d.type === 'model' ? path`/${d.owner}/${d.name}` : path`/deployments/${d.owner}/${d.name}`}>{d.owner}/{d.name}</a>
+                            // A deployment often has its model's name: which of the two it is must be said.
+                            <>
+                                <a href={d.type === 'model' ? path`/${d.owner}/${d.name}` : path`/deployments/${d.owner}/${d.name}`}>{d.owner}/{d.name}</a>
+                                {d.type === 'model' && <span class="faint"> model, without a deployment</span>}
+                            </>
                         )} keyOf={(d) => `${d.type} ${d.owner}/${d.name}`} />
                         <By what="Hardware" rows={c.hardware} name={(h) => <><code>{h.sku}</code> <span class="faint">at <Money value={h.price} exact per="second" /></span></>} keyOf={(h) => `${h.sku} ${h.price}`} />
                     </>
