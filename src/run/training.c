@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_WEIGHTS = 1 << 30, HEX_SIZE = 2 * SHA256_SIZE + 1 };
+enum { MAX_WEIGHTS = 1 << 30, HEX_SIZE = 2 * SHA256_SIZE + 1, AGAIN_MS = 1000 };
 
 enum status pool_of_training(struct fleet *f, const struct version_row *row, struct lane **out,
                              struct error *err)
@@ -36,6 +36,8 @@ struct finishing {
     struct store_file_get file; /* where the weights are an output file of ours */
     struct store_training_end end;
     struct work work;
+    struct timer again; /* for what the disk or the store has in its way */
+    bool is_ending;     /* the weights are kept: again is for the version */
     struct arena arena;
     struct str weights;       /* as the training gave them: a URL or a data URI */
     char kept[HEX_SIZE + 16]; /* "weights/<sha256>" */
@@ -118,6 +120,21 @@ static void keep_weights(struct work *w)
     x->status = write_weights(x, &bytes);
 }
 
+/* What has nothing to do with the training is no reason for it to fail: it is tried until there is
+ * room, or by the next server. */
+static bool wait_for_room(struct finishing *x, const struct error *err)
+{
+    bool passes = err->status == STATUS_DISK_FULL || err->status == STATUS_BROKEN ||
+                  err->status == STATUS_UNREACHABLE;
+
+    if (!passes || x->fleet->is_stopping)
+        return false;
+    log_error("what a training made could not be stored; it is tried again",
+              LOG_S("training", x->get.id), LOG_ERR(err));
+    timer_start(&x->again, AGAIN_MS);
+    return true;
+}
+
 static void on_ended(struct store_op *op)
 {
     struct finishing *x = container_of(op, struct finishing, end.op);
@@ -125,6 +142,8 @@ static void on_ended(struct store_op *op)
     bool is_new_failure = op->status != STATUS_OK && op->status != STATUS_CONFLICT &&
                           !x->end.failure && !f->is_stopping;
 
+    if (op->status != STATUS_OK && wait_for_room(x, &op->error))
+        return;
     if (is_new_failure) { /* the destination may be gone */
         x->end.failure = arena_printf(&x->arena, "The training's version could not be stored: %s",
                                       op->error.text);
@@ -178,10 +197,18 @@ static void fill_version(struct finishing *x)
     x->end.version = arena_printf(&x->arena, "%s:%s", x->get.row.destination, id);
 }
 
+static void start_ending(struct finishing *x)
+{
+    x->is_ending = true;
+    store_start(x->fleet->store, &x->end.op, &STORE_TRAINING_END, on_ended);
+}
+
 static void on_kept(struct work *w)
 {
     struct finishing *x = container_of(w, struct finishing, work);
 
+    if (x->status != STATUS_OK && wait_for_room(x, &x->error))
+        return;
     if (x->status == STATUS_OK)
         fill_version(x);
     x->end.id = x->get.id;
@@ -189,12 +216,28 @@ static void on_kept(struct work *w)
         x->end.failure = x->error.text;
     if (x->fleet->deliveries)
         deliveries_fill_training(x->fleet->deliveries, &x->get.row, &x->end);
-    store_start(x->fleet->store, &x->end.op, &STORE_TRAINING_END, on_ended);
+    start_ending(x);
 }
 
 static void start_keeping(struct finishing *x)
 {
+    x->status = STATUS_OK;
     work_start(x->fleet->loop, &x->work, keep_weights, on_kept);
+}
+
+static void on_file(struct store_op *op);
+
+static void on_again(struct timer *t)
+{
+    struct finishing *x = container_of(t, struct finishing, again);
+
+    x->end.op.status = x->file.op.status = STATUS_OK;
+    if (x->is_ending)
+        start_ending(x);
+    else if (x->file.secret && !x->file.row.id)
+        store_start(x->fleet->store, &x->file.op, &STORE_FILE_GET, on_file);
+    else
+        start_keeping(x);
 }
 
 static void on_file(struct store_op *op)
@@ -250,6 +293,7 @@ void training_finish(struct fleet *f, const char *id)
     struct finishing *x = xnew(struct finishing);
 
     x->fleet = f;
+    timer_init(f->loop, &x->again, on_again);
     f->n_keeping++;
     x->get.id = store_keep(&x->get.op, str_of(id));
     store_start(f->store, &x->get.op, &STORE_TRAINING_GET, on_read);

@@ -160,6 +160,26 @@ def test_output_files_wait_for_room(server, tmp_path, shape):
             assert answer.read() == f"{what} {index}".encode()
 
 
+def test_what_a_training_made_waits_for_room(server):
+    """The disk was full when its weights were to be kept: the training does not fail for it."""
+    me, weights = server.account("acme"), server.data / "weights"
+    version = server.push(me, EXAMPLES / "train", "writer")
+    weights.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=755", "berth-test", weights], check=True)
+    try:
+        (weights / "filler").write_bytes(b"x" * 16384)
+        assert me.post("/models", {"owner": "acme", "name": "trained", "visibility": "private", "hardware": "cpu"}).status == 201
+        made = me.post(f"/models/acme/writer/versions/{version}/trainings",
+                       {"destination": "acme/trained", "input": {"steps": 1}}).json
+        wait_for(lambda: any(each["training"] == made["id"] for each in
+                             server.records("what a training made could not be stored; it is tried again")), "the first try")
+        assert me.get(f"/trainings/{made['id']}").json["status"] == "processing"
+    finally:
+        subprocess.run(["umount", "-l", weights], check=True)
+    last = wait_for(lambda: (one := me.get(f"/trainings/{made['id']}").json)["completed_at"] and one, "its end")
+    assert last["status"] == "succeeded" and last["output"]["version"].startswith("acme/trained:"), last
+
+
 def test_a_start_on_a_full_disk_says_so(server, disk):
     me = server.account("acme")
     made = me.predict(server.path, WORDS)
