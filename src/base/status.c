@@ -42,17 +42,20 @@ bool status_retryable(enum status s)
     return rows[s].retry;
 }
 
-/* What was cut off may have ended inside of one. */
-static void drop_half_a_character(char *text)
+/* Texts go into JSON. What was cut off, here or by a precision in the format, may have ended inside
+ * of a character, and a name of a file may be in none that we know: what is no UTF-8 is left out.
+ */
+static void keep_whole_characters(char *text)
 {
-    size_t n = strlen(text), at = n;
+    size_t n = strlen(text), to = 0, len;
     uint32_t code;
 
-    while (at > 0 && ((unsigned char)text[at - 1] & 0xc0) == 0x80)
-        at--;
-    if (at > 0 && (unsigned char)text[at - 1] >= 0xc0 &&
-        utf8_char(text + at - 1, n - at + 1, &code) == 0)
-        text[at - 1] = '\0';
+    for (size_t at = 0; at < n; at += MAX(len, 1)) {
+        len = (unsigned char)text[at] < 0x80 ? 1 : utf8_char(text + at, n - at, &code);
+        memmove(text + to, text + at, len);
+        to += len;
+    }
+    text[to] = '\0';
 }
 
 enum status error_set(struct error *err, enum status st, const char *where, const char *fmt, ...)
@@ -60,15 +63,13 @@ enum status error_set(struct error *err, enum status st, const char *where, cons
     char text[sizeof(err->text)]; /* the arguments may be parts of err->text itself */
     const char *slash = strrchr(where, '/');
     va_list ap;
-    int n;
 
     if (!err)
         return st;
     va_start(ap, fmt);
-    n = vsnprintf(text, sizeof(text), fmt, ap);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    if (n >= (int)sizeof(text))
-        drop_half_a_character(text);
+    keep_whole_characters(text);
     err->status = st;
     err->where = slash ? slash + 1 : where;
     memcpy(err->text, text, strlen(text) + 1);
@@ -96,4 +97,5 @@ void error_context(struct error *err, const char *fmt, ...)
     err->text[n + 2 + m] = '\0';
     memcpy(err->text, head, n);
     memcpy(err->text + n, ": ", 2);
+    keep_whole_characters(err->text);
 }

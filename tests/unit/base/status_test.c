@@ -48,6 +48,20 @@ static void an_error_may_be_made_of_itself(void **state)
     assert_string_equal(err.text, "outer (inner)");
 }
 
+/* Whatever a format cuts off, and whatever a file is called. */
+static void an_error_is_utf8(void **state)
+{
+    struct error err;
+
+    (void)state;
+    (void)FAIL(&err, STATUS_INVALID, "no \"%.3s\" in %s", "a\xc3\xa9\xc3\xa9", "caf\xe9.txt");
+    assert_string_equal(err.text, "no \"a\xc3\xa9\" in caf.txt");
+    (void)FAIL(&err, STATUS_INVALID, "%.4s|", "a\xc3\xa9\xc3\xa9");
+    assert_string_equal(err.text, "a\xc3\xa9|");
+    error_context(&err, "%.2s", "b\xc3\xa9");
+    assert_string_equal(err.text, "b: a\xc3\xa9|");
+}
+
 static void context_is_put_before(void **state)
 {
     struct error err;
@@ -76,9 +90,8 @@ static void context_is_put_before(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_belong_to_their_names),
-        cmocka_unit_test(an_error_says_where),
-        cmocka_unit_test(an_error_may_be_made_of_itself),
+        cmocka_unit_test(rows_belong_to_their_names),     cmocka_unit_test(an_error_says_where),
+        cmocka_unit_test(an_error_may_be_made_of_itself), cmocka_unit_test(an_error_is_utf8),
         cmocka_unit_test(context_is_put_before),
     };
 
