@@ -100,6 +100,9 @@ static bool link_stays_inside(struct str path, struct str target)
 
 static enum status disk_trouble(struct unpacking *u, const char *path)
 {
+    if (errno == EEXIST || errno == EISDIR || errno == ENOTDIR || errno == ELOOP)
+        return FAIL(u->err, STATUS_INVALID,
+                    "The pushed folder has %.200s more than once, as different things.", path);
     return FAIL(u->err, errno == ENOSPC ? STATUS_DISK_FULL : STATUS_BROKEN,
                 "cannot write %.200s: %s", path, strerror(errno));
 }

@@ -273,6 +273,18 @@ static void deep(void **state)
     assert_refused(b, STATUS_INVALID, "cannot be put anywhere");
 }
 
+/* The pusher's fault, not the disk's. */
+static void a_name_for_two_things(void **state)
+{
+    struct box *b = *state;
+
+    begin(b);
+    put(b, "d", AE_IFDIR, NULL);
+    put(b, "d", AE_IFLNK, "x");
+    end(b);
+    assert_refused(b, STATUS_INVALID, "d more than once");
+}
+
 static void too_many_files(void **state)
 {
     struct box *b = *state;
@@ -463,6 +475,7 @@ int main(void)
         TEST(links),
         TEST(through_a_link),
         TEST(deep),
+        TEST(a_name_for_two_things),
         TEST(too_many_files),
         TEST(too_big),
         TEST(too_many_folders),
