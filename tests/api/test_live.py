@@ -65,7 +65,8 @@ class Lifetimes:
                 if pid in self.seen.values() or b"init" not in words[:2]:
                     continue
                 stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                if int(stat[1]) in self.seen.values():
+                parent = Path(f"/proc/{stat[1]}/cmdline").read_bytes().split(b"\0")
+                if b"init" in parent[:2]:
                     continue  # what a supervisor starts looks like it until it has its own program
                 fd = os.pidfd_open(pid)
             except OSError:
