@@ -11,6 +11,10 @@
  * taking turns does not take all the time. */
 enum { TURN_MS = 10000, TURN_BOOTS = 3 };
 
+/* Who needs room asks every two seconds. Who does not ask any more (its boots fail, its pool has
+ * all that it may have) keeps nobody waiting. */
+enum { STILL_ASKS_MS = 5000 };
+
 struct seen {
     struct capacity_view view;
     struct capacity_lane *rows; /* view.lanes */
@@ -52,8 +56,9 @@ bool capacity_is_lacking(const struct lane *l)
 {
     const struct pool *p = l->pool;
     int64_t now = loop_wall_ms(p->fleet->loop);
+    bool still_asks = loop_now_ms(p->fleet->loop) <= l->refused_at + STILL_ASKS_MS;
 
-    return l->no_capacity && !p->held[0] && !p->is_deleted &&
+    return l->no_capacity && still_asks && !p->held[0] && !p->is_deleted &&
            (l->n_queue > 0 || must_prove(p, l) || pool_live(p) < pool_min(p, now));
 }
 
@@ -184,6 +189,7 @@ void capacity_lacks(struct lane *l, const struct error *err)
         pool_wake(l->pool); /* another lane of it may give up its place */
     }
     l->no_capacity = true;
+    l->refused_at = loop_now_ms(f->loop);
     l->refused_seq = f->room_seq;
     snprintf(l->waits_for, sizeof(l->waits_for), "%.199s", err->text);
     capacity_wake(f);
@@ -195,6 +201,8 @@ void capacity_served(struct lane *l)
 
     if (!l->no_capacity)
         return;
+    log_info("it waits for capacity no longer", LOG_S("pool", l->pool->name),
+             LOG_S("hardware", l->sku_name));
     l->no_capacity = false;
     l->promised_at = 0;
     l->waits_for[0] = '\0';

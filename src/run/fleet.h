@@ -97,6 +97,7 @@ struct lane {
     int64_t served_at;    /* wall ms: when its last instance went; 0: it had none yet */
     bool no_capacity;     /* the last try to boot found no room; set by run/capacity */
     char waits_for[200];  /* what the machine lacks, when no_capacity */
+    int64_t refused_at;   /* monotonic ms: when it was refused room last */
     uint64_t refused_seq; /* the fleet's room_seq when it was refused room */
     int64_t promised_at;  /* wall ms: when somebody gave up a place for it; 0: nobody did */
     char *last_failure;   /* the last boot's words */
@@ -124,6 +125,7 @@ struct pool {
     struct deferred reconcile;
     struct timer timer;
     bool is_deleted;
+    uint64_t told;                /* what was told of it last, as a number */
     char held[200];               /* why nothing of it may boot or begin; "": it may */
     struct pool_metrics *metrics; /* NULL: nothing happened yet */
 };

@@ -197,6 +197,34 @@ static struct release *older_that_serves(struct pool *p, const struct release *r
     return NULL;
 }
 
+/* A lane of releases that were all replaced before they were ever ready, and that have no room on
+ * the machine: nobody knows when there will be some, and nobody asks for them any more. */
+static bool is_stranded(struct pool *p, const struct lane *l)
+{
+    const struct release *r;
+
+    if (!l->no_capacity || list_empty(&l->queue) || pool_current(p)->lane == l ||
+        lane_count(l, INSTANCE_BOOTING) + lane_count(l, INSTANCE_READY) > 0)
+        return false;
+    list_each (&p->releases, r, struct release, node)
+        if (r->lane == l && r->was_ready)
+            return false;
+    return true;
+}
+
+/* What waits in such a lane goes to the release that serves, once that is known to be able to. */
+static void free_stranded(struct pool *p)
+{
+    struct release *to = p->is_model ? NULL : pool_serving(p);
+    struct lane *l;
+
+    if (!to || !to->was_ready)
+        return;
+    list_each (&p->lanes, l, struct lane, node)
+        if (l != to->lane && is_stranded(p, l))
+            lane_move_queue(l, to, to->lane);
+}
+
 /* What waits in a lane that can serve no longer goes back to an older release, or gets the setup
  * error. A disabled pool keeps no queue, whatever way a prediction came into it. */
 static void settle_queues(struct pool *p)
@@ -218,6 +246,7 @@ static void settle_queues(struct pool *p)
         else
             lane_fail_queue(r->lane, r->failure);
     }
+    free_stranded(p);
 }
 
 /* The budget is spent: what runs finishes, all else stops, and the queue stays. */
@@ -233,7 +262,37 @@ static void hold(struct pool *p)
     lane_collect(p);
 }
 
-static void pool_reconcile(struct pool *p)
+/* What readers are told of a pool, as one number. */
+static uint64_t appearance(const struct pool *p)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+    struct instance *in;
+    struct lane *l;
+
+    list_each (&p->lanes, l, struct lane, node) {
+        const char *waits_for = capacity_is_lacking(l) ? l->waits_for : "-";
+
+        for (; *waits_for; waits_for++)
+            h = (h ^ (unsigned char)*waits_for) * 0x100000001b3U;
+        h = (h ^ (uint64_t)l->n_queue) * 0x100000001b3U;
+        list_each (&l->instances, in, struct instance, node)
+            h = (h ^ (uint64_t)in->state ^ (uint64_t)in->in_flight << 4) * 0x100000001b3U;
+    }
+    return h;
+}
+
+/* Who waits for capacity is looked at every two seconds: that alone is no news. */
+static void tell_if_changed(struct pool *p)
+{
+    uint64_t now = appearance(p);
+
+    if (now != p->told)
+        tell_pool(p);
+    p->told = now;
+}
+
+/* `by_clock`: nothing happened but that time went on. */
+static void pool_reconcile(struct pool *p, bool by_clock)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
     struct scale_view view = { 0 };
@@ -246,7 +305,8 @@ static void pool_reconcile(struct pool *p)
     timer_stop(&p->timer);
     if (p->fleet->is_stopping)
         return;
-    tell_pool(p); /* who listens looks later, at what this comes to */
+    if (!by_clock)
+        tell_pool(p); /* who listens looks later, at what this comes to */
     if (pool_is_over(p)) {
         pool_free(p);
         return;
@@ -294,18 +354,19 @@ static void pool_reconcile(struct pool *p)
             plan.look_again_at = MIN(plan.look_again_at, now + LOOK_AT_LEAST_MS);
     lane_collect(p);
     capacity_wake(p->fleet);
+    tell_if_changed(p);
     if (plan.look_again_at != INT64_MAX)
         timer_start(&p->timer, MAX(plan.look_again_at - now, 1));
 }
 
 static void on_reconcile(struct deferred *d)
 {
-    pool_reconcile(container_of(d, struct pool, reconcile));
+    pool_reconcile(container_of(d, struct pool, reconcile), false);
 }
 
 static void on_timer(struct timer *t)
 {
-    pool_reconcile(container_of(t, struct pool, timer));
+    pool_reconcile(container_of(t, struct pool, timer), true);
 }
 
 void pool_reconcile_init(struct pool *p)
