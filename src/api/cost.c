@@ -69,9 +69,16 @@ static bool read_day(struct http_request *r, const char *key, int64_t *out)
     return false;
 }
 
+/* What is old is told by the day, whether its hours are put together already or not. */
+static int64_t floor_to_kept(int64_t at, int64_t hours_from)
+{
+    return ledger_floor(at, at < hours_from ? LEDGER_DAY_MS : LEDGER_HOUR_MS);
+}
+
 bool cost_time_read(struct http_request *r, struct cost_time *out)
 {
-    int64_t now = loop_wall_ms(r->loop), unit = LEDGER_HOUR_MS;
+    int64_t now = loop_wall_ms(r->loop);
+    int64_t hours_from = ledger_first_hour(now, api_of(r)->options->ledger_hours);
 
     out->to = now;
     if (!read_day(r, "to", &out->to))
@@ -86,10 +93,9 @@ bool cost_time_read(struct http_request *r, struct cost_time *out)
                      MAX_DAYS);
         return false;
     }
-    if (now - out->from > LEDGER_KEEP_HOURS_MS)
-        unit = LEDGER_DAY_MS;
-    out->from = ledger_floor(out->from, unit);
-    out->to = ledger_floor(out->to + LEDGER_HOUR_MS - 1, LEDGER_HOUR_MS);
+    out->from = floor_to_kept(out->from, hours_from);
+    out->to = floor_to_kept(out->to + (out->to < hours_from ? LEDGER_DAY_MS : LEDGER_HOUR_MS) - 1,
+                            hours_from);
     return true;
 }
 

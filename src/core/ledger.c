@@ -27,6 +27,11 @@ int64_t ledger_floor(int64_t wall_ms, int64_t unit_ms)
     return wall_ms - (rest < 0 ? rest + unit_ms : rest);
 }
 
+int64_t ledger_first_hour(int64_t now, int64_t keep_ms)
+{
+    return ledger_floor(now - keep_ms, LEDGER_DAY_MS);
+}
+
 /* --- tallies --- */
 
 void ledger_tally_add(struct ledger_tally *t, const struct ledger_piece *p)

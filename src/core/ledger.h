@@ -32,11 +32,13 @@ enum ledger_kind {
 const char *ledger_kind_name(enum ledger_kind k);
 
 enum { LEDGER_HOUR_MS = 3600 * 1000, LEDGER_DAY_MS = 24 * LEDGER_HOUR_MS };
-/* Hours that are older are put together into days. */
-#define LEDGER_KEEP_HOURS_MS (35 * (int64_t)LEDGER_DAY_MS)
 
 /* The beginning of the hour or day (UTC) that a time is in. */
 int64_t ledger_floor(int64_t wall_ms, int64_t unit_ms);
+
+/* The beginning of the first day whose hours are kept by an option ledger_hours of `keep_ms`; those
+ * before it may be put together into days. */
+int64_t ledger_first_hour(int64_t now, int64_t keep_ms);
 
 /* Milliseconds of one hour that are alike. */
 struct ledger_piece {

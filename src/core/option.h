@@ -45,6 +45,8 @@ enum option_type {
     X("Server", log_format, STRING, 0, 0, "auto", "text, json, or auto (text on a terminal)")      \
     X("Server", metrics_listen, STRING, 0, 0, "",                                                  \
       "address where GET /metrics tells of everything without a token: HOST:PORT, or unix:PATH")   \
+    X("Server", ledger_hours, DURATION, 86400000, 315360000000, "35d",                             \
+      "how long the ledger of costs has hours; older ones are put together into days")             \
     X("Server", keep_instances, BOOL, 0, 1, "false",                                               \
       "leave instances running when the server ends, for the next server")                         \
     X("Server", disk_reserve, SIZE, 0, 1000000000000000, "64MB",                                   \

@@ -3,12 +3,15 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/ledger.h"
+#include "store/ledger.h"
 #include "store/retention.h"
 
 #include <stdlib.h>
 
 enum {
     BATCH = 200,               /* rows in one transaction: others wait for no longer */
+    FOLD_BATCH = 8,            /* days of a pool in the ledger: about as many rows */
     KEY_MS = 24 * 3600 * 1000, /* how long a request can be repeated under its key */
     LEAST_MS = 100,
     MOST_MS = 600000,
@@ -21,6 +24,9 @@ struct sweep {
     const struct options *options;
     struct timer timer;
     struct store_sweep op;
+    struct store_ledger_fold fold;
+    int64_t folded_before; /* the ledger's hours before it are put together */
+    int64_t pause_ms;      /* after the fold */
     bool is_stopping;
 };
 
@@ -33,6 +39,35 @@ static int64_t pause(const struct sweep *w, int64_t next_ended_at)
     if (next_ended_at)
         ms = next_ended_at + retention - loop_wall_ms(w->loop);
     return MIN(MAX(ms, (int64_t)LEAST_MS), (int64_t)MOST_MS);
+}
+
+static void on_folded(struct store_op *op)
+{
+    struct sweep *w = container_of(op, struct sweep, fold.op);
+    bool is_ok = op->status == STATUS_OK, more = is_ok && w->fold.n == w->fold.limit;
+
+    if (!is_ok)
+        log_error("the ledger's old hours could not be put together; it is tried again",
+                  LOG_ERR(&op->error));
+    else if (!more)
+        w->folded_before = w->fold.before;
+    store_op_deinit(op);
+    w->fold = (struct store_ledger_fold){ 0 };
+    if (!w->is_stopping)
+        timer_start(&w->timer, more ? 0 : w->pause_ms);
+}
+
+/* Once a day there is something to do. False: not now. */
+static bool fold_ledger(struct sweep *w)
+{
+    int64_t before = ledger_first_hour(loop_wall_ms(w->loop), w->options->ledger_hours);
+
+    if (before <= w->folded_before)
+        return false;
+    w->fold.before = before;
+    w->fold.limit = FOLD_BATCH;
+    store_start(w->store, &w->fold.op, &STORE_LEDGER_FOLD, on_folded);
+    return true;
 }
 
 static void on_swept(struct store_op *op)
@@ -49,7 +84,8 @@ static void on_swept(struct store_op *op)
     }
     store_op_deinit(op);
     w->op = (struct store_sweep){ 0 };
-    if (!w->is_stopping)
+    w->pause_ms = ms;
+    if (!w->is_stopping && !fold_ledger(w))
         timer_start(&w->timer, ms);
 }
 

@@ -50,3 +50,14 @@ struct store_ledger_read {
     size_t n;
 };
 extern const struct store_op_type STORE_LEDGER_READ;
+
+/* Puts hours together that ended before `before` (a day's beginning): of one pool and one day they
+ * become rows of the day's first hour, alike ones one row. So many (pool, day) at a time, the
+ * oldest first; what is told of whole days is the same before and afterwards. */
+struct store_ledger_fold {
+    struct store_op op;
+    int64_t before;
+    int limit;
+    int n; /* out: how many it was; fewer than `limit`: there are no more */
+};
+extern const struct store_op_type STORE_LEDGER_FOLD;

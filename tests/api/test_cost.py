@@ -3,7 +3,9 @@
 
 import json
 import os
+import sqlite3
 import subprocess
+import time
 from decimal import Decimal
 
 import pytest
@@ -190,3 +192,54 @@ def test_the_command(org, house):
     assert code == 0 and json.loads(said)["seconds"] == 0
     code, _, said = say("costly", "--from", "then")
     assert code == 1 and "from is" in said
+
+
+DAY = 86400000
+HOURS_LEFT = f"SELECT COUNT(*) FROM ledger WHERE hour % {DAY} <> 0 AND hour < ?"
+
+
+def in_days(ms):
+    return time.strftime("%Y-%m-%d", time.gmtime(ms / 1000))
+
+
+def old_hours(server, today):
+    """Thirty days, of which the last ended three days ago: each hour in three releases and every kind."""
+    with sqlite3.connect(server.data / "berth.db") as base:
+        pool = base.execute("SELECT id FROM ledger_pool WHERE name = 'd'").fetchone()[0]
+        base.executemany("INSERT INTO ledger (pool_id, hour, release, hardware, price, kind, ms) VALUES (?, ?, ?, 'cpu-small', ?, ?, ?)",
+                         [(pool, today - day * DAY + hour * 3600000, 1 + hour // 9, 25000 + day, kind, 1 + (day * 7919 + hour * 104729) % 3600000)
+                          for day in range(3, 33) for hour in range(24) for kind in range(5)])
+    base.close()
+
+
+def test_old_hours_become_days(new_server):
+    server = new_server("--ledger-hours", "60d")
+    me = server.account("me")
+    path = me.deploy("d", "me/ctl", server.push(me, MODELS / "ctl", "ctl"))
+    me.predict(path, {})
+    assert me.patch(path, {"min_instances": 0, "max_instances": 0}).status == 200
+    wait_for(lambda: me.get(path + "/instances").json["ended"], "the end of the instance")
+    server.stop()
+    today = int(time.time() * 1000) // DAY * DAY
+    old_hours(server, today)
+    asked = [f"{where}?from={in_days(today - first * DAY)}&to={in_days(today - last * DAY)}"
+             for where in (path + "/cost", "/account/cost") for first, last in ((40, 0), (33, 2), (20, 10), (5, 4))]
+    server.start()
+    before = [me.get(one).body for one in asked]
+    assert exact(me.get(asked[0]))["seconds"] > 1000000
+    by_hour = exact(me.get(f"{path}/cost?from={in_days(today - 9 * DAY)}T03:00:00Z&to={in_days(today - 9 * DAY)}T05:00:00Z"))
+    assert by_hour["to"].endswith("T05:00:00.000Z")
+    server.stop()
+    server.options = ("--ledger-hours", "1d")
+    server.start()
+
+    def left():
+        with sqlite3.connect(f"file:{server.data}/berth.db?mode=ro", uri=True) as base:
+            return base.execute(HOURS_LEFT, (today - 2 * DAY,)).fetchone()[0]
+
+    wait_for(lambda: left() == 0, "that the hours are put together")
+    assert [me.get(one).body for one in asked] == before
+    by_day = exact(me.get(f"{path}/cost?from={in_days(today - 9 * DAY)}T03:00:00Z&to={in_days(today - 9 * DAY)}T05:00:00Z"))
+    assert (by_day["from"], by_day["to"]) == (f"{in_days(today - 9 * DAY)}T00:00:00.000Z", f"{in_days(today - 8 * DAY)}T00:00:00.000Z")
+    adds_up(by_day, "days", "releases", "hardware")
+    server.stop()

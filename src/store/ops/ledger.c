@@ -115,3 +115,64 @@ const struct store_op_type STORE_LEDGER_READ = {
     .name = "ledger_read",
     .exec = ledger_read,
 };
+
+struct pool_day {
+    const char *pool_id; /* NULL: none */
+    int64_t day;
+};
+
+static enum status find_hours(struct db *db, struct store_ledger_fold *op, struct pool_day *out)
+{
+    const struct db_value args[SQL_LEDGER_HOURS_PARAMS] = {
+        [SQL_LEDGER_HOURS_BEFORE] = DB_V_INT(op->before),
+    };
+    CLEANUP(reader_close) struct reader r = READER_INIT;
+    enum status s = reader_open(&r, db, &sql_ledger_hours, args, &op->op.arena, &op->op.error);
+
+    *out = (struct pool_day){ 0 };
+    if (s != STATUS_OK)
+        return s;
+    if (reader_next(&r)) {
+        out->pool_id = read_text(&r);
+        out->day = ledger_floor(read_int(&r), LEDGER_DAY_MS);
+    }
+    return r.status;
+}
+
+static enum status fold_day(struct db *db, const struct pool_day *d, struct error *err)
+{
+    const struct db_value fold[SQL_LEDGER_FOLD_PARAMS] = {
+        [SQL_LEDGER_FOLD_POOL_ID] = DB_V_TEXT(d->pool_id),
+        [SQL_LEDGER_FOLD_DAY] = DB_V_INT(d->day),
+        [SQL_LEDGER_FOLD_END] = DB_V_INT(d->day + LEDGER_DAY_MS),
+    };
+    const struct db_value folded[SQL_LEDGER_FOLDED_PARAMS] = {
+        [SQL_LEDGER_FOLDED_POOL_ID] = DB_V_TEXT(d->pool_id),
+        [SQL_LEDGER_FOLDED_DAY] = DB_V_INT(d->day),
+        [SQL_LEDGER_FOLDED_END] = DB_V_INT(d->day + LEDGER_DAY_MS),
+    };
+    enum status s = db_exec(db, &sql_ledger_fold, fold, NULL, err);
+
+    return s == STATUS_OK ? db_exec(db, &sql_ledger_folded, folded, NULL, err) : s;
+}
+
+static enum status ledger_fold(struct db *db, struct store_op *base)
+{
+    struct store_ledger_fold *op = container_of(base, struct store_ledger_fold, op);
+    struct pool_day d;
+    enum status s = STATUS_OK;
+
+    for (op->n = 0; s == STATUS_OK && op->n < op->limit; op->n++) {
+        s = find_hours(db, op, &d);
+        if (s != STATUS_OK || !d.pool_id)
+            return s;
+        s = fold_day(db, &d, &base->error);
+    }
+    return s;
+}
+
+const struct store_op_type STORE_LEDGER_FOLD = {
+    .name = "ledger_fold",
+    .is_write = true,
+    .exec = ledger_fold,
+};

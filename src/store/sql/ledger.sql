@@ -31,3 +31,17 @@ SELECT l.pool_id, p.name, p.is_model, l.hour - l.hour % :unit, 0, l.hardware, l.
  WHERE p.account_id = :account_id AND l.hour >= :from AND l.hour < :to
  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 HAVING SUM(l.ms) <> 0
  ORDER BY 4, 3, 2, 6, 7, 8;
+
+-- ledger_hours(before)
+-- The oldest hour that is not yet a part of its day's row; the index has only such hours.
+SELECT pool_id, hour FROM ledger WHERE hour % 86400000 <> 0 AND hour < :before ORDER BY hour LIMIT 1;
+
+-- ledger_fold(pool_id, day, end)
+INSERT INTO ledger (pool_id, hour, release, hardware, price, kind, ms)
+SELECT pool_id, :day, release, hardware, price, kind, SUM(ms)
+  FROM ledger WHERE pool_id = :pool_id AND hour > :day AND hour < :end
+ GROUP BY pool_id, release, hardware, price, kind
+    ON CONFLICT (pool_id, hour, release, hardware, price, kind) DO UPDATE SET ms = ms + excluded.ms;
+
+-- ledger_folded(pool_id, day, end)
+DELETE FROM ledger WHERE pool_id = :pool_id AND hour > :day AND hour < :end;
