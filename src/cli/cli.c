@@ -97,6 +97,11 @@ static const struct flag simulate_flags[] = {
       .help =
           "instead: a file with the arrival and the service time in seconds on each line; needs "
           "no server" },
+    { .name = "--recorded",
+      .takes_value = true,
+      .help =
+          "instead: a file of decisions (option record_decisions), which are taken again; needs "
+          "no server" },
     { .name = "--boot", .takes_value = true, .help = "seconds that a boot takes" },
     { .name = "--price", .takes_value = true, .help = "of an instance for a second (default 1)" },
     { .name = "--min", .takes_value = true, .help = "only this min_instances" },

@@ -172,6 +172,8 @@ int deployments_show_command(const struct command *c, const char *const *args);
 int deployments_create_command(const struct command *c, const char *const *args);
 int deployments_update_command(const struct command *c, const char *const *args);
 int deployments_rollback_command(const struct command *c, const char *const *args);
+/* Of `berth simulate --recorded`: the exit status. */
+int replay_decisions(const char *path, bool is_json);
 int simulate_command(const struct command *c, const char *const *args);
 int deployments_delete_command(const struct command *c, const char *const *args);
 /* "/v1/deployments/owner/name" of the first position, [OWNER/]NAME; false after a message. */

@@ -222,18 +222,21 @@ static int simulate_deployment(const struct given *g, const char *ref)
 
 int simulate_command(const struct command *c, const char *const *args)
 {
-    const char *deployment, *trace;
+    const char *deployment, *trace, *recorded;
     struct given g;
 
     if (!given_read(c, args, 0, 0, &g))
         return 2;
     deployment = given_flag(&g, "--deployment");
     trace = given_flag(&g, "--trace");
-    if (!deployment == !trace) {
+    recorded = given_flag(&g, "--recorded");
+    if (!!deployment + !!trace + !!recorded != 1) {
         fprintf(stderr, "berth simulate: give --deployment OWNER/NAME, or --trace FILE with --boot "
-                        "SECONDS.\n");
+                        "SECONDS, or --recorded FILE.\n");
         return 2;
     }
+    if (recorded)
+        return replay_decisions(recorded, given_flag(&g, "--json") != NULL);
     if (trace)
         return simulate_table(&g, trace);
     return simulate_deployment(&g, deployment);

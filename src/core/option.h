@@ -88,6 +88,11 @@ enum option_type {
       "how long times of predictions are kept for the simulator, 24 bytes each")                   \
     X("Scaling", max_simulated, INT, 10, 100000000, "200000",                                      \
       "predictions that one simulation may replay")                                                \
+    X("Scaling", record_decisions, STRING, 0, 0, "",                                               \
+      "file, begun anew at each start, for every decision with all it was taken from, some 10 KB " \
+      "each: berth simulate --recorded FILE takes them again")                                     \
+    X("Scaling", record_limit, SIZE, 1024, 1099511627776, "1GB",                                   \
+      "bytes of that file; then it ends")                                                          \
     X("Scaling", max_simulations, INT, 1, 1000, "2", "simulations at the same time; then 429")     \
     X("Predictions", run_timeout, DURATION, 1000, 604800000, "30m",                                \
       "how long one prediction may run")                                                           \

@@ -17,6 +17,7 @@
 #include "run/sweep.h"
 #include "serve/data.h"
 #include "serve/front.h"
+#include "serve/record.h"
 #include "serve/systemd.h"
 #include "serve/trust.h"
 
@@ -50,6 +51,7 @@ struct serve {
     struct builds *builds;
     struct deliveries *deliveries;
     struct sweep *sweep;
+    struct record *record;
     struct backups *backups;
     struct disk disk;
     struct metrics *metrics;
@@ -400,6 +402,9 @@ static enum status build_parts(struct serve *s, struct error *err)
         return st;
     fleet.files = s->files;
     fleet_init(&s->fleet, s->loop, s->store, &s->hardware, s->driver, s->protocol, &fleet);
+    st = record_open(&s->fleet, &s->record, err);
+    if (st != STATUS_OK)
+        return st;
     s->deliveries = s->fleet.deliveries = deliveries_new(&s->fleet, s->client, &deliveries);
     builds.uids = driver_facts(s->driver)->has_users ? s->uids : NULL;
     s->builds = builds_new(s->loop, s->store, &builds);
@@ -466,6 +471,7 @@ static void take_down(struct serve *s)
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     fleet_deinit(&s->fleet);
+    record_close(s->record);
     files_free(s->files);
     driver_free(s->driver);
     uids_free(s->uids);

@@ -181,3 +181,49 @@ def test_settings_by_the_command_line(house, acme, made):
         **DEFAULTS, "target_wait": 45, "max_queue": 9, "weight": 2, "schedule": [HOURS]}
     cli("deployments", "update", "by-flags", "--target-wait", "", "--schedule", "", "--weight", "", *flags)
     assert acme.get("/deployments/acme/by-flags").json["scaling"] == {**DEFAULTS, "max_queue": 9}
+
+
+def test_a_recorded_live_run_is_replayed(new_server, tmp_path):
+    """Each decision of a run, with what it was taken from, comes out the same by the same policy in another process."""
+    recorded = tmp_path / "decisions"
+    server = new_server("--record-decisions", str(recorded))
+    user = server.account("acme")
+    version = server.push(user, MODELS / "ctl", "m")
+    path = user.deploy("d", "acme/m", version, high=3)
+    user.patch(path, {"scaling": {"target_wait": 0.5, "keep_alive": 0}})
+    for burst in (1, 12, 3):
+        made = [user.predict(path, {"text": str(n)}, wait=False) for n in range(burst)]
+        assert {user.ended(one)["status"] for one in made} == {"succeeded"}
+        wait_for(lambda: not user.get(path + "/instances").json["results"], "that all stop")
+    user.patch(path, {"max_instances": 0})
+    stored = user.get(path + "/decisions").json["results"]
+    server.stop()
+    said = json.loads(cli("simulate", "--recorded", str(recorded), "--json"))
+    assert said["different"] == 0 and said["decisions"] > len(said["changes"]) >= 6
+    assert all(one["same"] for one in said["changes"])
+    told = [(d["at"], d["instances_before"], d["instances_after"], d["sentence"]) for d in reversed(stored)]
+    again = [(d["at"], d["instances_before"], d["instances_after"], d["sentence"]) for d in said["changes"]]
+    assert told == again[:len(told)], "what is stored and shown is what the policy says again"
+    assert "all come out the same" in cli("simulate", "--recorded", str(recorded))
+
+    whole = recorded.read_bytes()
+    recorded.write_bytes(whole[:-100])
+    assert "cut off" in cli("simulate", "--recorded", str(recorded), fails=True)
+    recorded.write_bytes(whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:])
+    assert "damaged" in cli("simulate", "--recorded", str(recorded), fails=True)
+    recorded.write_text("arrival,service\n")
+    assert "no decisions" in cli("simulate", "--recorded", str(recorded), fails=True)
+    assert "give --deployment" in cli("simulate", "--recorded", str(recorded), "--trace", "x", fails=True)
+
+
+def test_the_record_of_decisions_ends(new_server, tmp_path):
+    recorded = tmp_path / "decisions"
+    server = new_server("--record-decisions", str(recorded), "--record-limit", "20KB")
+    user = server.account("acme")
+    path = user.deploy("d", "acme/m", server.push(user, MODELS / "ctl", "m"))
+    assert user.predict(path, {})["status"] == "succeeded"
+    wait_for(lambda: server.records("decisions are recorded no longer"), "that it is full")
+    assert user.predict(path, {})["status"] == "succeeded"
+    server.stop()
+    assert recorded.stat().st_size <= 20000
+    assert "all come out the same" in cli("simulate", "--recorded", str(recorded))
