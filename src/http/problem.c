@@ -38,8 +38,10 @@ void http_problem_error(struct http_request *r, const struct error *err)
         send_problem(r, status, NULL, str_of(err->text));
         return;
     }
+    /* Not the path itself: some are secrets. */
     log_error("request failed", LOG_S("request", r->id), LOG_S("method", r->method),
-              LOG_STR("path", r->path), LOG_I("status", status), LOG_ERR(err));
+              LOG_S("route", r->route ? r->route->path : ""), LOG_I("status", status),
+              LOG_ERR(err));
     http_problem(r, status, NULL, "The request failed: %s. Its id is %s.", status_text(err->status),
                  r->id);
 }

@@ -220,7 +220,7 @@ void http_respond_json(struct http_request *r, int status, const struct buf *bod
 {
     if (body->failed) { /* half a document is worse than none */
         log_error("an answer is larger than its limit", LOG_S("request", r->id),
-                  LOG_S("method", r->method), LOG_STR("path", r->path),
+                  LOG_S("method", r->method), LOG_S("route", r->route ? r->route->path : ""),
                   LOG_I("limit", (int64_t)body->max));
         http_problem(r, 500, NULL,
                      "The answer would be larger than %zu bytes, its limit. The request's id is "
