@@ -7,16 +7,23 @@
 
 enum { MAX_PAGE_BODY = 64 << 20 };
 
-static void answer_deployment(struct http_request *r, struct deployment_row *d)
+/* As it is stored, and what holds it at this moment. */
+static void show_live(struct http_request *r, struct json_writer *w, struct deployment_row *d)
 {
     const struct pool *p = pool_find(api_of(r)->fleet, str_of(d->owner), str_of(d->name));
-    struct buf body CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
-    struct json_writer w;
 
     if (p && p->held[0])
         d->held = p->held;
+    show_deployment(w, api_of(r)->options, d);
+}
+
+static void answer_deployment(struct http_request *r, struct deployment_row *d)
+{
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
+    struct json_writer w;
+
     json_writer_init(&w, &body);
-    show_deployment(&w, api_of(r)->options, d);
+    show_live(r, &w, d);
     api_answer(r, 200, &body);
 }
 
@@ -203,7 +210,7 @@ void deployment_show(struct http_request *r)
 
 static void show_listed(struct http_request *r, struct json_writer *w, void *row)
 {
-    show_deployment(w, api_of(r)->options, row);
+    show_live(r, w, row);
 }
 
 static void on_listed(struct http_request *r, struct store_op *op)
