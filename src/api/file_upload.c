@@ -17,6 +17,8 @@
 
 enum { MAX_METADATA = 64 * 1024, MAX_TEXT = 1024, MAX_ANSWER = 1 << 20, PARTS_ALLOWANCE = 1 << 20 };
 
+#define TOO_LARGE "Files must be less than %s in size"
+
 struct upload {
     struct http_request *request; /* NULL: the client has gone */
     struct api *api;
@@ -295,6 +297,19 @@ static void finish(struct upload *u)
     blob_finish(TAKE(u->writer), on_stored, u);
 }
 
+/* "100MB" */
+static const char *limit_text(const struct api *a, char out[TIME_TEXT_SIZE])
+{
+    char *to = out;
+
+    size_format(a->options->max_file, out);
+    for (const char *at = out; *at; at++)
+        if (*at != ' ')
+            *to++ = *at;
+    *to = '\0';
+    return out;
+}
+
 static void on_written(void *arg, const struct error *err)
 {
     struct upload *u = arg;
@@ -307,9 +322,7 @@ static void on_written(void *arg, const struct error *err)
         return;
     }
     if (err && err->status == STATUS_TOO_LARGE) {
-        size_format(u->api->options->max_file, limit);
-        FAIL(&told, STATUS_TOO_LARGE, "The file is larger than %s, the limit for files (max_file).",
-             limit);
+        FAIL(&told, STATUS_TOO_LARGE, TOO_LARGE, limit_text(u->api, limit));
         refuse(u, &told);
     } else if (err) {
         refuse(u, err);
@@ -368,9 +381,7 @@ static bool length_ok(struct http_request *r)
 
     if (!length.p || !str_to_u64(length, &n) || n <= (uint64_t)max + PARTS_ALLOWANCE)
         return true;
-    size_format(max, limit);
-    http_problem(r, 413, NULL, "The file is larger than %s, the limit for files (max_file).",
-                 limit);
+    http_problem(r, 413, NULL, TOO_LARGE, limit_text(api_of(r), limit));
     return false;
 }
 
