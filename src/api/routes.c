@@ -147,6 +147,8 @@ const struct http_route API_ROUTES[] = {
 
     ROUTE("GET", "/v1/streams/{secret}", stream_show, HTTP_OPEN | HTTP_BODY_NONE, "streams.get",
           "Follow a prediction's output as server-sent events; the address is its own key"),
+    ROUTE("GET", "/v1/files/streams/{secret}", stream_show, HTTP_OPEN | HTTP_BODY_NONE,
+          "streams.files.get", "The same where the pieces are files: clients tell by the path"),
 
     { .method = "POST",
       .path = "/v1/files",

@@ -114,6 +114,7 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
     GET("predictions.webhooks.list", WHOLE, "WebhookMessage"),
     GONE("predictions.webhooks.resend", 202),
     { .name = "streams.get", .status = 200, .shape = OPENAPI_OTHER, .type = "text/event-stream" },
+    { .name = "streams.files.get", .status = 200, .shape = OPENAPI_OTHER, .type = "text/event-stream" },
     { .name = "outputs.get", .status = 200, .shape = OPENAPI_OTHER, .type = "*/*" },
 
     { .name = "trainings.create", .request = "TrainingCreate", .status = 201, .shape = OPENAPI_ONE,

@@ -146,6 +146,13 @@ static void show_url(struct json_writer *w, const char *key, const char *base, c
     json_member_str(w, key, buf_str(&url));
 }
 
+/* Clients tell by the path whether the pieces are texts or files. */
+static const char *stream_path(const struct prediction_row *p)
+{
+    return str_starts(str_of(p->stream_secret), STREAM_OF_FILES) ? "/v1/files/streams/"
+                                                                 : "/v1/streams/";
+}
+
 static void show_urls(struct json_writer *w, const struct prediction_row *p)
 {
     const char *what = p->destination ? "/v1/trainings/" : "/v1/predictions/";
@@ -155,7 +162,7 @@ static void show_urls(struct json_writer *w, const struct prediction_row *p)
     show_url(w, "cancel", p->base_url, what, p->id, "/cancel");
     show_url(w, "get", p->base_url, what, p->id, "");
     if (p->stream_secret)
-        show_url(w, "stream", p->base_url, "/v1/streams/", p->stream_secret, "");
+        show_url(w, "stream", p->base_url, stream_path(p), p->stream_secret, "");
     show_url(w, "web", p->base_url, "/p/", p->id, "");
     json_end_object(w);
 }

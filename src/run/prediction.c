@@ -253,16 +253,20 @@ static bool may_overlap(const struct fleet *f, const struct prediction *p,
            !spec->destination && !(f->files && input_has_uris(p->lane->version->schema));
 }
 
+static const char *make_stream_secret(struct prediction *p)
+{
+    const char *kind = p->lane->version->output.files_listed ? STREAM_OF_FILES : "";
+    char secret[STREAM_SECRET_LEN + 1];
+
+    id_secret(loop_rand(p->fleet->loop), STREAM_SECRET_LEN, secret);
+    return arena_printf(&p->arena, "%s%s", kind, secret);
+}
+
 static void fill_row(struct prediction *p, const struct prediction_spec *spec)
 {
     struct version *v = p->lane->version;
     struct pool *pool = spec->pool;
     bool can_stream = v->output.is_iterator && !spec->destination;
-    char secret[STREAM_SECRET_LEN + 1];
-
-    if (can_stream)
-        id_secret(loop_rand(p->fleet->loop), STREAM_SECRET_LEN, secret);
-
     p->row = (struct prediction_row){
         .id = p->id,
         .sealed_input = p->row.sealed_input,
@@ -287,7 +291,7 @@ static void fill_row(struct prediction *p, const struct prediction_spec *spec)
         .destination = spec->destination ? arena_copy(&p->arena, str_of(spec->destination)) : NULL,
         .destination_id =
             spec->destination_id ? arena_copy(&p->arena, str_of(spec->destination_id)) : NULL,
-        .stream_secret = can_stream ? arena_copy(&p->arena, str_of(secret)) : NULL,
+        .stream_secret = can_stream ? make_stream_secret(p) : NULL,
     };
 }
 

@@ -9,6 +9,8 @@
 
 struct webhook_note;
 
+#define STREAM_OF_FILES "file-"
+
 struct prediction_row {
     const char *id;            /* 26 characters */
     const char *account_id;    /* who created it */
@@ -34,9 +36,11 @@ struct prediction_row {
     bool started_long;       /* the present attempt goes on in its instance without us */
     const char *webhook;     /* NULL */
     unsigned webhook_events;
-    bool has_webhook_filter;   /* the filter was given and is to be echoed */
-    const char *base_url;      /* scheme and host that its URLs begin with */
-    const char *stream_secret; /* capability of urls.stream; NULL: cannot stream */
+    bool has_webhook_filter; /* the filter was given and is to be echoed */
+    const char *base_url;    /* scheme and host that its URLs begin with */
+    /* Capability of urls.stream; NULL: cannot stream. Begins with STREAM_OF_FILES where the pieces
+     * are addresses of files. */
+    const char *stream_secret;
     bool data_removed;
     bool cancel_requested;
     int64_t active_ms; /* its part of the time in which instances ran it */

@@ -155,8 +155,9 @@ def test_a_file_inside_of_something_else(me):
     assert fetch(made["output"]["picture"])[2] == b"picture"
 
 
-def test_a_stream_of_files(me):
+def test_a_stream_of_files(me, files_house):
     made = run(me, "frames", {"n": 3}, wait=False)
+    assert re.fullmatch(re.escape(files_house.url) + "/v1/files/streams/file-[0-9a-hjkmnp-tv-z]{52}", made["urls"]["stream"])
     events = read(made["urls"]["stream"])
     assert [name for name, _, _ in events] == ["output"] * 3 + ["done"]
     urls = [data for name, _, data in events if name == "output"]
@@ -499,6 +500,9 @@ const Replicate = require("replicate");
   }
   const many = await replicate.run("me/many:MANY", { input: { n: 2 } });
   seen.many = await Promise.all(many.map(async (file) => await (await file.blob()).text()));
+  seen.frames = [];
+  for await (const { event, data } of replicate.stream("me/frames", { input: { n: 2 } }))
+    if (event === "output") seen.frames.push([data.constructor.name, await (await data.blob()).text()]);
   console.log(JSON.stringify(seen));
 })().catch((e) => { console.error(e); process.exit(1); });
 """
@@ -508,4 +512,5 @@ def test_javascript_client(me, files_house):
     script = JS_RUN.replace("VERSION", me.get("/models/me/one").json["latest_version"]["id"])
     script = script.replace("MANY", me.get("/models/me/many").json["latest_version"]["id"])
     seen = node(script, me, files_house)
-    assert seen == {"blob": ["FileOutput", "from a blob"], "buffer": ["FileOutput", "from a buffer"], "many": ["part 0", "part 1"]}
+    assert seen == {"blob": ["FileOutput", "from a blob"], "buffer": ["FileOutput", "from a buffer"], "many": ["part 0", "part 1"],
+                    "frames": [["FileOutput", "frame 0"], ["FileOutput", "frame 1"]]}
