@@ -18,6 +18,7 @@ struct making {
     struct timer timer;   /* the end of a wait */
     struct prediction *p; /* while it is waited for */
     int wait_s;           /* 0: answer at once */
+    bool said_how_long;   /* wait=N, not the bare word */
     bool is_watching;
 };
 
@@ -50,13 +51,15 @@ static void answer_made(struct making *m, struct prediction *p, bool as_starting
         row.output = p->inlined;
     if (as_starting) { /* as the word says, there is nothing to show yet */
         row.output = STR_NULL;
-        row.completed_at = 0;
+        row.logs = STR("");
+        row.instance_id = NULL;
+        row.started_at = row.completed_at = 0;
     }
     snprintf(text, sizeof(text), "%s/v1/predictions/%s", row.base_url, row.id);
     http_set_header(r, "Location", text);
     if (m->wait_s) {
         snprintf(text, sizeof(text), "wait=%d", m->wait_s);
-        http_set_header(r, "Preference-Applied", text);
+        http_set_header(r, "Preference-Applied", m->said_how_long ? text : "wait");
     }
     answer_prediction(r, 201, &row, as_starting);
 }
@@ -188,7 +191,7 @@ static void on_created(struct prediction_request *c, struct prediction *p, const
 }
 
 /* "wait" or "wait=5"; what does not parse is ignored, as RFC 7240 asks. */
-static int read_prefer(struct http_request *r)
+static int read_prefer(struct http_request *r, bool *out_said_how_long)
 {
     struct str rest = http_header(r, "prefer"), part;
     uint64_t n;
@@ -198,8 +201,10 @@ static int read_prefer(struct http_request *r)
         if (str_ieq(part, STR("wait")))
             return MAX_WAIT_S;
         if (part.n > 5 && str_ieq(str_make(part.p, 5), STR("wait=")) &&
-            str_to_u64(str_make(part.p + 5, part.n - 5), &n) && n > 0)
+            str_to_u64(str_make(part.p + 5, part.n - 5), &n) && n > 0) {
+            *out_said_how_long = true;
             return (int)MIN(n, (uint64_t)MAX_WAIT_S);
+        }
     }
     return 0;
 }
@@ -211,7 +216,8 @@ static void make_now(struct http_request *r, struct prediction_spec *spec)
 
     list_init(&m->node);
     m->request = r;
-    m->wait_s = spec->destination ? 0 : read_prefer(r); /* trainings are long */
+    if (!spec->destination) /* trainings are long */
+        m->wait_s = read_prefer(r, &m->said_how_long);
     m->create.created = on_created;
     timer_init(r->loop, &m->timer, on_wait_over);
     r->context = m;

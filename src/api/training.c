@@ -16,13 +16,17 @@ static bool read_destination(struct http_request *r, struct str *owner, struct s
 {
     struct str version;
     struct json *v = json_get(r->json, "destination");
+    struct problems p;
 
-    if (v && model_ref_split(json_to_str(v), owner, name, &version) && !version.p)
-        return true;
-    api_invalid_input(
-        r, v ? api_input_problem(r, "format", "destination", "Must have the form owner/name")
-             : api_input_problem(r, "required", "", "destination is required"));
-    return false;
+    if (!v) {
+        api_invalid_input(r, api_input_problem(r, "required", "", "destination is required"));
+        return false;
+    }
+    problems_init(&p, r);
+    if (!model_ref_split(json_to_str(v), owner, name, &version) || version.p)
+        problems_add(&p, "destination", "%.*s must have the form \"owner/name\".",
+                     (int)MIN(v->span.n, (size_t)MAX_REF), v->span.p);
+    return !problems_send(&p);
 }
 
 static void on_destination(struct http_request *r, struct store_op *op)

@@ -427,6 +427,11 @@ const char *given_flag(const struct given *g, const char *name)
     return NULL;
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 int cli_main(int argc, char **argv)
 {
     const struct command *c;
@@ -438,7 +443,7 @@ int cli_main(int argc, char **argv)
         print_help(stderr);
         return 2;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    if (is_help(argv[1]) || strcmp(argv[1], "help") == 0) {
         print_help(stdout);
         return 0;
     }
@@ -448,14 +453,14 @@ int cli_main(int argc, char **argv)
     }
     c = find_command(argc, argv, &words);
     if (!c) {
-        if (print_list(argc > 2 && strcmp(argv[2], "--help") == 0 ? stdout : stderr, argv[1]))
-            return argc > 2 && strcmp(argv[2], "--help") == 0 ? 0 : 2;
+        if (print_list(argc > 2 && is_help(argv[2]) ? stdout : stderr, argv[1]))
+            return argc > 2 && is_help(argv[2]) ? 0 : 2;
         fprintf(stderr, "berth: there is no command \"%s%s%s\". `berth --help` lists them.\n",
                 argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
         return 2;
     }
     for (int i = words; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
+        if (is_help(argv[i])) {
             print_command(stdout, c);
             return 0;
         }

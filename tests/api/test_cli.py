@@ -175,6 +175,7 @@ def test_models(berth):
 
 def test_help_names_every_command(berth):
     said = berth("--help").stdout
+    assert berth("-h").stdout == said and berth("logs", "-h").stdout == berth("logs", "--help").stdout
     for words in ("login", "run", "logs", "predictions list", "deployments create", "models show", "collection add"):
         assert words in said
     rows = [line for line in said.split("Commands:")[1].split("`berth COMMAND")[0].splitlines() if line.strip()]

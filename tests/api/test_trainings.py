@@ -68,7 +68,11 @@ def test_what_is_refused(house, smith, acme):
     answer = start(smith, "smith/nothing")
     assert (answer.status, answer.json["detail"]) == (404, "The specified training destination does not exist")
     assert start(smith, "some-org/some-model").status == 404
-    assert start(smith, "nothing").status == 422
+    answer = start(smith, "nothing")
+    assert (answer.status, answer.json["errors"][0]["pointer"]) == (400, "/destination")
+    assert start(smith, 5).status == 400
+    missing = smith.post(f"/models/smith/writer/versions/{smith.version}/trainings", {"input": {}})
+    assert (missing.status, missing.json["detail"]) == (422, "- destination is required\n")
     bad = start(smith, values={"steps": 0})
     assert bad.status == 422 and bad.json["invalid_fields"][0]["field"] == "input.steps"
     assert start(smith, colour="red").status == 422
