@@ -81,7 +81,7 @@ void api_op_start_effect(struct http_request *r, struct store_op *op,
 
 /* --- refusals --- */
 
-void api_answer(struct http_request *r, int status, const struct buf *json)
+void api_answer(struct http_request *r, int status, struct buf *json)
 {
     http_respond_json(r, status, json);
 }

@@ -127,7 +127,7 @@ void api_version_get(struct http_request *r, struct str owner, struct str name, 
 
 /* --- answers --- */
 
-void api_answer(struct http_request *r, int status, const struct buf *json);
+void api_answer(struct http_request *r, int status, struct buf *json);
 /* Answers an operation that is done with what `show` writes, of at most `max` bytes, or with its
  * refusal. */
 void api_answer_op(struct http_request *r, struct store_op *op, int status, size_t max,

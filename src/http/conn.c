@@ -58,6 +58,7 @@ static void on_closed(uv_handle_t *handle)
 
     server_forget(c);
     tls_free(c->tls);
+    conn_drop_write(c);
     buf_deinit(&c->in);
     buf_deinit(&c->out);
     free(c->address);
@@ -319,7 +320,10 @@ void conn_run(struct http_conn *c)
 
 static void on_turn(struct deferred *d)
 {
-    conn_run(container_of(d, struct http_conn, turn));
+    struct http_conn *c = container_of(d, struct http_conn, turn);
+
+    conn_next_slice(c);
+    conn_run(c);
 }
 
 static void write_is_late(struct http_conn *c)

@@ -264,6 +264,11 @@ void router_allow_all(const struct router *rt, char out[64]);
 /* write.c: bytes out. */
 /* Sends now or queues; false when the connection broke. */
 bool conn_write(struct http_conn *c, const struct str *parts, size_t n_parts, size_t max_pending);
+/* The same for a head and a body; a large body may be taken, which is empty then. */
+bool conn_write_whole(struct http_conn *c, struct str head, struct buf *body);
+/* Goes on with a large write; each turn has a slice. */
+void conn_next_slice(struct http_conn *c);
+void conn_drop_write(struct http_conn *c); /* libuv has none of it any more */
 size_t conn_pending(const struct http_conn *c);
 /* TLS: encrypts and sends what waits, as far as it goes without waiting. */
 void conn_flush(struct http_conn *c);

@@ -149,7 +149,7 @@ void gzip_deinit(struct http_server *s)
     free(s->zip);
 }
 
-struct gzip *gzip_new(int status, const char *type, struct str body)
+struct gzip *gzip_new(int status, const char *type, struct str body, struct buf *owner)
 {
     struct gzip *g = xnew(struct gzip);
 
@@ -161,7 +161,12 @@ struct gzip *gzip_new(int status, const char *type, struct str body)
     g->type = type;
     buf_init(&g->in, BUF_UNBOUNDED);
     buf_init(&g->out, BUF_UNBOUNDED);
-    buf_add_str(&g->in, body);
+    if (owner) {
+        g->in = *owner;
+        buf_init(owner, BUF_UNBOUNDED);
+    } else {
+        buf_add_str(&g->in, body);
+    }
     return g;
 }
 
@@ -183,9 +188,9 @@ bool gzip_is_smaller(const struct gzip *g)
     return g->out.n > 0 && g->out.n < g->in.n;
 }
 
-struct str gzip_body(const struct gzip *g)
+struct buf *gzip_body(struct gzip *g)
 {
-    return buf_str(gzip_is_smaller(g) ? &g->out : &g->in);
+    return gzip_is_smaller(g) ? &g->out : &g->in;
 }
 
 int gzip_status(const struct gzip *g)

@@ -23,11 +23,12 @@ void gzip_deinit(struct http_server *s);
 /* Unpacks what was compressed beforehand into `size` bytes; false when it is not so long. */
 bool gzip_unpack(struct str zipped, size_t size, struct buf *out);
 
-/* An answer on its way. The body is copied, the type must live on. NULL for want of memory. */
-struct gzip *gzip_new(int status, const char *type, struct str body);
+/* An answer on its way. The body is taken from its owner (NULL: copied), the type must live on.
+ * NULL for want of memory. */
+struct gzip *gzip_new(int status, const char *type, struct str body, struct buf *owner);
 bool gzip_step(struct gzip *g); /* one slice; false: that was the last */
 bool gzip_is_smaller(const struct gzip *g);
-struct str gzip_body(const struct gzip *g); /* compressed, or as it was where that is no larger */
+struct buf *gzip_body(struct gzip *g); /* compressed, or as it was where that is no larger */
 int gzip_status(const struct gzip *g);
 const char *gzip_type(const struct gzip *g);
 void gzip_free(struct gzip *g);

@@ -147,8 +147,9 @@ static bool has_no_body(int status)
     return status < 200 || status == 204 || status == 304;
 }
 
+/* `owner`: where the body stands, and may be taken from; NULL: it may not. */
 static void send_whole(struct http_conn *c, int status, const char *type, struct str body,
-                       bool is_zipped)
+                       struct buf *owner, bool is_zipped)
 {
     struct buf CLEANUP(buf_deinit) head = BUF_INIT(BUF_UNBOUNDED);
     struct exchange *x = c->x;
@@ -163,12 +164,16 @@ static void send_whole(struct http_conn *c, int status, const char *type, struct
     buf_adds(&head, "\r\n");
     parts[0] = buf_str(&head);
     parts[1] = x->r.is_head || has_no_body(status) ? STR("") : body;
-    conn_write(c, parts, ARRAY_SIZE(parts), SIZE_MAX);
+    if (owner && parts[1].n > 0)
+        conn_write_whole(c, parts[0], owner);
+    else
+        conn_write(c, parts, ARRAY_SIZE(parts), SIZE_MAX);
     conn_kick(c);
 }
 
 /* Sends the answer compressed, or begins to compress it; false: it is to be sent as it is. */
-static bool answer_zipped(struct http_request *r, int status, const char *type, struct str body)
+static bool answer_zipped(struct http_request *r, int status, const char *type, struct str body,
+                          struct buf *owner)
 {
     struct buf CLEANUP(buf_deinit) zipped = BUF_INIT(BUF_UNBOUNDED);
     struct exchange *x = exchange_of(r);
@@ -179,44 +184,49 @@ static bool answer_zipped(struct http_request *r, int status, const char *type, 
     if (!gzip_asked(http_header(r, "Accept-Encoding")))
         return false;
     if (body.n > GZIP_SLICE) {
-        x->zip = gzip_new(status, arena_copy(r->arena, str_of(type)), body);
+        x->zip = gzip_new(status, arena_copy(r->arena, str_of(type)), body, owner);
         conn_kick(r->conn);
         return x->zip != NULL;
     }
     if (!gzip_now(r->conn->server, body, &zipped))
         return false;
-    send_whole(r->conn, status, type, buf_str(&zipped), true);
+    send_whole(r->conn, status, type, buf_str(&zipped), NULL, true);
     return true;
 }
 
 void respond_zipped(struct http_conn *c)
 {
     struct gzip *g = c->x->zip;
+    struct buf *body;
+    bool is_zipped;
 
     if (gzip_step(g))
         return;
+    is_zipped = gzip_is_smaller(g);
     c->x->zip = NULL;
-    send_whole(c, gzip_status(g), gzip_type(g), gzip_body(g), gzip_is_smaller(g));
+    body = gzip_body(g);
+    send_whole(c, gzip_status(g), gzip_type(g), buf_str(body), body, is_zipped);
     gzip_free(g);
 }
 
-static void answer(struct http_request *r, int status, const char *type, struct str body)
+static void answer(struct http_request *r, int status, const char *type, struct str body,
+                   struct buf *owner)
 {
     struct exchange *x = exchange_of(r);
 
     assert(x->answer == ANSWER_NONE);
     x->answer = ANSWER_DONE;
     x->status = status;
-    if (!answer_zipped(r, status, type, body))
-        send_whole(r->conn, status, type, body, false);
+    if (!answer_zipped(r, status, type, body, owner))
+        send_whole(r->conn, status, type, body, owner, false);
 }
 
 void http_respond(struct http_request *r, int status, const char *content_type, struct str body)
 {
-    answer(r, status, content_type, body);
+    answer(r, status, content_type, body, NULL);
 }
 
-void http_respond_json(struct http_request *r, int status, const struct buf *body)
+void http_respond_json(struct http_request *r, int status, struct buf *body)
 {
     if (body->failed) { /* half a document is worse than none */
         log_error("an answer is larger than its limit", LOG_S("request", r->id),
@@ -228,7 +238,7 @@ void http_respond_json(struct http_request *r, int status, const struct buf *bod
                      body->max, r->id);
         return;
     }
-    answer(r, status, "application/json", buf_str(body));
+    answer(r, status, "application/json", buf_str(body), body);
 }
 
 void http_respond_gzipped(struct http_request *r, int status, const char *content_type,
@@ -246,12 +256,12 @@ void http_respond_gzipped(struct http_request *r, int status, const char *conten
     x->answer = ANSWER_DONE;
     x->status = status;
     buf_adds(&x->extra, "Vary: Accept-Encoding\r\n");
-    send_whole(r->conn, status, content_type, is_zipped ? gzip : buf_str(&plain), is_zipped);
+    send_whole(r->conn, status, content_type, is_zipped ? gzip : buf_str(&plain), NULL, is_zipped);
 }
 
 void http_respond_empty(struct http_request *r, int status)
 {
-    answer(r, status, NULL, STR(""));
+    answer(r, status, NULL, STR(""), NULL);
 }
 
 void respond_continue(struct http_conn *c)

@@ -200,8 +200,9 @@ void http_release(struct http_kept *k); /* NULL is fine */
  * the loop. */
 void http_set_header(struct http_request *r, const char *name, const char *value); /* copied */
 void http_respond(struct http_request *r, int status, const char *content_type, struct str body);
-/* A body that did not fit its buffer is answered with 500, and logged. */
-void http_respond_json(struct http_request *r, int status, const struct buf *body);
+/* A body that did not fit its buffer is answered with 500, and logged. A large one is taken, and
+ * not copied. */
+void http_respond_json(struct http_request *r, int status, struct buf *body);
 void http_respond_empty(struct http_request *r, int status);
 /* A body that is compressed already; whoever does not take gzip gets it unpacked: `plain_size`
  * bytes. */

@@ -2,7 +2,10 @@
 /* The reader follows the steps of the WHATWG page: a line ends with CR LF, LF or CR; an empty line
  * dispatches what was gathered; what stands after the last empty line is never dispatched. A CR at
  * the end of a piece ends its line at once, and skip_lf swallows an LF at the start of the next
- * piece. */
+ * piece.
+ *
+ * A data line may be long: its value is gathered in its place, and not copied once more when the
+ * line ends. */
 #include "http/sse.h"
 
 void sse_reader_init(struct sse_reader *r, size_t max_event,
@@ -13,6 +16,7 @@ void sse_reader_init(struct sse_reader *r, size_t max_event,
     buf_init(&r->name, max_event);
     buf_init(&r->data, max_event);
     buf_init(&r->id, max_event);
+    buf_init(&r->rest, BUF_UNBOUNDED);
 }
 
 void sse_reader_deinit(struct sse_reader *r)
@@ -21,6 +25,7 @@ void sse_reader_deinit(struct sse_reader *r)
     buf_deinit(&r->name);
     buf_deinit(&r->data);
     buf_deinit(&r->id);
+    buf_deinit(&r->rest);
 }
 
 static void dispatch(struct sse_reader *r)
@@ -107,9 +112,47 @@ static bool is_over_limit(const struct sse_reader *r)
            r->line.n + r->name.n + r->data.n > r->line.max;
 }
 
+/* Takes the beginning of a line whose end is still to come. */
+static void take_part(struct sse_reader *r, struct str part)
+{
+    enum { FIELD = 6 }; /* "data: " */
+
+    if (!r->in_data && !r->at_start && r->line.n < FIELD) {
+        size_t n = MIN(part.n, FIELD - r->line.n);
+
+        buf_add(&r->line, part.p, n);
+        part = str_make(part.p + n, part.n - n);
+        r->in_data = r->line.n == FIELD && str_starts(buf_str(&r->line), "data:");
+        if (r->in_data && r->line.p[FIELD - 1] != ' ')
+            buf_addc(&r->data, r->line.p[FIELD - 1]);
+        if (r->in_data)
+            buf_clear(&r->line);
+    }
+    buf_add_str(r->in_data ? &r->data : &r->line, part);
+}
+
+/* Takes what was missing of a line. */
+static void take_end(struct sse_reader *r, struct str part)
+{
+    if (r->in_data) {
+        r->in_data = false;
+        r->has_data = true;
+        buf_add_str(&r->data, part);
+        buf_addc(&r->data, '\n');
+    } else if (r->line.n == 0) { /* a whole line is not copied */
+        take_line(r, part);
+    } else {
+        buf_add_str(&r->line, part);
+        if (!r->line.failed)
+            take_line(r, buf_str(&r->line));
+        if (!r->line.failed)
+            buf_clear(&r->line);
+    }
+}
+
 bool sse_reader_feed(struct sse_reader *r, struct str piece)
 {
-    while (piece.n > 0 && !r->failed) {
+    while (piece.n > 0 && !r->failed && !r->is_held) {
         size_t n;
 
         if (r->skip_lf && piece.p[0] == '\n') {
@@ -119,25 +162,37 @@ bool sse_reader_feed(struct sse_reader *r, struct str piece)
         }
         r->skip_lf = false;
         n = line_length(piece);
-        if (n == piece.n) { /* its end is still to come */
-            buf_add_str(&r->line, piece);
-            r->failed = is_over_limit(r);
-            break;
-        }
-        r->skip_lf = piece.p[n] == '\r';
-        if (r->line.n == 0) { /* a whole line is not copied */
-            take_line(r, str_make(piece.p, n));
+        if (n == piece.n) {
+            take_part(r, piece);
+            piece.n = 0;
         } else {
-            buf_add(&r->line, piece.p, n);
-            if (!r->line.failed)
-                take_line(r, buf_str(&r->line));
-            if (!r->line.failed)
-                buf_clear(&r->line);
+            r->skip_lf = piece.p[n] == '\r';
+            take_end(r, str_make(piece.p, n));
+            piece = str_make(piece.p + n + 1, piece.n - n - 1);
         }
         r->failed = is_over_limit(r);
-        piece = str_make(piece.p + n + 1, piece.n - n - 1);
     }
+    if (r->is_held)
+        buf_add_str(&r->rest, piece);
     return !r->failed;
+}
+
+void sse_reader_take_data(struct sse_reader *r, struct buf *out)
+{
+    *out = r->data;
+    r->data = BUF_INIT(out->max);
+}
+
+void sse_reader_hold(struct sse_reader *r)
+{
+    r->is_held = true;
+}
+
+void sse_reader_go_on(struct sse_reader *r, struct buf *out_rest)
+{
+    *out_rest = r->rest;
+    buf_init(&r->rest, BUF_UNBOUNDED);
+    r->is_held = false;
 }
 
 /* A name or an id stands on one line: what would end it is left out. */

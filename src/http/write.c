@@ -1,38 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes out. What the socket takes at once is never copied; the rest goes into one libuv write at a
- * time, and what comes meanwhile gathers in c->out behind it. With TLS everything goes by c->out, a
- * piece at a time, so that no more is encrypted than is about to leave. */
+ * time, and what comes meanwhile gathers in c->out behind it. No turn of the loop writes more than
+ * a slice of a connection: the kernel's copying takes time, too. With TLS everything goes by
+ * c->out, a piece at a time, so that no more is encrypted than is about to leave. */
 #include "http/conn.h"
 
 #include "base/mem.h"
 
 #include <stdlib.h>
 
-enum { PARTS_MAX = 4, TLS_PIECE = 64 << 10, TLS_PIECES_MAX = 8 };
+enum { PARTS_MAX = 4, SLICE = 128 << 10, TLS_PIECE = 64 << 10, TLS_PIECES_MAX = 8 };
 
 struct conn_write {
     uv_write_t req;
     struct http_conn *conn;
     struct buf bytes;
+    size_t at;       /* of these: gone, or handed to libuv */
+    bool is_between; /* a slice is gone, the next one waits for its turn */
 };
 
 size_t conn_pending(const struct http_conn *c)
 {
+    const struct conn_write *w = c->writing;
     size_t waiting = c->out.n - c->out_at;
 
-    return waiting + (c->writing ? uv_stream_get_write_queue_size(&c->handle.stream) : 0);
+    if (w)
+        waiting += uv_stream_get_write_queue_size(&c->handle.stream) + w->bytes.n - w->at;
+    return waiting;
 }
 
-static void start_write(struct http_conn *c, struct buf *bytes);
+static void start_write(struct http_conn *c, struct buf *bytes, size_t from);
+static void on_written(uv_write_t *req, int status);
 
-static void on_written(uv_write_t *req, int status)
+static bool write_slice(struct conn_write *w)
 {
-    struct conn_write *w = container_of(req, struct conn_write, req);
-    struct http_conn *c = w->conn;
+    size_t n = MIN(w->bytes.n - w->at, (size_t)SLICE);
+    uv_buf_t part = { .base = w->bytes.p + w->at, .len = n };
 
-    buf_deinit(&w->bytes);
-    free(w);
+    w->at += n;
+    return uv_write(&w->req, &w->conn->handle.stream, &part, 1, on_written) >= 0;
+}
+
+void conn_drop_write(struct http_conn *c)
+{
+    if (c->writing)
+        buf_deinit(&c->writing->bytes);
+    free(c->writing);
     c->writing = NULL;
+}
+
+static void write_over(struct http_conn *c, int status)
+{
+    conn_drop_write(c);
     c->has_written = true;
     if (c->state == CONN_CLOSING)
         return;
@@ -41,25 +60,47 @@ static void on_written(uv_write_t *req, int status)
     else if (c->tls)
         conn_flush(c);
     else if (c->out.n > 0)
-        start_write(c, &c->out);
-    conn_run(c);
+        start_write(c, &c->out, 0);
 }
 
-/* Takes the bytes. */
-static void start_write(struct http_conn *c, struct buf *bytes)
+static void on_written(uv_write_t *req, int status)
+{
+    struct conn_write *w = container_of(req, struct conn_write, req);
+    struct http_conn *c = w->conn;
+
+    if (status >= 0 && w->at < w->bytes.n && c->state != CONN_CLOSING) {
+        w->is_between = true;
+        conn_kick(c);
+        return;
+    }
+    write_over(c, status);
+    if (c->state != CONN_CLOSING)
+        conn_run(c);
+}
+
+void conn_next_slice(struct http_conn *c)
+{
+    struct conn_write *w = c->writing;
+
+    if (!w || !w->is_between)
+        return;
+    w->is_between = false;
+    if (!write_slice(w))
+        write_over(c, UV_EIO);
+}
+
+/* Takes the bytes, of which those from `from` on are still to go. */
+static void start_write(struct http_conn *c, struct buf *bytes, size_t from)
 {
     struct conn_write *w = xnew(struct conn_write);
-    uv_buf_t part;
 
     w->conn = c;
     w->bytes = *bytes;
+    w->at = from;
     buf_init(bytes, BUF_UNBOUNDED);
-    part = (uv_buf_t){ .base = w->bytes.p, .len = w->bytes.n };
     c->writing = w;
-    if (uv_write(&w->req, &c->handle.stream, &part, 1, on_written) < 0) {
-        buf_deinit(&w->bytes);
-        free(w);
-        c->writing = NULL;
+    if (!write_slice(w)) {
+        conn_drop_write(c);
         c->is_broken = true;
     }
     c->write_mark = c->queued - conn_pending(c);
@@ -102,7 +143,7 @@ static bool send_encrypted(struct http_conn *c, bool may_try)
     }
     if ((size_t)n < waiting.n) {
         buf_add(&rest, waiting.p + n, waiting.n - (size_t)n);
-        start_write(c, &rest);
+        start_write(c, &rest, 0);
     }
     tls_sent(c->tls);
     return !c->writing;
@@ -182,6 +223,43 @@ bool conn_write(struct http_conn *c, const struct str *parts, size_t n_parts, si
             buf_add(&c->out, parts[i].p + gone, parts[i].n - gone);
     }
     if (!c->writing)
-        start_write(c, &c->out);
+        start_write(c, &c->out, 0);
     return true;
+}
+
+/* The same for a large body, which is taken and not copied. */
+static bool write_taken(struct http_conn *c, struct str head, struct buf *body)
+{
+    struct str parts[2] = { head, str_make(body->p, SLICE) };
+    ssize_t n = c->tls ? 0 : try_write(c, parts, ARRAY_SIZE(parts));
+    size_t sent = n > (ssize_t)head.n ? (size_t)n - head.n : 0;
+
+    if (n < 0)
+        c->is_broken = true;
+    else if ((size_t)n < head.n)
+        conn_write(c, &(struct str){ head.p + n, head.n - (size_t)n }, 1, SIZE_MAX);
+    if (c->is_broken)
+        return false;
+    c->queued += body->n - sent;
+    if (c->x)
+        c->x->bytes_out += MIN((size_t)n, head.n) + body->n;
+    if (c->writing || c->out.n > 0) {
+        buf_add_str(&c->out, buf_str(body)); /* even the head has to wait */
+    } else if (c->tls) {
+        c->out = *body;
+        buf_init(body, BUF_UNBOUNDED);
+        conn_flush(c);
+    } else {
+        start_write(c, body, sent);
+    }
+    return !c->is_broken;
+}
+
+bool conn_write_whole(struct http_conn *c, struct str head, struct buf *body)
+{
+    struct str parts[2] = { head, buf_str(body) };
+
+    if (body->n <= SLICE || c->writing || c->out.n > 0 || c->is_broken || c->state == CONN_CLOSING)
+        return conn_write(c, parts, ARRAY_SIZE(parts), SIZE_MAX);
+    return write_taken(c, head, body);
 }

@@ -109,6 +109,8 @@ struct work {
 
 void work_start(struct loop *l, struct work *w, void (*run)(struct work *),
                 void (*done)(struct work *));
+/* Waits until all work is done, that which is started by a `done` too; the loop does not run. */
+void work_finish(struct loop *l);
 
 /* From any thread: makes the loop run `cb` soon. Used by the store's threads; calls may be merged.
  * A virtual loop has one thread: its wakeups are sent from there. After wakeup_free() (on the

@@ -57,6 +57,16 @@ void work_start(struct loop *l, struct work *w, void (*run)(struct work *),
     (void)rc;
 }
 
+void work_finish(struct loop *l)
+{
+    assert(!l->is_running);
+    while (l->n_work > 0)
+        if (l->is_virtual)
+            loop_run_deferred(l);
+        else
+            uv_run(&l->handles->uv, UV_RUN_ONCE);
+}
+
 struct wakeup {
     struct loop *loop;
     void (*cb)(void *arg);

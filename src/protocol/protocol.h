@@ -95,7 +95,8 @@ enum run_verdict {
 struct run_result {
     enum run_verdict verdict;
     enum prediction_status status; /* RUN_DONE: SUCCEEDED, FAILED or CANCELED */
-    struct str output; /* JSON text, p == NULL: none; the part that came when it did not succeed */
+    struct str output;  /* JSON text, p == NULL: none; the part that came when it did not succeed */
+    struct buf *memory; /* where `output` stands, for the taking; NULL: it has to be copied */
     struct str logs;
     const char *error;  /* NULL: none; repeated prefixes of the server are taken off. With the other
                            verdicts it says why, for the case that no attempt is left */

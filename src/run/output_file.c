@@ -267,7 +267,8 @@ static void store_work(struct work *w)
     struct json *v;
 
     s->result.output = s->spec.output;
-    if (json_parse(&a, s->spec.output, &limits, &v, &s->error) != STATUS_OK)
+    if (!output_files_needed(s->spec.output, &s->uploads) ||
+        json_parse(&a, s->spec.output, &limits, &v, &s->error) != STATUS_OK)
         return; /* as it is */
     p.n = input_uris(s->spec.schema, &a, v, true, &p.uris);
     p.n_data = count_data(&p);

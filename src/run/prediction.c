@@ -141,9 +141,21 @@ struct str prediction_pieces(const struct prediction *p)
     return p->live ? live_output_told(p->live) : buf_str(&p->run.pieces);
 }
 
+void prediction_whole(const struct prediction *p, struct str pieces, struct buf *out)
+{
+    bool is_array = p->lane->version->output.is_array;
+
+    buf_clear(out);
+    buf_reserve(out, pieces.n + 2);
+    if (is_array)
+        buf_addc(out, '[');
+    buf_add_str(out, pieces);
+    if (is_array)
+        buf_addc(out, ']');
+}
+
 void prediction_view(struct prediction *p, struct arena *a, struct prediction_row *out)
 {
-    struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
     struct str pieces = prediction_pieces(p);
 
     *out = p->row;
@@ -157,14 +169,11 @@ void prediction_view(struct prediction *p, struct arena *a, struct prediction_ro
     else if (p->is_queued && lane_count(p->lane, INSTANCE_READY) == 0)
         out->queue_reason = capacity_reason(p->lane, a);
     if (pieces.n > 0) {
-        bool is_array = p->lane->version->output.is_array;
+        size_t room = pieces.n + 3; /* two brackets and a NUL */
+        struct buf text = { .p = arena_alloc(a, room), .cap = room, .max = room - 1 };
 
-        if (is_array)
-            buf_addc(&text, '[');
-        buf_add_str(&text, pieces);
-        if (is_array)
-            buf_addc(&text, ']');
-        out->output = str_make(arena_copy(a, buf_str(&text)), text.n);
+        prediction_whole(p, pieces, &text);
+        out->output = buf_str(&text);
     } else if (p->output.n > 0) {
         out->output = buf_str(&p->output);
     }

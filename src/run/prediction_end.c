@@ -17,6 +17,7 @@ struct end_op {
     struct store_prediction_end op;
     struct prediction *p;
     struct timer retry;
+    struct buf memory; /* of the output, where it was the run's for the taking */
     struct str inlined;
     bool had_files;
     bool needs_room; /* the output's files could not be written: the disk is full */
@@ -24,6 +25,13 @@ struct end_op {
 
 static void on_end_stored(struct store_op *op);
 static void store_output(struct end_op *e);
+
+static void end_op_free(struct end_op *e)
+{
+    store_op_deinit(&e->op.op);
+    buf_deinit(&e->memory);
+    free(e);
+}
 
 static void on_end_retry(struct timer *t)
 {
@@ -86,14 +94,25 @@ static void on_end_stored(struct store_op *op)
         deliveries_wake(p->fleet->deliveries, e->op.webhook_target);
     p->row.output = p->row.logs = p->row.metrics = p->inlined = STR_NULL;
     p->row.error = NULL;
-    store_op_deinit(op);
-    free(e);
+    end_op_free(e);
     prediction_unref(p);
 }
 
 static struct str keep(struct end_op *e, struct str s)
 {
     return str_make(store_keep(&e->op.op, s), s.n);
+}
+
+/* A large output is not copied where that can be. */
+static void keep_output(struct end_op *e, const struct run_result *res)
+{
+    if (!res->output.p || !res->memory) {
+        e->op.output = keep(e, res->output);
+        return;
+    }
+    e->op.output = res->output;
+    e->memory = *res->memory;
+    *res->memory = (struct buf){ 0 };
 }
 
 static void store_end(struct end_op *e)
@@ -165,7 +184,7 @@ static void store_output(struct end_op *e)
     };
 
     check_output(e, p->lane->version);
-    if (f->files && output_files_needed(e->op.output, &p->uploads))
+    if (f->files && (e->op.output.n > KEEP_INPUT || output_files_needed(e->op.output, &p->uploads)))
         output_files_start(f->files, &e->op.op.arena, &spec, on_output_stored, e);
     else
         store_end(e);
@@ -180,9 +199,7 @@ static void on_live_idle(void *arg)
         store_output(e);
         return;
     }
-    /* Too late: the next server finds it as it is in the store. */
-    store_op_deinit(&e->op.op);
-    free(e);
+    end_op_free(e); /* too late: the next server finds it as it is in the store */
 }
 
 static void end_with(struct prediction *p, const struct run_result *res)
@@ -199,7 +216,7 @@ static void end_with(struct prediction *p, const struct run_result *res)
     e->op.id = p->id;
     e->op.attempt = -1;
     e->op.status = res->status;
-    e->op.output = keep(e, res->output);
+    keep_output(e, res);
     e->op.logs = keep(e, res->logs);
     e->op.metrics = keep(e, res->metrics);
     e->op.error = store_keep(&e->op.op, str_of(res->error));
@@ -238,6 +255,8 @@ void prediction_final(struct prediction *p, const struct run_result *given)
     scaling_ended(p, res.status);
     if (!res.logs.p)
         res.logs = buf_str(&p->logs);
+    if (!res.output.p)
+        res.memory = NULL;
     if (!res.output.p && p->live)
         live_output_whole(p, &whole);
     if (!res.output.p && (whole.n > 0 || p->output.n > 0))

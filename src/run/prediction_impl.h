@@ -35,6 +35,8 @@ void prediction_tell(struct prediction *p, struct str piece, struct str log_piec
 void prediction_progressed(struct prediction *p, struct str piece, struct str log_piece);
 /* Off its instance, whose slot is free then. */
 void prediction_detach(struct prediction *p);
+/* The output that these pieces are: in brackets, where it is an array. */
+void prediction_whole(const struct prediction *p, struct str pieces, struct buf *out);
 void prediction_ask_to_end(struct prediction *p);
 void prediction_store_progress(struct prediction *p, bool with_text);
 void prediction_on_timer(struct timer *t);

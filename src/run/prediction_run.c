@@ -36,18 +36,14 @@ void prediction_detach(struct prediction *p)
 
 void prediction_keep_progress(struct prediction *p)
 {
-    struct arena a CLEANUP(arena_deinit) = { 0 };
-    struct prediction_row row;
-    struct buf output = BUF_INIT(BUF_UNBOUNDED);
+    struct str pieces = prediction_pieces(p);
 
-    prediction_view(p, &a, &row);
-    buf_add_str(&output, row.output);
-    if (row.logs.p != p->logs.p) {
+    if (pieces.n > 0)
+        prediction_whole(p, pieces, &p->output);
+    if (p->has_run && p->run.logs.n >= p->logs.n) {
         buf_clear(&p->logs);
-        buf_add_str(&p->logs, row.logs);
+        buf_add_str(&p->logs, buf_str(&p->run.logs));
     }
-    buf_deinit(&p->output);
-    p->output = output;
     if (p->live && p->has_run)
         live_output_keep(p);
 }
@@ -476,8 +472,12 @@ void prediction_store_progress(struct prediction *p, bool with_text)
     g->op.attempt = with_text ? p->row.attempt : -1;
     g->op.cancel_requested = p->row.cancel_requested;
     if (with_text) {
+        bool is_copy;
+
         prediction_view(p, &g->op.op.arena, &row);
-        g->op.output = str_make(store_keep(&g->op.op, row.output), row.output.n);
+        is_copy = row.output.p != p->output.p;
+        g->op.output =
+            is_copy ? row.output : str_make(store_keep(&g->op.op, row.output), row.output.n);
         g->op.logs = str_make(store_keep(&g->op.op, row.logs), row.logs.n);
     }
     p->refs++;

@@ -292,8 +292,7 @@ static void take_down(struct serve *s)
     deliveries_free(s->deliveries);
     budgets_free(s->budgets);
     protocol_free(s->protocol);
-    while (s->disk.is_looking)
-        uv_run(loop_uv(s->loop), UV_RUN_ONCE);
+    work_finish(s->loop);
     disk_deinit(&s->disk);
     uv_run(loop_uv(s->loop), UV_RUN_NOWAIT);
     loop_free(s->loop);

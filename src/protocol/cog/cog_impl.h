@@ -187,9 +187,11 @@ struct cog_run {
     enum cog_late late;     /* AT_AWAITING: what to say when the timer fires */
 
     struct sse_reader reader;
-    bool reader_dead; /* an event was larger than its limit */
-    struct buf tail;  /* the last bytes of the stream once the reader is dead */
-    bool truncated;   /* the stream cannot be joined again */
+    struct cog_reading *reading; /* of a large event, on another thread: the stream waits for it */
+    bool put_waits;              /* the PUT has ended meanwhile */
+    bool reader_dead;            /* an event was larger than its limit */
+    struct buf tail;             /* the last bytes of the stream once the reader is dead */
+    bool truncated;              /* the stream cannot be joined again */
     struct cog_logs logs;
     size_t stream_logs;    /* bytes of log events in this stream; repeats when below logs.total */
     uint64_t next_index;   /* of output; events below are repeats */
@@ -220,10 +222,23 @@ void cog_run_create(struct cog_run *cr);
 void cog_run_join(struct cog_run *cr);
 
 /* events.c */
+enum cog_event { EVENT_OUTPUT, EVENT_LOG, EVENT_COMPLETED, EVENT_ERROR, EVENT_OTHER };
 void cog_events_begin(struct cog_run *cr); /* a stream begins */
 void cog_events_feed(struct cog_run *cr, struct str piece);
+/* What was read of an event; of a large one `memory` is what it stands in, else NULL. */
+void cog_event_take(struct cog_run *cr, enum cog_event kind, struct arena *a,
+                    const struct json *root, struct buf *memory);
 /* The stream is over and `completed` was too large to be read: true when its tail told the status.
  */
 bool cog_events_finish_by_tail(struct cog_run *cr);
 /* The whole state so far, as a webhook or a sync answer has it. */
 enum status cog_events_merge(struct cog_run *cr, struct str body, struct error *err);
+
+/* reading.c */
+enum { COG_LARGE_EVENT = 64 << 10 };
+/* A large event is read on another thread; the stream stands still until it was taken. */
+void cog_reading_start(struct cog_run *cr, enum cog_event kind, const struct sse_event *e);
+void cog_reading_drop(struct cog_run *cr); /* nobody wants it any more */
+
+/* create.c */
+void cog_put_over(struct cog_run *cr, const struct error *err); /* the PUT has ended */

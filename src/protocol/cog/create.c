@@ -312,6 +312,8 @@ static bool on_put_data(struct http_call *c, struct str piece)
 
     if (!cr->run)
         return true; /* read to the end, to keep the connection */
+    if (cr->reading)
+        return false;
     if (cr->flow.at == AT_STREAMING)
         cog_events_feed(cr, piece);
     else
@@ -319,11 +321,8 @@ static bool on_put_data(struct http_call *c, struct str piece)
     return true;
 }
 
-static void on_put_done(struct http_call *c, const struct error *err)
+void cog_put_over(struct cog_run *cr, const struct error *err)
 {
-    struct cog_run *cr = container_of(c, struct cog_run, put);
-
-    cr->put_open = false;
     if (!cr->run)
         timer_stop(&cr->timer);
     else if (cr->flow.at == AT_STREAMING)
@@ -337,6 +336,16 @@ static void on_put_done(struct http_call *c, const struct error *err)
     else if (cr->flow.at == AT_CREATING)
         on_create_answer(cr);
     cog_run_unref(cr);
+}
+
+static void on_put_done(struct http_call *c, const struct error *err)
+{
+    struct cog_run *cr = container_of(c, struct cog_run, put);
+
+    cr->put_open = false;
+    cr->put_waits = cr->reading != NULL;
+    if (!cr->put_waits)
+        cog_put_over(cr, err);
 }
 
 static const struct http_call_events put_events = {

@@ -66,7 +66,7 @@ static void add_logs(struct cog_run *cr, size_t offset, struct str text)
 
 /* --- the end --- */
 
-static void finish(struct cog_run *cr, struct arena *a, const struct json *root)
+static void finish(struct cog_run *cr, struct arena *a, const struct json *root, struct buf *memory)
 {
     struct buf array CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
     struct run_result res;
@@ -102,6 +102,8 @@ static void finish(struct cog_run *cr, struct arena *a, const struct json *root)
         buf_add_str(&array, buf_str(&r->pieces));
         buf_adds(&array, bare ? "" : "]");
         res.output = buf_str(&array);
+    } else {
+        res.memory = memory;
     }
     cog_run_finish(cr, &res);
 }
@@ -141,22 +143,50 @@ static void on_stream_error(struct cog_run *cr, const struct json *root)
     free(text);
 }
 
+static enum cog_event kind_of(struct str name)
+{
+    static const char *const names[] = { "output", "log", "completed", "error" };
+    size_t i = 0;
+
+    while (i < ARRAY_SIZE(names) && !str_is(name, names[i]))
+        i++;
+    return (enum cog_event)i;
+}
+
+void cog_event_take(struct cog_run *cr, enum cog_event kind, struct arena *a,
+                    const struct json *root, struct buf *memory)
+{
+    switch (kind) {
+    case EVENT_OUTPUT:
+        on_output(cr, root);
+        break;
+    case EVENT_LOG:
+        on_log(cr, root);
+        break;
+    case EVENT_COMPLETED:
+        finish(cr, a, root, memory);
+        break;
+    case EVENT_ERROR:
+        on_stream_error(cr, root);
+        break;
+    case EVENT_OTHER:
+        break;
+    }
+}
+
 static void on_event(struct sse_reader *reader, const struct sse_event *e)
 {
     struct cog_run *cr = container_of(reader, struct cog_run, reader);
     struct arena a CLEANUP(arena_deinit) = { 0 };
+    enum cog_event kind = kind_of(e->name);
     struct json *root;
 
-    if (!cr->run || json_parse(&a, e->data, NULL, &root, NULL) != STATUS_OK)
+    if (!cr->run || kind == EVENT_OTHER)
         return;
-    if (str_is(e->name, "output"))
-        on_output(cr, root);
-    else if (str_is(e->name, "log"))
-        on_log(cr, root);
-    else if (str_is(e->name, "completed"))
-        finish(cr, &a, root);
-    else if (str_is(e->name, "error"))
-        on_stream_error(cr, root);
+    if (e->data.n > COG_LARGE_EVENT)
+        cog_reading_start(cr, kind, e);
+    else if (json_parse(&a, e->data, NULL, &root, NULL) == STATUS_OK)
+        cog_event_take(cr, kind, &a, root, NULL);
 }
 
 void cog_events_begin(struct cog_run *cr)
@@ -221,7 +251,7 @@ bool cog_events_finish_by_tail(struct cog_run *cr)
             continue;
         if (json_parse(&a, str_of(ends[i].object), NULL, &root, NULL) != STATUS_OK)
             return false;
-        finish(cr, &a, root);
+        finish(cr, &a, root, NULL);
         return true;
     }
     return false;
@@ -263,7 +293,7 @@ enum status cog_events_merge(struct cog_run *cr, struct str body, struct error *
     if (!cr->run)
         return STATUS_OK;
     if (prediction_is_terminal(status))
-        finish(cr, &a, root);
+        finish(cr, &a, root, NULL);
     else
         merge_state(cr, root);
     return STATUS_OK;

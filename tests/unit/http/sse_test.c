@@ -96,6 +96,49 @@ static void every_line_ending_cut_at_every_byte(void **state)
             assert_string_equal(read_in_pieces(all, i, j), expected);
 }
 
+static void data_lines_cut_at_every_byte(void **state)
+{
+    const struct str all = STR(": hi\n\ndata:x\n\ndata: y\n\ndata:  z\ndata:\n\ndat\n\ndatax: q\n\n"
+                               "data\n\nevent: e\ndata: {\"a\": \"data: \"}\n\n");
+
+    (void)state;
+    for (size_t i = 0; i <= all.n; i++)
+        for (size_t j = i; j <= all.n; j++)
+            assert_string_equal(read_in_pieces(all, i, j),
+                                "message|-|x;message|-|y;message|-| z\n;message|-|;"
+                                "e|-|{\"a\": \"data: \"};");
+}
+
+static struct buf taken;
+
+static void on_held(struct sse_reader *r, const struct sse_event *e)
+{
+    sse_reader_take_data(r, &taken);
+    assert_ptr_equal(taken.p, e->data.p);
+    sse_reader_hold(r);
+}
+
+static void one_event_at_a_time(void **state)
+{
+    struct buf rest = BUF_INIT(BUF_UNBOUNDED);
+    struct sse_reader r;
+
+    (void)state;
+    sse_reader_init(&r, 1000, on_held);
+    assert_true(sse_reader_feed(&r, STR("data: a\n\ndata: b\n")));
+    assert_string_equal(taken.p, "a\n");
+    buf_deinit(&taken);
+    assert_true(sse_reader_feed(&r, STR("\ndata: c\n\n")));
+    assert_null(taken.p);
+    sse_reader_go_on(&r, &rest);
+    assert_string_equal(rest.p, "data: b\n\ndata: c\n\n");
+    assert_true(sse_reader_feed(&r, buf_str(&rest)));
+    assert_string_equal(taken.p, "b\n");
+    buf_deinit(&taken);
+    buf_deinit(&rest);
+    sse_reader_deinit(&r);
+}
+
 static bool feeds(size_t max, const char *text, bool by_byte)
 {
     struct sse_reader r;
@@ -181,6 +224,8 @@ int main(void)
         cmocka_unit_test(ids),
         cmocka_unit_test(byte_order_mark),
         cmocka_unit_test(every_line_ending_cut_at_every_byte),
+        cmocka_unit_test(data_lines_cut_at_every_byte),
+        cmocka_unit_test(one_event_at_a_time),
         cmocka_unit_test(limits),
         cmocka_unit_test(writing),
         cmocka_unit_test(what_is_written_reads_back),

@@ -34,6 +34,7 @@ void cog_place_close(struct cog_place *pl)
         peer_close(&pl->at.peer);
     http_client_free(pl->client);
     protocol_free(pl->protocol);
+    work_finish(pl->loop);
     server_deinit(&pl->server);
     watch_deinit(&pl->w);
     buf_deinit(&pl->at.trail);
@@ -57,7 +58,7 @@ static void run_with(struct cog_place *pl, enum run_way way, bool join)
                              .input = STR("{\"n\":1}"),
                              .way = way,
                              .join = join,
-                             .max_output = 1000,
+                             .max_output = pl->max_output ? pl->max_output : 1000,
                              .max_logs = 1 << 20,
                              .output_is_array = true };
 

@@ -20,6 +20,7 @@ struct cog_place {
     struct peer_watch at;
     struct watch w;
     struct cog_timing timing;
+    size_t max_output; /* of the runs to come; 0: 1000 */
 };
 
 /* The server is READY as `health` says (NULL: it does not listen), and the peer has seen it. */

@@ -15,7 +15,9 @@ struct exchange {
     char *method, *path;
     bool wants_stream, wants_async;
     struct buf body;
-    struct deferred deferred, cancel;
+    struct buf kept; /* of the answer: its reader had enough */
+    bool ends;       /* behind what is kept */
+    struct deferred deferred, cancel, resume;
     struct timer timeout;
 };
 
@@ -28,7 +30,9 @@ static void exchange_end(struct exchange *x, const struct error *err)
     list_remove(&x->node);
     deferred_cancel(&x->deferred);
     deferred_cancel(&x->cancel);
+    deferred_cancel(&x->resume);
     timer_stop(&x->timeout);
+    buf_deinit(&x->kept);
     buf_deinit(&x->body);
     free(x->method);
     free(x->path);
@@ -47,10 +51,22 @@ static void fail(struct exchange *x, enum status st, const char *text)
 
 static bool give(struct exchange *x, struct str piece)
 {
-    if (x->call->events->data)
-        return x->call->events->data(x->call, piece);
-    buf_add_str(&x->call->body, piece);
-    return true;
+    if (!x->call->events->data)
+        buf_add_str(&x->call->body, piece);
+    else if (x->kept.n > 0 || !x->call->events->data(x->call, piece))
+        buf_add_str(&x->kept, piece);
+    return x->kept.n == 0;
+}
+
+static void on_resume(struct deferred *d)
+{
+    struct exchange *x = container_of(d, struct exchange, resume);
+    struct buf kept CLEANUP(buf_deinit) = x->kept;
+
+    buf_init(&x->kept, BUF_UNBOUNDED);
+    if (kept.n == 0 || give(x, buf_str(&kept)))
+        if (x->ends)
+            exchange_end(x, NULL);
 }
 
 static void head(struct exchange *x, int status, const char *type)
@@ -154,7 +170,9 @@ void http_client_free(struct http_client *c)
         list_remove(&x->node);
         deferred_cancel(&x->deferred);
         deferred_cancel(&x->cancel);
+        deferred_cancel(&x->resume);
         timer_stop(&x->timeout);
+        buf_deinit(&x->kept);
         buf_deinit(&x->body);
         free(x->method);
         free(x->path);
@@ -187,6 +205,8 @@ void http_call_start(struct http_client *c, struct http_call *call,
     list_push(&the_server->open, &x->node);
     deferred_init(c->loop, &x->deferred, on_request);
     deferred_init(c->loop, &x->cancel, on_canceled);
+    deferred_init(c->loop, &x->resume, on_resume);
+    buf_init(&x->kept, BUF_UNBOUNDED);
     timer_init(c->loop, &x->timeout, on_timeout);
     if (spec->timeout_ms)
         timer_start(&x->timeout, spec->timeout_ms);
@@ -209,7 +229,10 @@ void http_call_deinit(struct http_call *call)
 
 void http_call_resume(struct http_call *call)
 {
-    (void)call;
+    struct exchange *x = call->impl;
+
+    if (x)
+        deferred_call(&x->resume);
 }
 
 struct str http_call_header(const struct http_call *call, const char *name)
@@ -249,7 +272,9 @@ void server_event(struct model_server *s, const char *name, const char *data)
 
 void server_end(struct model_server *s)
 {
-    exchange_end(s->stream, NULL);
+    s->stream->ends = true;
+    if (s->stream->kept.n == 0)
+        exchange_end(s->stream, NULL);
 }
 
 void server_break(struct model_server *s)

@@ -68,6 +68,11 @@ static void on_ended(struct run *r, const struct run_result *res)
         buf_adds(&w->trail, " sick");
     w->has_ended = true;
     w->last = *res;
+    if (res->memory) {
+        buf_deinit(&w->memory);
+        w->memory = *res->memory;
+        *res->memory = (struct buf){ 0 };
+    }
     react(w);
 }
 
@@ -107,4 +112,5 @@ void watch_start(struct watch *w, struct peer *p, const struct run_spec *spec)
 void watch_deinit(struct watch *w)
 {
     buf_deinit(&w->trail);
+    buf_deinit(&w->memory);
 }

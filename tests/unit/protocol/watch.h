@@ -14,7 +14,8 @@ struct watch {
     bool stops_loop; /* at each event */
     int n_events;
     int release_at, cancel_at, close_at; /* in which event (1, 2, ...) to do that; 0: never */
-    struct run_result last;              /* texts are gone */
+    struct run_result last;              /* texts are gone, but for */
+    struct buf memory;                   /* that of the output, where it was for the taking */
 };
 
 struct peer_watch {
