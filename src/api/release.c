@@ -4,6 +4,45 @@
 
 enum { MAX_PAGE_BODY = 16 << 20 };
 
+static void show_from_to(struct json_writer *w, const char *key, const char *from, const char *to)
+{
+    if (strcmp(from, to) == 0)
+        return;
+    json_key(w, key);
+    json_begin_object(w);
+    json_member_string(w, "from", from);
+    json_member_string(w, "to", to);
+    json_end_object(w);
+}
+
+static void show_count_from_to(struct json_writer *w, const char *key, int64_t from, int64_t to)
+{
+    if (from == to)
+        return;
+    json_key(w, key);
+    json_begin_object(w);
+    json_member_int(w, "from", from);
+    json_member_int(w, "to", to);
+    json_end_object(w);
+}
+
+/* What made it another one than the release before it; null for the first. */
+static void show_change(struct json_writer *w, const struct release_row *before,
+                        const struct release_row *row)
+{
+    json_key(w, "change");
+    if (!before) {
+        json_null(w);
+        return;
+    }
+    json_begin_object(w);
+    show_from_to(w, "version", before->version, row->version);
+    show_from_to(w, "hardware", before->hardware, row->hardware);
+    show_count_from_to(w, "min_instances", before->min_instances, row->min_instances);
+    show_count_from_to(w, "max_instances", before->max_instances, row->max_instances);
+    json_end_object(w);
+}
+
 static void show_releases(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct store_release_list *list = container_of(op, struct store_release_list, op);
@@ -18,6 +57,7 @@ static void show_releases(struct http_request *r, struct store_op *op, struct js
         json_begin_object(w);
         json_key(w, "release");
         show_release_row(w, row);
+        show_change(w, i + 1 < list->n ? row + 1 : NULL, row);
         json_member_string(w, "state", row->failed_at ? "failed" : row->ready_at ? "ready" : "new");
         show_time(w, "ready_at", row->ready_at);
         show_time(w, "failed_at", row->failed_at);

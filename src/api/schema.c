@@ -191,8 +191,10 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
             "over_target": {"type": "number", "description": "Share that waited longer than target_wait"},
             "cost": {"type": "number"}}}}}}) },
     { "Releases", J({"type": "object", "required": ["results"], "properties": {
-        "results": {"type": "array", "items": {"type": "object", "required": ["release", "state"], "properties": {
-            "release": {"$ref": "#/components/schemas/Release"}, "state": {"enum": ["new", "ready", "failed"]},
+        "results": {"type": "array", "items": {"type": "object", "required": ["release", "change", "state"], "properties": {
+            "release": {"$ref": "#/components/schemas/Release"},
+            "change": {"type": ["object", "null"], "description": "By key; null for the first release",
+                "additionalProperties": {"type": "object", "required": ["from", "to"]}}, "state": {"enum": ["new", "ready", "failed"]},
             "ready_at": {"type": ["string", "null"]}, "failed_at": {"type": ["string", "null"]},
             "failure": {"type": ["string", "null"]}}}}}}) },
     { "DeploymentMetrics", J({"type": "object", "required": ["now", "hours", "day"], "properties": {

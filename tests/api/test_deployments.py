@@ -73,8 +73,14 @@ def test_create_get_update_delete(acme, house):
     assert acme.patch(path, {"max_instances": 3}).json == changed.json
     assert acme.patch(path, {}).json == changed.json
     assert acme.patch(path, {"model": "some-org/some-model", "hardware": "cpu"}).json["current_release"]["number"] == 3
-    numbers = [row["release"]["number"] for row in acme.get(path + "/releases").json["results"]]
-    assert sorted(numbers) == [1, 2, 3]
+    rows = acme.get(path + "/releases").json["results"]
+    assert [row["release"]["number"] for row in rows] == [3, 2, 1]
+    assert all(row["release"]["created_by"]["username"] == "acme" for row in rows)
+    was = [row["release"]["configuration"] for row in rows]
+    assert rows[0]["change"] == {"hardware": {"from": was[1]["hardware"], "to": "cpu"}}
+    assert rows[1]["change"] == {key: {"from": was[2][key], "to": was[1][key]} for key in ("min_instances", "max_instances")
+                                 if was[2][key] != was[1][key]} != {}
+    assert rows[2]["change"] is None
     gone = acme.delete(path)  # it never ran anything
     assert (gone.status, gone.body) == (204, b"")
     assert acme.get(path).status == 404
