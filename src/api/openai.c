@@ -11,7 +11,11 @@ enum { MAX_INPUT = 256 << 20 };
 
 bool openai_is(const struct http_request *r)
 {
-    return r->route && strncmp(r->route->path, "/openai/", 8) == 0;
+    struct str path = r->path.n ? r->path : r->target;
+
+    if (r->route)
+        path = str_of(r->route->path);
+    return str_starts(path, "/openai/");
 }
 
 void openai_write_error(struct json_writer *w, const char *type, const char *param,
@@ -44,6 +48,17 @@ void openai_problem(struct http_request *r, int status, const char *type, const 
     api_answer(r, status, &body);
 }
 
+bool openai_refuse(struct http_request *r, int status, struct str detail)
+{
+    const char *type = status == 429  ? "rate_limit_error"
+                       : status < 500 ? "invalid_request_error"
+                                      : "server_error";
+
+    if (openai_is(r))
+        openai_problem(r, status, type, NULL, NULL, "%.*s", STR_ARG(detail));
+    return openai_is(r);
+}
+
 /* --- reading a request --- */
 
 static bool read_body(struct http_request *r, struct openai_request *q)
@@ -52,10 +67,19 @@ static bool read_body(struct http_request *r, struct openai_request *q)
     struct error err;
     int64_t count = 1;
 
-    if (json_parse(r->arena, r->body, NULL, &q->body, &err) != STATUS_OK ||
-        !json_is(q->body, JSON_OBJECT)) {
+    if (json_parse(r->arena, r->body, NULL, &q->body, &err) != STATUS_OK) {
+        openai_problem(r, 400, "invalid_request_error", NULL, NULL,
+                       "The body is not valid JSON: %s.", err.text);
+        return false;
+    }
+    if (!json_is(q->body, JSON_OBJECT)) {
         openai_problem(r, 400, "invalid_request_error", NULL, NULL,
                        "The body must be a JSON object.");
+        return false;
+    }
+    if (!json_is(json_get(q->body, "model"), JSON_STRING)) {
+        openai_problem(r, 400, "invalid_request_error", "model", NULL,
+                       "model is required: a deployment as owner/name.");
         return false;
     }
     q->model = arena_copy(r->arena, json_to_str(json_get(q->body, "model")));

@@ -20,7 +20,10 @@ void openai_problem(struct http_request *r, int status, const char *type, const 
 /* The object of that form, alone. */
 void openai_write_error(struct json_writer *w, const char *type, const char *param,
                         const char *code, struct str text);
-bool openai_is(const struct http_request *r); /* whether the route is one of this front */
+bool openai_is(const struct http_request *r); /* whether this front is asked, by whatever path */
+/* For the listener: a problem of this front has its form, wherever it comes from. False: it is none
+ * of this front. */
+bool openai_refuse(struct http_request *r, int status, struct str detail);
 /* The model's input from the request, by the names that the version's schema has. False: a problem
  * was answered. */
 bool openai_map_input(struct http_request *r, const struct openai_request *q, struct buf *out);

@@ -7,8 +7,11 @@
 static void send_problem(struct http_request *r, int status, const char *title, struct str detail)
 {
     struct buf CLEANUP(buf_deinit) body = BUF_INIT(BUF_UNBOUNDED);
+    const struct http_config *config = &r->conn->listener->config;
     struct json_writer w;
 
+    if (config->problem && config->problem(r, status, detail))
+        return;
     json_writer_init(&w, &body);
     json_begin_object(&w);
     if (title)

@@ -94,6 +94,9 @@ struct http_config {
     /* Asked before the routes: a row that is in no table but answers this request (its `path` as it
      * was sent, without the query), or NULL. The gate comes after it. NULL: nobody is asked. */
     const struct http_route *(*divert)(const struct http_request *r, struct str path);
+    /* Asked for each problem that is to be answered: whether it has answered it in a form of its
+     * own. The route may not be known yet. NULL: all have the one of problem+json. */
+    bool (*problem)(struct http_request *r, int status, struct str detail);
     /* Asked once for each connection: whether it is closed without a word. NULL: nobody is asked.
      */
     bool (*refuses)(void *user, int fd);

@@ -158,6 +158,23 @@ def test_errors(ai, house, words):
     assert broken.status == 400 and broken.json["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("method, path, body, status", [
+    ("POST", "/embeddings", {}, 404), ("GET", "/nothing/at/all", None, 404), ("PUT", "/models", {}, 405),
+    ("OPTIONS", "/chat/completions", None, 405), ("POST", "/chat/completions", {"messages": []}, 400),
+    ("POST", "/chat/completions", {"model": 5}, 400), ("GET", "/models/a%ff", None, 400)])
+def test_every_error_has_their_form(words, method, path, body, status):
+    answer = words.call(method, path, body, prefix="/openai/v1")
+    error = answer.json["error"]
+    assert (answer.status, error["type"], set(error)) == (status, "invalid_request_error", {"message", "type", "param", "code"})
+    assert error["message"] and (error["param"] == "model") == (status == 400 and method == "POST")
+
+
+def test_a_body_over_the_limit_has_their_form_too(words):
+    head, _, body = words.server.send(b"POST /openai/v1/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "
+                                      + words.token.encode() + b"\r\nContent-Length: 1000000000\r\n\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ") and json.loads(body)["error"]["type"] == "invalid_request_error"
+
+
 def test_a_prediction_that_fails(ai):
     with pytest.raises(openai.UnprocessableEntityError) as found:
         ask(ai, ("user", "x"), extra_body={"fails": True})
