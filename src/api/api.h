@@ -231,8 +231,9 @@ void show_version(struct json_writer *w, const struct version_row *v);
 void show_model(struct json_writer *w, const struct model_row *m, const struct version_row *latest,
                 const char *base);
 void show_release_row(struct json_writer *w, const struct release_row *rel);
-void show_deployment(struct json_writer *w, const struct options *o,
-                     const struct deployment_row *d);
+/* `p` is where it lives; NULL: nowhere. */
+void show_deployment(struct json_writer *w, const struct options *o, const struct deployment_row *d,
+                     const struct pool *p);
 /* `as_starting`: the answer of a wait that ran out, which clients take for "not finished" by this
  * word alone. */
 void show_prediction(struct json_writer *w, const struct prediction_row *p, bool as_starting);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Deployments: a stable address in front of a model's version, with hardware and bounds. */
+#include "api/canary.h"
 #include "api/scaling.h"
 #include "base/log.h"
 
@@ -14,7 +15,7 @@ static void show_live(struct http_request *r, struct json_writer *w, struct depl
 
     if (p && p->held[0])
         d->held = p->held;
-    show_deployment(w, api_of(r)->options, d);
+    show_deployment(w, api_of(r)->options, d, p);
 }
 
 static void answer_deployment(struct http_request *r, struct deployment_row *d)
@@ -39,7 +40,7 @@ static struct pool *find_own_pool(const struct http_request *r)
 /* --- reading a body --- */
 
 struct wanted {
-    const char *name, *model, *version, *hardware, *scaling;
+    const char *name, *model, *version, *hardware, *scaling, *rollout;
     int64_t min, max; /* -1: not given */
 };
 
@@ -79,6 +80,7 @@ static void read_configuration(struct http_request *r, struct problems *p, bool 
                      "%lld is less than min_instances (%lld): it must be at least as large.",
                      (long long)out->max, (long long)out->min);
     out->scaling = body_scaling(r, p, sku ? sku : now_on);
+    out->rollout = body_rollout(r, p);
 }
 
 /* Replicate's command line may send "owner/name" as the name. */
@@ -137,8 +139,9 @@ static void on_created(struct http_request *r, struct store_op *op)
 static bool read_create(struct http_request *r, struct wanted *want, struct str *owner,
                         struct str *name)
 {
-    static const char *const keys[] = { "name",          "model",         "version", "hardware",
-                                        "min_instances", "max_instances", "scaling", NULL };
+    static const char *const keys[] = { "name",     "model",         "version",
+                                        "hardware", "min_instances", "max_instances",
+                                        "scaling",  "rollout",       NULL };
     struct str version;
     struct problems p;
     struct error err;
@@ -173,7 +176,7 @@ void deployment_create(struct http_request *r)
         .owner_id = store_keep(&op->op, str_of(me->id)),
         .name = store_keep(&op->op, str_of(want.name)),
         .created_at = loop_wall_ms(a->loop),
-        .settings = scaling_stored(&op->op, want.scaling),
+        .settings = settings_stored(&op->op, want.scaling, want.rollout),
         .release = {
             .model_owner = store_keep(&op->op, owner),
             .model_name = store_keep(&op->op, name),
@@ -276,9 +279,8 @@ void deployment_change(struct http_request *r, struct store_deployment_update *o
 
 static bool read_update(struct http_request *r, struct wanted *want)
 {
-    static const char *const keys[] = {
-        "version", "hardware", "min_instances", "max_instances", "model", "scaling", NULL
-    };
+    static const char *const keys[] = { "version", "hardware", "min_instances", "max_instances",
+                                        "model",   "scaling",  "rollout",       NULL };
     struct pool *pool = find_own_pool(r);
     struct problems p;
     char model[160];
@@ -315,6 +317,7 @@ void deployment_update(struct http_request *r)
     op->min_instances = want.min;
     op->max_instances = want.max;
     op->scaling = store_keep(&op->op, str_of(want.scaling));
+    op->rollout = store_keep(&op->op, str_of(want.rollout));
     deployment_change(r, op);
 }
 

@@ -3,6 +3,8 @@
  * deployment; and their list of models. */
 #include "api/openai.h"
 
+#include "run/canary.h"
+
 #include <stdarg.h>
 
 enum { MAX_INPUT = 256 << 20 };
@@ -122,8 +124,10 @@ static bool choose(struct http_request *r, struct pool *p, struct prediction_spe
     struct error err;
     enum status s = pool_choose(p, &spec->lane, &spec->release, &err);
 
-    if (s == STATUS_OK)
+    if (s == STATUS_OK) { /* what the body becomes depends on what is taken */
+        canary_keep_known(p, &spec->lane, &spec->release);
         return true;
+    }
     if (s == STATUS_BUSY)
         http_set_header(r, "Retry-After", "10");
     openai_problem(r, s == STATUS_BUSY ? 429 : 422,

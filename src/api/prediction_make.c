@@ -3,6 +3,7 @@
 #include "api/session.h"
 #include "base/encode.h"
 #include "base/mem.h"
+#include "run/canary.h"
 
 #include <stdlib.h>
 
@@ -295,6 +296,15 @@ static void check_work(struct work *w)
         hash_request(c->path, c->body, c->spec.hash);
 }
 
+/* One check serves for both where a canary goes on. */
+static bool choose_known(struct http_request *r, struct prediction_spec *spec)
+{
+    if (!choose(r, spec))
+        return false;
+    canary_keep_known(spec->pool, &spec->lane, &spec->release);
+    return true;
+}
+
 static void on_checked(struct work *w)
 {
     struct checking *c = container_of(w, struct checking, work);
@@ -306,9 +316,9 @@ static void on_checked(struct work *w)
         c->spec.taken = &c->taken;
         if (c->problems)
             api_invalid_input(r, c->problems);
-        else if (c->spec.release && !choose(r, &c->spec))
+        else if (c->spec.release && !choose_known(r, &c->spec))
             ; /* answered */
-        else if (c->spec.lane->version != checked)
+        else if (!str_eq(c->spec.lane->version->schema_text, checked->schema_text))
             prediction_make_with(r, &c->spec);
         else
             make_now(r, &c->spec);
@@ -349,6 +359,25 @@ static void check(struct http_request *r, const struct prediction_spec *spec,
     work_start(r->loop, &c->work, check_work, on_checked);
 }
 
+/* What is a canary's runs on the release beside it too, should it be halted; what only one of the
+ * two takes is that release's. */
+static struct input_problem *validate(struct http_request *r, struct prediction_spec *spec,
+                                      const struct json *input)
+{
+    struct release *instead = canary_instead(spec->pool, spec->release);
+    struct input_problem *found;
+
+    if (instead) {
+        found = input_validate(instead->lane->version->schema, r->arena, input);
+        if (!found && !input_validate(spec->lane->version->schema, r->arena, input))
+            return NULL;
+        spec->release = instead;
+        spec->lane = instead->lane;
+        return found;
+    }
+    return input_validate(spec->lane->version->schema, r->arena, input);
+}
+
 void prediction_make_with(struct http_request *r, struct prediction_spec *spec)
 {
     struct json *input = json_get(r->json, "input");
@@ -357,10 +386,11 @@ void prediction_make_with(struct http_request *r, struct prediction_spec *spec)
 
     spec->input = input->span;
     if (kept) {
+        canary_keep_known(spec->pool, &spec->lane, &spec->release);
         check(r, spec, kept);
         return;
     }
-    first = input_validate(spec->lane->version->schema, r->arena, input);
+    first = validate(r, spec, input);
     if (first) {
         api_invalid_input(r, first);
         return;

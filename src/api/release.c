@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Releases of a deployment, and the way back to one of them. */
-#include "api/api.h"
+#include "api/canary.h"
 
 enum { MAX_PAGE_BODY = 16 << 20 };
 
@@ -46,8 +46,9 @@ static void show_change(struct json_writer *w, const struct release_row *before,
 static void show_releases(struct http_request *r, struct store_op *op, struct json_writer *w)
 {
     struct store_release_list *list = container_of(op, struct store_release_list, op);
+    const struct pool *p =
+        pool_find(api_of(r)->fleet, http_param(r, "owner"), http_param(r, "name"));
 
-    (void)r;
     json_begin_object(w);
     json_key(w, "results");
     json_begin_array(w);
@@ -58,7 +59,11 @@ static void show_releases(struct http_request *r, struct store_op *op, struct js
         json_key(w, "release");
         show_release_row(w, row);
         show_change(w, i + 1 < list->n ? row + 1 : NULL, row);
-        json_member_string(w, "state", row->failed_at ? "failed" : row->ready_at ? "ready" : "new");
+        json_member_string(w, "state",
+                           row->failed_at                 ? "failed"
+                           : canary_is_of(p, row->number) ? "canary"
+                           : row->ready_at                ? "ready"
+                                                          : "new");
         show_time(w, "ready_at", row->ready_at);
         show_time(w, "failed_at", row->failed_at);
         json_member_string(w, "failure", row->failure);

@@ -2,6 +2,7 @@
 /* The one list of what the server answers. Router, documents and tests read it. */
 #include "api/api.h"
 #include "api/budget.h"
+#include "api/canary.h"
 #include "api/cost.h"
 #include "api/events.h"
 #include "api/overview.h"
@@ -86,6 +87,10 @@ const struct http_route API_ROUTES[] = {
           "deployments.enable", "Let a failed release try again"),
     ROUTE("POST", "/v1/deployments/{owner}/{name}/rollback", deployment_rollback, HTTP_BODY_TEXT,
           "deployments.rollback", "Go back to an older release: a new one with what that one had"),
+    ROUTE("POST", "/v1/deployments/{owner}/{name}/promote", deployment_promote, HTTP_BODY_NONE,
+          "deployments.promote", "End a deployment's canary: its release takes over now"),
+    ROUTE("POST", "/v1/deployments/{owner}/{name}/halt", deployment_halt, HTTP_BODY_NONE,
+          "deployments.halt", "End a deployment's canary: its release is given up"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/instances/{id}/log", deployment_instance_log,
           HTTP_BODY_NONE, "deployments.instances.log",
           "What an instance said while it got ready, also when it has ended"),

@@ -35,13 +35,18 @@ const char *body_scaling(struct http_request *r, struct problems *p, const struc
     return arena_copy(r->arena, v->span);
 }
 
-const char *scaling_stored(struct store_op *op, const char *given)
+const char *settings_stored(struct store_op *op, const char *scaling, const char *rollout)
 {
     struct buf out CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
+    struct json_writer w;
 
-    if (!given)
-        return "{}";
-    buf_addf(&out, "{\"scaling\":%s}", given);
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    if (scaling)
+        json_member_raw(&w, "scaling", str_of(scaling));
+    if (rollout)
+        json_member_raw(&w, "rollout", str_of(rollout));
+    json_end_object(&w);
     return store_keep(op, buf_str(&out));
 }
 

@@ -7,8 +7,8 @@
 /* The member "scaling": its text when it is there and valid, for the hardware it is to run on
  * (NULL: not known). NULL, and a problem for what is not right. */
 const char *body_scaling(struct http_request *r, struct problems *p, const struct sku *sku);
-/* A new deployment's `settings`, of that; kept in `op`. */
-const char *scaling_stored(struct store_op *op, const char *given);
+/* A new deployment's `settings`, of what body_scaling() and body_rollout() gave; kept in `op`. */
+const char *settings_stored(struct store_op *op, const char *scaling, const char *rollout);
 /* What holds, defaults included. */
 void show_scaling(struct json_writer *w, const struct options *o, const char *stored,
                   int64_t min_instances);

@@ -119,7 +119,28 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
     { "Deployment", J({"type": "object", "required": ["owner", "name", "current_release"], "properties": {
         "owner": {"type": "string"}, "name": {"type": "string"},
         "current_release": {"$ref": "#/components/schemas/Release"},
-        "scaling": {"$ref": "#/components/schemas/Scaling"}}}) },
+        "scaling": {"$ref": "#/components/schemas/Scaling"},
+        "rollout": {"$ref": "#/components/schemas/Rollout"},
+        "canary": {"type": "object", "description": "That goes on, or went on last",
+            "required": ["state", "release", "beside", "began_at", "until", "ended_at", "why", "new", "old"],
+            "properties": {"state": {"enum": ["setting up", "on", "promoted", "halted"]},
+            "release": {"type": "integer"}, "beside": {"type": "integer"},
+            "began_at": {"type": ["string", "null"], "format": "date-time"},
+            "until": {"type": ["string", "null"], "format": "date-time"},
+            "ended_at": {"type": ["string", "null"], "format": "date-time"},
+            "why": {"type": ["string", "null"]}, "new": {"$ref": "#/components/schemas/CanaryCount"},
+            "old": {"$ref": "#/components/schemas/CanaryCount"}}}}}) },
+    { "CanaryCount", J({"type": "object", "required": ["requests", "ended", "errors", "median_seconds"], "properties": {
+        "requests": {"type": "integer", "minimum": 0}, "ended": {"type": "integer", "minimum": 0},
+        "errors": {"type": "integer", "minimum": 0}, "median_seconds": {"type": ["number", "null"]}}}) },
+    { "Rollout", J({"type": ["object", "null"], "additionalProperties": false, "properties": {
+        "canary": {"type": ["object", "null"], "additionalProperties": false, "properties": {
+        "share": {"type": ["number", "null"], "minimum": 0.001, "maximum": 0.9,
+                  "description": "Of the new predictions, for the new release"},
+        "seconds": {"type": ["integer", "null"], "minimum": 1, "maximum": 604800},
+        "max_error_rate": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        "max_latency_ratio": {"type": ["number", "null"], "minimum": 1.2, "maximum": 1000},
+        "min_requests": {"type": ["integer", "null"], "minimum": 1, "maximum": 100000}}}}}) },
     { "Duration", J({"description": "Seconds, or text such as 90s, 5m, 1m30s; at most 7 days", "anyOf": [
         {"type": "number", "minimum": 0, "maximum": 604800}, {"type": "string", "pattern": "^[1-9][0-9]{0,3}[sm]$"}]}) },
     { "Scaling", J({"type": "object", "additionalProperties": false, "properties": {
@@ -145,13 +166,15 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "version": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
         "hardware": {"$ref": "#/components/schemas/SKU"},
         "min_instances": {"type": "integer", "minimum": 0}, "max_instances": {"type": "integer", "minimum": 0},
-        "scaling": {"$ref": "#/components/schemas/Scaling"}}}) },
+        "scaling": {"$ref": "#/components/schemas/Scaling"},
+        "rollout": {"$ref": "#/components/schemas/Rollout"}}}) },
     { "DeploymentUpdate", J({"type": "object", "additionalProperties": false, "properties": {
         "version": {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
         "hardware": {"anyOf": [{"$ref": "#/components/schemas/SKU"}, {"type": "null"}]},
         "min_instances": {"type": ["integer", "null"], "minimum": 0},
         "max_instances": {"type": ["integer", "null"], "minimum": 0},
         "scaling": {"$ref": "#/components/schemas/Scaling"},
+        "rollout": {"$ref": "#/components/schemas/Rollout"},
         "model": {"type": ["string", "null"], "description": "As it is: a deployment keeps its model"}}}) },
     { "DeploymentRollback", J({"type": "object", "additionalProperties": false, "properties": {
         "release": {"type": ["integer", "null"], "minimum": 1,
@@ -194,7 +217,7 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "results": {"type": "array", "items": {"type": "object", "required": ["release", "change", "state"], "properties": {
             "release": {"$ref": "#/components/schemas/Release"},
             "change": {"type": ["object", "null"], "description": "By key; null for the first release",
-                "additionalProperties": {"type": "object", "required": ["from", "to"]}}, "state": {"enum": ["new", "ready", "failed"]},
+                "additionalProperties": {"type": "object", "required": ["from", "to"]}}, "state": {"enum": ["new", "canary", "ready", "failed"]},
             "ready_at": {"type": ["string", "null"]}, "failed_at": {"type": ["string", "null"]},
             "failure": {"type": ["string", "null"]}}}}}}) },
     { "DeploymentMetrics", J({"type": "object", "required": ["now", "hours", "day"], "properties": {

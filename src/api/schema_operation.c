@@ -81,6 +81,8 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
     SEND("deployments.update", "DeploymentUpdate", 200, ONE, "Deployment"),
     GONE("deployments.delete", 204),
     GET("deployments.enable", ONE, "Deployment"),
+    GET("deployments.promote", ONE, "Deployment"),
+    GET("deployments.halt", ONE, "Deployment"),
     { .name = "deployments.rollback", .request = "DeploymentRollback", .status = 200, .shape = OPENAPI_ONE,
       .answer = "Deployment", .body_is_optional = true },
     GET("deployments.instances.list", ONE, "Instances"),

@@ -3,6 +3,7 @@
  * that Replicate leaves out (an avatar, a deployment's name, a deadline, a webhook, a stream's
  * address) are left out here too, and so are additions of ours that hold for a time only. */
 #include "api/api.h"
+#include "api/canary.h"
 #include "api/cost.h"
 #include "api/scaling.h"
 #include "base/clock.h"
@@ -115,7 +116,8 @@ static void show_release(struct json_writer *w, const struct release_row *rel)
     json_end_object(w);
 }
 
-void show_deployment(struct json_writer *w, const struct options *o, const struct deployment_row *d)
+void show_deployment(struct json_writer *w, const struct options *o, const struct deployment_row *d,
+                     const struct pool *p)
 {
     json_begin_object(w);
     json_member_string(w, "owner", d->owner);
@@ -125,6 +127,7 @@ void show_deployment(struct json_writer *w, const struct options *o, const struc
     show_optional(w, "held", d->held);
     json_key(w, "scaling");
     show_scaling(w, o, d->settings, d->release.min_instances);
+    show_rollout(w, p, d->settings);
     json_end_object(w);
 }
 

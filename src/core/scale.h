@@ -33,6 +33,8 @@ struct scale_lane {
     bool is_current;        /* of the current release (in a model's pool: every lane is) */
     bool serves;     /* not current, but takes new predictions because the current release failed */
     bool must_prove; /* a new release that was never ready: one boot, even with nothing waiting */
+    bool tries;      /* not current: a new release that has a share of the new predictions; one
+                        instance at least, where others keep room for one of the current lane */
     bool is_failed;  /* boots nothing until somebody asks again */
     bool no_capacity;  /* the last try to boot found no room on the machine, and there would be some
                           without the other lanes' instances */
@@ -78,6 +80,7 @@ enum scale_cause {
     SCALE_SINCE_MAXIMUM, /* there are more than may be */
     SCALE_SINCE_PLACE,   /* another lane needs it */
     SCALE_SINCE_DISABLED,
+    SCALE_SINCE_FAILED, /* its release has failed */
     SCALE_CAUSES
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/canary.h"
 #include "run/capacity.h"
 #include "run/deliver.h"
 #include "run/scaling.h"
@@ -115,13 +116,32 @@ static enum status list_releases(struct fleet *f, const char *id, bool only_open
     return s;
 }
 
-/* The release that serves until the current one is ready, or again if that fails; NULL: none. */
-static const struct release_row *find_fallback(const struct store_release_list *all)
+/* Whether the canary is the current release's, or that of one with its version and hardware. */
+static bool is_canary_of(const struct store_release_list *all, const struct canary *c)
 {
-    if (all->n == 0 || all->rows[0].ready_at)
+    const struct release_row *now = all->rows;
+
+    for (size_t i = 0; i < all->n; i++)
+        if (all->rows[i].number == c->release)
+            return strcmp(all->rows[i].version, now->version) == 0 &&
+                   strcmp(all->rows[i].hardware, now->hardware) == 0;
+    return false;
+}
+
+/* The release that serves until the current one is ready, or again if that fails, or beside its
+ * canary; NULL: none. */
+static const struct release_row *find_fallback(const struct store_release_list *all,
+                                               const struct canary *c, bool is_same)
+{
+    bool is_pinned = c->state == CANARY_ON || c->state == CANARY_HALTED;
+
+    if (all->n == 0)
+        return NULL;
+    if (all->rows[0].ready_at && !all->rows[0].failed_at && !(c->state == CANARY_ON && is_same))
         return NULL;
     for (size_t i = 1; i < all->n; i++)
-        if (all->rows[i].ready_at && !all->rows[i].failed_at)
+        if (is_pinned ? all->rows[i].number == c->base
+                      : all->rows[i].ready_at && !all->rows[i].failed_at)
             return &all->rows[i];
     return NULL;
 }
@@ -132,12 +152,18 @@ static enum status load_deployment(struct fleet *f, const struct deployment_row 
 {
     struct store_release_list open = { 0 }, all = { 0 };
     const struct release_row *fallback = NULL;
+    struct canary canary;
+    bool is_same = false;
     enum status s = list_releases(f, row->id, true, &open, err);
 
     if (s == STATUS_OK)
         s = list_releases(f, row->id, false, &all, err);
     if (s == STATUS_OK)
-        fallback = find_fallback(&all);
+        s = canary_load(f, row->id, &canary, err);
+    if (s == STATUS_OK) {
+        is_same = is_canary_of(&all, &canary);
+        fallback = find_fallback(&all, &canary, is_same);
+    }
     for (size_t i = open.n; s == STATUS_OK && i > 0; i--) {
         const struct release_row *r = &open.rows[i - 1];
 
@@ -151,6 +177,8 @@ static enum status load_deployment(struct fleet *f, const struct deployment_row 
     }
     store_op_deinit(&open.op);
     store_op_deinit(&all.op);
+    if (s == STATUS_OK)
+        canary_resume(map_get(&f->pools, str_of(row->id)), &canary, is_same);
     if (s == STATUS_OK)
         s = scaling_restore(map_get(&f->pools, str_of(row->id)), err);
     if (s != STATUS_OK)
@@ -478,6 +506,7 @@ void fleet_check_stopped(struct fleet *f)
     if (!f->is_stopping || !stopped || timer_armed(&f->stop_timer) || launches_remain(f))
         return;
     scaling_flush_all(f);
+    canary_flush_all(f);
     f->stopped = NULL;
     stopped(f->stopped_arg);
 }

@@ -120,7 +120,8 @@ struct pool {
     struct list releases;          /* deployments only */
     struct list lanes;
     int64_t min, max;
-    struct scaling *scaling; /* deployments only */
+    struct scaling *scaling;    /* deployments only */
+    struct canary_live *canary; /* likewise */
     int64_t last_used_at;
     struct deferred reconcile;
     struct timer timer;

@@ -50,7 +50,6 @@ static void record_created(struct instance *in, const char *gpus)
 {
     struct store_instance_create *op = xnew(struct store_instance_create);
     struct pool *p = in->lane->pool;
-    struct release *r = pool_current(p);
 
     op->in = (struct instance_row){
         .id = store_keep(&op->op, str_of(in->id)),
@@ -64,7 +63,7 @@ static void record_created(struct instance *in, const char *gpus)
         .capability = store_keep(&op->op, str_of(in->capability)),
         .gpus = store_keep(&op->op, str_of(gpus)),
         .created_at = in->created_at,
-        .release = r ? r->number : 0,
+        .release = in->meter.booted_for,
         .price_nano = in->meter.ledger.price_nano,
     };
     op->account_id = store_keep(&op->op, str_of(p->owner_id));

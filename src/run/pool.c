@@ -3,6 +3,7 @@
  */
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/canary.h"
 #include "run/capacity.h"
 #include "run/fleet.h"
 #include "run/pool_impl.h"
@@ -54,6 +55,7 @@ void pool_free(struct pool *p)
     list_each (&p->lanes, l, struct lane, node)
         lane_free(l);
     scaling_free(p);
+    canary_free(p);
     map_remove(&p->fleet->pools, str_of(p->id));
     pool_metrics_free(p->metrics);
     free(p->id);
@@ -130,15 +132,16 @@ static bool lane_is_needed(const struct pool *p, const struct lane *l)
 }
 
 /* An older release is over when nothing waits or runs in its lane; then the lane goes too. The
- * newest one that was ever ready stays: should the current one fail, it takes over again. */
+ * newest one that was ever ready stays: should the current one fail, it takes over again. So does
+ * the one that serves beside a canary, or after it was halted. */
 void lane_collect(struct pool *p)
 {
-    struct release *current = pool_current(p), *r;
+    struct release *current = pool_current(p), *base = canary_base(p), *r;
     struct lane *l;
     bool kept = current && current->was_ready;
 
     list_each (&p->releases, r, struct release, node) {
-        if (r == current)
+        if (r == current || r == base)
             continue;
         if (r->lane == current->lane) {
             release_free(r);
@@ -195,7 +198,7 @@ enum status pool_apply(struct fleet *f, const struct deployment_row *row,
 {
     struct pool *p = map_get(&f->pools, str_of(row->id));
     struct version *v;
-    struct release *before, *r;
+    struct release *before, *served, *r;
     struct lane *lane;
     enum status s = version_use(f, version, &v, err);
     char key[160];
@@ -210,13 +213,16 @@ enum status pool_apply(struct fleet *f, const struct deployment_row *row,
         snprintf(key, sizeof(key), "%s/%s", row->owner, row->name);
         map_put(&f->by_name, str_of(key), p);
         scaling_new(p);
+        canary_new(p);
     }
     scaling_set(p, row->settings);
+    canary_set(p, row->settings);
     before = pool_current(p);
     lane = lane_get(p, v, row->release.hardware);
     version_unref(f, v);
     p->last_used_at = row->last_used_at;
     if (!before || before->number != row->release.number) {
+        served = before ? pool_serving(p) : NULL;
         r = release_add(p, &row->release, lane);
         /* The running instances go over at once: the release is as ready as they are. */
         if (((before && before->lane == lane && before->was_ready) ||
@@ -227,6 +233,7 @@ enum status pool_apply(struct fleet *f, const struct deployment_row *row,
         }
         lane->failures = lane->setup_failures = 0;
         lane->retry_at = 0;
+        canary_released(p, served, row->release.ready_at == 0);
         if (!r->was_ready)
             tell_release(p, r->number, "new");
     }
@@ -304,11 +311,20 @@ static size_t list_releases(const struct pool *p, struct rollout_release *out,
 struct release *pool_serving(struct pool *p)
 {
     struct rollout_release rows[16];
-    struct release *objects[ARRAY_SIZE(rows)];
+    struct release *objects[ARRAY_SIZE(rows)], *base = canary_base(p);
     size_t n = list_releases(p, rows, objects, ARRAY_SIZE(rows));
     int at = rollout_choose(rows, n);
 
+    if (base)
+        return base;
     return at < 0 ? NULL : objects[at];
+}
+
+struct release *pool_leading(const struct pool *p)
+{
+    struct release *base = canary_base(p);
+
+    return base ? base : pool_current(p);
 }
 
 enum status pool_choose(struct pool *p, struct lane **out_lane, struct release **out_release,
@@ -329,6 +345,7 @@ enum status pool_choose(struct pool *p, struct lane **out_lane, struct release *
                     "through setup. %.300s",
                     (long long)current->number, p->owner, p->name,
                     current->failure ? current->failure : "");
+    r = canary_choose(p, r);
     if (r->lane->n_queue >= max_queue)
         return FAIL(err, STATUS_BUSY, "The queue of the deployment %s/%s is full (%d waiting).",
                     p->owner, p->name, r->lane->n_queue);
@@ -349,6 +366,7 @@ void pool_enable(struct pool *p)
     if (r && r->is_failed) {
         r->is_failed = false;
         release_mark(r, p, NULL);
+        canary_again(p);
     }
     pool_wake(p);
 }

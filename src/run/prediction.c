@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/canary.h"
 #include "run/capacity.h"
 #include "run/deliver.h"
 #include "run/live_output.h"
@@ -355,6 +356,7 @@ void prediction_create(struct fleet *f, struct prediction_request *r,
     id_make(&f->ids, loop_wall_ms(f->loop), p->id);
     take_input(p, spec);
     fill_row(p, spec);
+    canary_arrived(p);
     c->p = p;
     c->request = r;
     c->op.in = p->row;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/canary.h"
 #include "run/deliver.h"
 #include "run/live_output.h"
 #include "run/output_file.h"
@@ -268,6 +269,7 @@ void prediction_final(struct prediction *p, const struct run_result *given)
         res.status = PREDICTION_FAILED;
         res.error = text;
     }
+    canary_finished(p, res.status);
     end_with(p, &res);
 }
 

@@ -6,6 +6,7 @@
  * which time alone changes the answer. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/canary.h"
 #include "run/capacity.h"
 #include "run/pool_impl.h"
 #include "run/scaling.h"
@@ -79,7 +80,7 @@ static int64_t oldest_running(const struct lane *l)
 
 static void view_lane(struct pool *p, const struct lane *l, struct arena *a, struct scale_lane *out)
 {
-    struct release *current = pool_current(p);
+    struct release *current = pool_current(p), *leading = pool_leading(p);
     struct scale_instance *rows;
     struct instance *in;
     size_t n = 0;
@@ -97,7 +98,8 @@ static void view_lane(struct pool *p, const struct lane *l, struct arena *a, str
     *out = (struct scale_lane){
         .waiting = l->n_queue,
         .slots = (int)MAX(l->version->config.concurrency, 1),
-        .is_current = p->is_model || (current && current->lane == l),
+        .is_current = p->is_model || (leading && leading->lane == l),
+        .tries = canary_has(p, l),
         .no_capacity = l->no_capacity && others_hold_room(p, l, a),
         .failures = l->failures,
         .retry_at = l->retry_at,
@@ -118,7 +120,7 @@ static void view_lane(struct pool *p, const struct lane *l, struct arena *a, str
 
         out->serves = to && to->lane == l;
     }
-    if (!p->is_model && current && current->lane == l) {
+    if (!p->is_model && current && current->lane == l && !out->tries) {
         /* Release 1 has nothing to take over from: it boots when there is a reason to. */
         out->must_prove = !current->was_ready && !current->is_failed && current->number > 1;
     }
@@ -185,16 +187,19 @@ static bool pool_is_over(const struct pool *p)
     return true;
 }
 
-/* The newest release before r that was ready once and runs elsewhere; NULL: none. */
+/* The newest release before r that was ready once and runs elsewhere; NULL: none. One that was
+ * halted may be older than all that are left. */
 static struct release *older_that_serves(struct pool *p, const struct release *r)
 {
-    struct release *x;
+    struct release *x = r == pool_current(p) ? canary_base(p) : NULL;
 
+    if (x)
+        return x;
     list_each (&p->releases, x, struct release, node)
         if (x->number < r->number && x->lane != r->lane && x->was_ready &&
             !lane_has_failed(p, x->lane))
             return x;
-    return NULL;
+    return r->was_ready ? pool_serving(p) : NULL;
 }
 
 /* A lane of releases that were all replaced before they were ever ready, and that have no room on
@@ -241,7 +246,7 @@ static void settle_queues(struct pool *p)
         if (list_empty(&r->lane->queue) || !lane_has_failed(p, r->lane))
             continue;
         to = older_that_serves(p, r);
-        if (to)
+        if (to && to->lane != r->lane)
             lane_move_queue(r->lane, to, to->lane);
         else
             lane_fail_queue(r->lane, r->failure);
@@ -299,7 +304,7 @@ static void pool_reconcile(struct pool *p, bool by_clock)
     struct scale_lane *rows;
     struct scale_plan plan;
     struct lane **lanes, *l;
-    int64_t now = loop_wall_ms(p->fleet->loop), change;
+    int64_t now = loop_wall_ms(p->fleet->loop), change, own_change = INT64_MAX;
     size_t n = 0;
 
     timer_stop(&p->timer);
@@ -311,6 +316,7 @@ static void pool_reconcile(struct pool *p, bool by_clock)
         pool_free(p);
         return;
     }
+    canary_look(p, &own_change);
     settle_queues(p);
     if (budget_holds(p, p->held)) {
         hold(p);
@@ -345,7 +351,7 @@ static void pool_reconcile(struct pool *p, bool by_clock)
     scaling_learn(p, &view, &plan);
     act(&plan, lanes);
     scaling_store(p, &view, &plan);
-    plan.look_again_at = MIN(plan.look_again_at, change);
+    plan.look_again_at = MIN(plan.look_again_at, MIN(change, own_change));
     list_each (&p->lanes, l, struct lane, node)
         if (l->no_capacity && l->retry_at > now)
             plan.look_again_at = MIN(plan.look_again_at, l->retry_at);

@@ -72,6 +72,7 @@ struct store_deployment_update {
     int64_t min_instances, max_instances;
     /* Members of the settings' "scaling" that change, valid for scale_settings_change(); NULL. */
     const char *scaling;
+    const char *rollout; /* likewise, for canary_terms_change() */
     int64_t now;
     const char *author_id;     /* account */
     bool bad_version;          /* out, with UNPROCESSABLE: the model has no such version */

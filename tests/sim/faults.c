@@ -2,6 +2,7 @@
 /* What goes wrong around the server: instances, boots, machines, receivers, the server itself. */
 #include "sim.h"
 
+#include "run/canary.h"
 #include "run/scaling.h"
 
 #include <stdio.h>
@@ -86,23 +87,9 @@ static void server_is_stopped(struct sim *s, bool keep_instances)
     server_returns(s, sim_below(s, 5000));
 }
 
-void sim_settings(struct sim *s, int deployment, const char *scaling)
+void sim_settings(struct sim *s, int deployment, const char *scaling, const char *rollout)
 {
-    struct store_deployment_update op = {
-        .owner = STR("alice"),
-        .name = str_of(s->deployments[deployment].name),
-        .min_instances = -1,
-        .max_instances = -1,
-        .scaling = scaling,
-        .now = loop_wall_ms(s->p->loop),
-        .author_id = place_id('a', 1),
-    };
-    struct error err;
-
-    PLACE_RUN(s->p, STORE_DEPLOYMENT_UPDATE, op);
-    if (pool_apply(&s->p->fleet, &op.row, &op.used, &err) != STATUS_OK)
-        fail_msg("pool_apply: %s", err.text);
-    store_op_deinit(&op.op);
+    place_settings(s->p, s->deployments[deployment].name, scaling, rollout);
 }
 
 static void other_settings(struct sim *s)
@@ -118,7 +105,23 @@ static void other_settings(struct sim *s)
         "{\"schedule\":[]}",
     };
 
-    sim_settings(s, (int)sim_below(s, DEPLOYMENTS), some[sim_below(s, ARRAY_SIZE(some))]);
+    sim_settings(s, (int)sim_below(s, DEPLOYMENTS), some[sim_below(s, ARRAY_SIZE(some))], NULL);
+}
+
+/* Somebody takes it back, or wants it again, or ends one by hand. */
+static void other_rollout(struct sim *s)
+{
+    int deployment = (int)sim_below(s, DEPLOYMENTS);
+    struct pool *pool = place_pool(s->p, s->deployments[deployment].name);
+    struct error err;
+
+    if (!s->nature.rollout)
+        return;
+    if (sim_one_in(s, 2))
+        sim_settings(s, deployment, NULL, sim_one_in(s, 3) ? "null" : s->nature.rollout);
+    else if (canary_end_now(pool, sim_one_in(s, 2) ? CANARY_PROMOTED : CANARY_HALTED, &err) ==
+             STATUS_OK)
+        s->n_chances++;
 }
 
 static void patch(struct sim *s)
@@ -142,13 +145,16 @@ static void patch(struct sim *s)
 /* What one may do to a server in good health: nothing may come of it. */
 static void use(struct sim *s)
 {
-    switch (sim_below(s, 8)) {
+    switch (sim_below(s, 9)) {
     case 0:
         server_is_stopped(s, true);
         break;
     case 1:
     case 2:
         patch(s);
+        break;
+    case 8:
+        other_rollout(s);
         break;
     case 3:
         other_settings(s);

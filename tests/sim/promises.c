@@ -3,10 +3,13 @@
  * can be seen in memory, after each step what was told, now and then what the store holds. */
 #include "sim.h"
 
+#include "run/canary.h"
 #include "store/ledger.h"
 
 /* Beyond the grace after a cancel: finding an instance again, and ending it. */
 enum { CANCEL_SLACK_MS = 15000 };
+/* For what waits for a release that has no instance: a wake-up that is lost costs a minute. */
+enum { STUCK_MS = 2 * MINUTE_MS };
 
 /* --- after each turn --- */
 
@@ -73,6 +76,24 @@ static void lose_wakes(struct sim *s)
             deferred_cancel(&p->reconcile);
 }
 
+/* A canary has its share and no more; and nobody waits for it to boot. */
+static void check_canary(struct sim *s, struct sim_deployment *d)
+{
+    const struct pool *pool = place_pool(s->p, d->name);
+    const struct canary *c = &pool->canary->is;
+    const struct lane *l = pool_current(pool)->lane;
+    int64_t now = loop_now_ms(s->p->loop), new = c->sides[CANARY_NEW].requests;
+    bool waits = l->n_queue > 0 && lane_count(l, INSTANCE_READY) == 0 && canary_base(pool);
+
+    if (new *CANARY_WHOLE > s->nature.share *(new + c->sides[CANARY_OLD].requests) + CANARY_WHOLE)
+        fail_msg("a canary was given %lld of %lld predictions", (long long)new,
+                 (long long)(new + c->sides[CANARY_OLD].requests));
+    if (!waits || d->stuck_since < s->started_at)
+        d->stuck_since = waits ? now : 0;
+    if (waits && now > d->stuck_since + STUCK_MS)
+        fail_msg("P4: %d wait for a release that has no instance", l->n_queue);
+}
+
 void sim_after_turn(void *arg)
 {
     struct sim *s = arg;
@@ -92,6 +113,8 @@ void sim_after_turn(void *arg)
                  fake_driver_running(s->p->driver), alive);
     check_spending(s);
     check_capacity(s);
+    for (int i = 0; i < DEPLOYMENTS; i++)
+        check_canary(s, &s->deployments[i]);
     if (loop_now_ms(s->p->loop) < s->loses_until)
         lose_wakes(s);
 }

@@ -47,6 +47,12 @@ static void choose_nature(struct sim *s)
         .gap_ms = is_day ? MINUTE_MS : 2000 + sim_below(s, 10000),
         .longest_ms = sim_one_in(s, 3) ? 60000 : 8000,
     };
+    if (sim_one_in(s, 2)) {
+        s->nature.share = sim_one_in(s, 2) ? 500000 : 100000;
+        s->nature.rollout = s->nature.share == 500000
+                                ? "{\"canary\":{\"share\":0.5,\"seconds\":40,\"min_requests\":5}}"
+                                : "{\"canary\":{\"seconds\":120,\"max_error_rate\":0.2}}";
+    }
 }
 
 static void choose_options(struct sim *s)
@@ -98,6 +104,7 @@ static void sim_begin(struct sim *s)
         s->deployments[i] = (struct sim_deployment){ .name = NAMES[i], .next_at = 1 };
         place_deploy(s->p, NAMES[i], 1 + (int)sim_below(s, 5), i == 0 ? "cpu" : "gpu-t4",
                      (int)sim_below(s, 2), 1 + (int)sim_below(s, 4));
+        sim_settings(s, i, NULL, s->nature.rollout);
     }
     s->next_fault_at = sim_gap(s, s->nature.fault_every_ms);
     loop_after_turn(s->p->loop, sim_after_turn, s);
@@ -163,7 +170,7 @@ static void settle(struct sim *s)
     s->loses_until = 0;
     sim_heal(s);
     for (int i = 0; i < DEPLOYMENTS; i++) {
-        sim_settings(s, i, "{\"max_cost_per_hour\":null,\"schedule\":[]}");
+        sim_settings(s, i, "{\"max_cost_per_hour\":null,\"schedule\":[]}", NULL);
         pool_enable(place_pool(s->p, NAMES[i]));
     }
     for (; minutes < 360 && s->p->fleet.predictions.n > 0; minutes++) {

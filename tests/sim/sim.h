@@ -17,6 +17,8 @@ struct sim_nature {
     int64_t slowest_boot_ms;
     int64_t fault_every_ms, gap_ms; /* on average: misfortunes, and predictions of a deployment */
     int64_t longest_ms;             /* service */
+    const char *rollout;            /* of all deployments; NULL: none */
+    int64_t share;                  /* and its share, in millionths */
 };
 
 /* A prediction as the simulation knows it. */
@@ -37,6 +39,7 @@ struct sim_deployment {
     int64_t next_at;    /* monotonic ms: its next prediction */
     int64_t busy_until; /* predictions come much faster until then */
     int64_t disabled_at;
+    int64_t stuck_since; /* something waits for a release that has no instance; 0: nothing does */
 };
 
 struct sim_stats {
@@ -93,8 +96,8 @@ struct fake_launch_script sim_choose_launch(void *arg, const struct launch_spec 
 struct manner sim_choose_answer(struct http_client *c, const struct delivery *d);
 void sim_misfortune(struct sim *s);
 void sim_heal(struct sim *s);
-/* What the deployment wants of its scaling, as JSON. */
-void sim_settings(struct sim *s, int deployment, const char *scaling);
+/* What the deployment wants of its scaling and its rollout, as JSON; NULL: as it is. */
+void sim_settings(struct sim *s, int deployment, const char *scaling, const char *rollout);
 
 /* promises.c */
 void sim_after_turn(void *arg);

@@ -135,6 +135,9 @@ static void explain(struct buf *out, enum scale_cause cause, const struct scale_
         buf_adds(out, v->max_cost_binds ? "max_cost_per_hour pays for no instance"
                                         : "disabled: the maximum is 0");
         return;
+    case SCALE_SINCE_FAILED:
+        buf_adds(out, "its release has failed");
+        return;
     case SCALE_CAUSES:
         return;
     }

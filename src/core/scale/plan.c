@@ -43,6 +43,7 @@ static const struct {
     [SCALE_SINCE_MAXIMUM] = { "maximum", "above the maximum" },
     [SCALE_SINCE_PLACE] = { "place", "gives up its place" },
     [SCALE_SINCE_DISABLED] = { "disabled", "disabled" },
+    [SCALE_SINCE_FAILED] = { "failed", "its release has failed" },
 };
 
 const char *scale_cause_name(enum scale_cause c)
@@ -96,6 +97,8 @@ static int lane_floor(const struct scale_view *v, size_t at, bool taken_over)
         return MAX(v->min, l->must_prove ? 1 : 0);
     if (l->serves)
         return v->min;
+    if (l->is_failed || l->tries)
+        return l->is_failed ? 0 : 1;
     /* An older lane serves until the new one can. */
     return taken_over ? 0 : MIN(v->min, count_lane(l).live);
 }
@@ -187,7 +190,7 @@ static void drain_idle(const struct scale_view *v, size_t at, int wanted, bool t
                        struct scale_plan *out)
 {
     const struct scale_lane *l = &v->lanes[at];
-    bool replaced = !l->is_current && taken_over;
+    bool replaced = !l->is_current && !l->tries && (taken_over || l->is_failed);
     bool learned = takes_new(v, at) && !replaced;
     int live = count_lane(l).live;
 
@@ -207,7 +210,11 @@ static void drain_idle(const struct scale_view *v, size_t at, int wanted, bool t
             look_again(out, until);
             return;
         }
-        add(out, replaced ? SCALE_SINCE_REPLACED : SCALE_SINCE_IDLE, at, in->id);
+        add(out,
+            !replaced      ? SCALE_SINCE_IDLE
+            : l->is_failed ? SCALE_SINCE_FAILED
+                           : SCALE_SINCE_REPLACED,
+            at, in->id);
     }
 }
 
@@ -275,6 +282,8 @@ static void make_place(const struct scale_view *v, size_t for_lane, struct scale
             if (other->instances[k].state == SCALE_DRAINING)
                 return;                         /* a place is on its way */
         if (i == for_lane || other->must_prove) /* taken back at once, and so on for ever */
+            continue;
+        if (l->tries && count_lane(other).live < 2) /* the last one serves */
             continue;
         in = least_missed(other, out, other->waiting > 0 || !forced);
         if (!in || (in->in_flight == 0 && other->waiting > 0 && !forced))
@@ -381,13 +390,21 @@ static enum scale_cause cause_of(const struct scale_view *v, size_t at, int live
 {
     const struct scale_lane *l = &v->lanes[at];
 
-    if (l->waiting == 0 && l->must_prove)
+    if (l->waiting == 0 && (l->must_prove || (l->tries && live == 0)))
         return SCALE_FOR_PROOF;
     if (live < lane_floor(v, at, taken_over) && (l->waiting == 0 || v->learned))
         return SCALE_FOR_MINIMUM;
     if (takes_new(v, at))
         return out->need.cause;
     return live == 0 ? SCALE_FOR_FIRST : SCALE_FOR_QUEUE;
+}
+
+static bool current_has_place(const struct scale_view *v)
+{
+    for (size_t i = 0; i < v->n_lanes; i++)
+        if (v->lanes[i].is_current && count_lane(&v->lanes[i]).all > 0)
+            return true;
+    return false;
 }
 
 static void boot_lane(const struct scale_view *v, size_t at, bool taken_over, int *total,
@@ -397,6 +414,8 @@ static void boot_lane(const struct scale_view *v, size_t at, bool taken_over, in
     int live = count_lane(l).live, missing = lane_wanted(v, at, taken_over, out) - live;
     int boots = boots_now(v, l, missing, out);
 
+    if (l->tries && !current_has_place(v))
+        allowed--;
     if (missing > 0 && l->no_capacity && !l->is_failed && live == 0)
         make_place(v, at, out);
     for (; boots > 0; boots--, live++, ++*total) {
@@ -426,6 +445,7 @@ void scale_decide(const struct scale_view *v, struct scale_plan *out)
     for (size_t i = 0; i < v->n_lanes; i++) {
         total += count_lane(&v->lanes[i]).all;
         n_busy_lanes += v->lanes[i].n > 0 || lane_wanted(v, i, taken_over, out) > 0;
+        n_busy_lanes += v->lanes[i].tries; /* and the one that it tries to follow */
     }
     allowed = v->max + (n_busy_lanes > 1 ? v->surge : 0);
     drain_surplus(v, allowed, out);

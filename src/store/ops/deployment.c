@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/deployment.h"
 
+#include "core/canary.h"
 #include "core/scale/settings.h"
 #include "store/ops/page.h"
 #include "store/ops/rows.h"
@@ -246,9 +247,15 @@ static enum status make_release(struct db *db, struct store_deployment_update *o
     return s;
 }
 
-/* The settings as they are stored, with the part that scaling takes replaced. */
+/* What makes no release, as it is stored. */
+struct settings {
+    struct scale_settings scaling;
+    struct canary_terms rollout;
+};
+
+/* The settings as they are stored, with the parts that are known here replaced. */
 static const char *render_settings(struct store_op *op, const char *before,
-                                   const struct scale_settings *scaling)
+                                   const struct settings *now)
 {
     struct buf out CLEANUP(buf_deinit) = BUF_INIT(1 << 20);
     struct json_writer w;
@@ -260,12 +267,16 @@ static const char *render_settings(struct store_op *op, const char *before,
     json_writer_init(&w, &out);
     json_begin_object(&w);
     json_each (root, v)
-        if (!str_is(v->key, "scaling")) {
+        if (!str_is(v->key, "scaling") && !str_is(v->key, "rollout")) {
             json_key_str(&w, v->key);
             json_raw(&w, v->span);
         }
     json_key(&w, "scaling");
-    scale_settings_write(scaling, &w);
+    scale_settings_write(&now->scaling, &w);
+    if (now->rollout.is_set) {
+        json_key(&w, "rollout");
+        canary_terms_write(&now->rollout, false, &w);
+    }
     json_end_object(&w);
     return store_keep(op, buf_str(&out));
 }
@@ -276,26 +287,41 @@ static void keep_fault(void *arg, const char *key, const struct error *err)
     *(struct error *)arg = *err;
 }
 
+static enum status read_settings(struct store_deployment_update *op, struct settings *out)
+{
+    struct store_op *base = &op->op;
+    struct json *members;
+    enum status s = STATUS_OK;
+
+    scale_settings_load(&out->scaling, str_of(op->row.settings));
+    canary_terms_load(&out->rollout, str_of(op->row.settings));
+    if (op->scaling)
+        s = json_parse(&base->arena, str_of(op->scaling), NULL, &members, &base->error);
+    if (s == STATUS_OK && op->scaling)
+        s = scale_settings_change(&out->scaling, members, keep_fault, &base->error);
+    if (s == STATUS_OK && op->rollout)
+        s = json_parse(&base->arena, str_of(op->rollout), NULL, &members, &base->error);
+    if (s == STATUS_OK && op->rollout)
+        s = canary_terms_change(&out->rollout, members, keep_fault, &base->error);
+    return s;
+}
+
 static enum status change_settings(struct db *db, struct store_deployment_update *op)
 {
     struct store_op *base = &op->op;
     struct db_value args[SQL_DEPLOYMENT_SET_SETTINGS_PARAMS] = {
         [SQL_DEPLOYMENT_SET_SETTINGS_ID] = DB_V_TEXT(op->row.id),
     };
-    struct scale_settings scaling;
-    struct json *members;
+    struct settings now;
     enum status s;
 
     op->settings_changed = false;
-    if (!op->scaling)
+    if (!op->scaling && !op->rollout)
         return STATUS_OK;
-    scale_settings_load(&scaling, str_of(op->row.settings));
-    s = json_parse(&base->arena, str_of(op->scaling), NULL, &members, &base->error);
-    if (s == STATUS_OK)
-        s = scale_settings_change(&scaling, members, keep_fault, &base->error);
+    s = read_settings(op, &now);
     if (s != STATUS_OK)
         return s;
-    op->row.settings = render_settings(base, op->row.settings, &scaling);
+    op->row.settings = render_settings(base, op->row.settings, &now);
     args[SQL_DEPLOYMENT_SET_SETTINGS_SETTINGS] = DB_V_TEXT(op->row.settings);
     op->settings_changed = true;
     return db_exec(db, &sql_deployment_set_settings, args, NULL, &base->error);

@@ -341,6 +341,43 @@ void place_patch(struct place *p, const char *name, int version, const char *har
     store_op_deinit(&op.op);
 }
 
+void place_settings(struct place *p, const char *name, const char *scaling, const char *rollout)
+{
+    struct store_deployment_update op = {
+        .owner = STR("alice"),
+        .name = str_of(name),
+        .min_instances = -1,
+        .max_instances = -1,
+        .scaling = scaling,
+        .rollout = rollout,
+        .now = loop_wall_ms(p->loop),
+        .author_id = place_id('a', 1),
+    };
+    struct error err;
+
+    PLACE_RUN(p, STORE_DEPLOYMENT_UPDATE, op);
+    if (pool_apply(&p->fleet, &op.row, &op.used, &err) != STATUS_OK)
+        fail_msg("pool_apply: %s", err.text);
+    store_op_deinit(&op.op);
+}
+
+void assert_release(struct place *p, struct pool *pool, int64_t number, bool ready, bool failed)
+{
+    struct store_release_list op = { .deployment_id = pool->id };
+    bool found = false;
+
+    PLACE_RUN(p, STORE_RELEASE_LIST, op);
+    for (size_t i = 0; i < op.n; i++) {
+        if (op.rows[i].number != number)
+            continue;
+        found = true;
+        assert_int_equal(op.rows[i].ready_at != 0, ready);
+        assert_int_equal(op.rows[i].failed_at != 0, failed);
+    }
+    assert_true(found);
+    store_op_deinit(&op.op);
+}
+
 /* --- predictions
  * -----------------------------------------------------------------------------------------------
  */
@@ -465,6 +502,19 @@ void job_stored(struct job *j, struct store_prediction_get *out)
 {
     *out = (struct store_prediction_get){ .id = j->id };
     PLACE_RUN(j->place, STORE_PREDICTION_GET, *out);
+}
+
+int job_ran_on(struct job *j)
+{
+    struct store_prediction_get stored;
+    int n = 0;
+
+    job_stored(j, &stored);
+    for (int i = 1; i <= 5; i++)
+        if (strcmp(stored.row.version, place_version(i)) == 0)
+            n = i;
+    store_op_deinit(&stored.op);
+    return n;
 }
 
 void assert_job(struct job *j, enum prediction_status expected)

@@ -98,6 +98,10 @@ struct pool *place_deploy(struct place *p, const char *name, int version, const 
 /* What differs: version 0, hardware NULL, min or max -1: as it is. */
 void place_patch(struct place *p, const char *name, int version, const char *hardware, int min,
                  int max);
+/* What it wants of its scaling and its rollout, as JSON; NULL: as it is. */
+void place_settings(struct place *p, const char *name, const char *scaling, const char *rollout);
+/* As the store has it. */
+void assert_release(struct place *p, struct pool *pool, int64_t number, bool ready, bool failed);
 struct pool *place_pool(struct place *p, const char *name);
 struct job *place_ask(struct place *p, const char *deployment, const char *input);
 struct job *place_ask_hook(struct place *p, const char *deployment, const char *input,
@@ -107,6 +111,8 @@ struct job *place_ask_model(struct place *p, int version, const char *input);
 struct prediction *job_live(struct job *j); /* NULL: ended */
 /* From the store. */
 void job_stored(struct job *j, struct store_prediction_get *out);
+/* The version that a finished one ran on, by its number. */
+int job_ran_on(struct job *j);
 void assert_job(struct job *j, enum prediction_status expected);
 int pool_instances(struct pool *p, enum instance_state s);
 int pool_all_instances(struct pool *p);

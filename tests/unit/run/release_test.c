@@ -9,38 +9,6 @@ static struct release *current(struct place *p, const char *name)
     return pool_current(place_pool(p, name));
 }
 
-static void assert_release_stored(struct place *p, struct pool *pool, int64_t number, bool ready,
-                                  bool failed)
-{
-    struct store_release_list op = { .deployment_id = pool->id };
-    bool found = false;
-
-    assert_int_equal(store_run(p->store, &op.op, &STORE_RELEASE_LIST), STATUS_OK);
-    for (size_t i = 0; i < op.n; i++) {
-        if (op.rows[i].number != number)
-            continue;
-        found = true;
-        assert_int_equal(op.rows[i].ready_at != 0, ready);
-        assert_int_equal(op.rows[i].failed_at != 0, failed);
-    }
-    assert_true(found);
-    store_op_deinit(&op.op);
-}
-
-/* The version that a finished prediction ran on. */
-static int ran_on(struct job *j)
-{
-    struct store_prediction_get stored;
-    int n = 0;
-
-    job_stored(j, &stored);
-    for (int i = 1; i <= 4; i++)
-        if (strcmp(stored.row.version, place_version(i)) == 0)
-            n = i;
-    store_op_deinit(&stored.op);
-    return n;
-}
-
 static void a_release_that_fails(void **state)
 {
     struct place *p = place_new(&(struct place_spec){ .protocol = { .setup_fails = 3 } });
@@ -53,7 +21,7 @@ static void a_release_that_fails(void **state)
     assert_non_null(strstr(j->error.p, "the script says that setup fails"));
     assert_int_equal(fake_driver_launched(p->driver), 3);
     assert_true(current(p, "d")->is_failed);
-    assert_release_stored(p, pool, 1, false, true);
+    assert_release(p, pool, 1, false, true);
     refused = place_ask(p, "d", "{}");
     assert_int_equal(refused->refused, STATUS_UNPROCESSABLE);
     assert_non_null(strstr(refused->why, "the script says that setup fails"));
@@ -64,7 +32,7 @@ static void a_release_that_fails(void **state)
     j = place_ask(p, "d", "{}");
     place_run(p, 1000);
     assert_job(j, PREDICTION_SUCCEEDED);
-    assert_release_stored(p, pool, 1, true, false);
+    assert_release(p, pool, 1, true, false);
     place_free(p);
 }
 
@@ -79,7 +47,7 @@ static void a_patch_tries_again(void **state)
     assert_true(current(p, "d")->is_failed);
     place_patch(p, "d", 0, NULL, 0, 2);
     place_run(p, 1000);
-    assert_release_stored(p, pool, 2, true, false); /* a proving boot, though nothing waits */
+    assert_release(p, pool, 2, true, false); /* a proving boot, though nothing waits */
     j = place_ask(p, "d", "{}");
     place_run(p, 1000);
     assert_job(j, PREDICTION_SUCCEEDED);
@@ -210,13 +178,13 @@ static void a_rollout(void **state)
     later = place_ask(p, "d", "{\"n\":1}");
     place_run(p, 300);
     assert_job(later, PREDICTION_SUCCEEDED); /* it passes those that wait for the old one */
-    assert_int_equal(ran_on(later), 2);
+    assert_int_equal(job_ran_on(later), 2);
     place_run(p, 8000);
     assert_job(running, PREDICTION_SUCCEEDED);
     assert_job(queued, PREDICTION_SUCCEEDED);
     assert_job(meanwhile, PREDICTION_SUCCEEDED);
-    assert_int_equal(ran_on(queued), 1);
-    assert_int_equal(ran_on(meanwhile), 1);
+    assert_int_equal(job_ran_on(queued), 1);
+    assert_int_equal(job_ran_on(meanwhile), 1);
     assert_int_equal(pool_all_instances(pool), 1);
     assert_int_equal(list_length(&pool->releases), 1);
     assert_int_equal(list_length(&pool->lanes), 1);
@@ -239,7 +207,7 @@ static void same_version_and_hardware(void **state)
     assert_job(j, PREDICTION_SUCCEEDED);
     assert_int_equal(fake_driver_launched(p->driver), 2);
     assert_int_equal(pool_instances(pool, INSTANCE_READY), 2);
-    assert_release_stored(p, pool, 2, true, false);
+    assert_release(p, pool, 2, true, false);
     place_free(p);
 }
 
@@ -286,10 +254,10 @@ static void no_room_for_a_surge(void **state)
     place_run(p, 6000);
     assert_job(running, PREDICTION_SUCCEEDED);
     assert_job(later, PREDICTION_SUCCEEDED);
-    assert_int_equal(ran_on(later), 3);
+    assert_int_equal(job_ran_on(later), 3);
     place_run(p, 30000); /* the old release has its queue's place back for a moment */
     assert_job(queued, PREDICTION_SUCCEEDED);
-    assert_int_equal(ran_on(queued), 1);
+    assert_int_equal(job_ran_on(queued), 1);
     place_run(p, 30000);
     assert_int_equal(pool_instances(pool, INSTANCE_READY), 1);
     assert_int_equal(list_length(&pool->lanes), 1);
@@ -316,7 +284,7 @@ static void a_new_release_that_fails_without_room(void **state)
     place_run(p, 20000);
     assert_true(current(p, "d")->is_failed);
     assert_job(j, PREDICTION_SUCCEEDED);
-    assert_int_equal(ran_on(j), 1);
+    assert_int_equal(job_ran_on(j), 1);
     place_run(p, 100000);
     assert_int_equal(pool_instances(pool, INSTANCE_READY),
                      1); /* the minimum is kept up by the old one */
@@ -368,13 +336,13 @@ static void an_older_release_takes_back_the_queue(void **state)
     misfit = place_ask(p, "d", "{\"n\":\"two\"}");
     place_run(p, 10000);
     assert_job(fits, PREDICTION_SUCCEEDED);
-    assert_int_equal(ran_on(fits), 2);
+    assert_int_equal(job_ran_on(fits), 2);
     assert_job(misfit, PREDICTION_FAILED);
     assert_non_null(strstr(misfit->error.p, "does not take this input"));
     later = place_ask(p, "d", "{\"n\":3}");
     assert_int_equal(later->refused, STATUS_OK);
     place_run(p, 1000);
-    assert_int_equal(ran_on(later), 2);
+    assert_int_equal(job_ran_on(later), 2);
     assert_job(later, PREDICTION_SUCCEEDED);
     place_free(p);
 }

@@ -222,24 +222,6 @@ static void only_so_many_are_kept(void **state)
     place_free(p);
 }
 
-static void set_scaling(struct place *p, const char *scaling)
-{
-    struct store_deployment_update op = {
-        .owner = STR("alice"),
-        .name = STR("d"),
-        .min_instances = -1,
-        .max_instances = -1,
-        .scaling = scaling,
-        .now = loop_wall_ms(p->loop),
-        .author_id = place_id('a', 1),
-    };
-    struct error err;
-
-    PLACE_RUN(p, STORE_DEPLOYMENT_UPDATE, op);
-    assert_int_equal(pool_apply(&p->fleet, &op.row, &op.used, &err), STATUS_OK);
-    store_op_deinit(&op.op);
-}
-
 /* Who waits for what nobody pays for is told so, and the decisions say it once. */
 static void a_cost_that_pays_for_nothing(void **state)
 {
@@ -251,7 +233,7 @@ static void a_cost_that_pays_for_nothing(void **state)
     struct job *j;
 
     (void)state;
-    set_scaling(p, "{\"max_cost_per_hour\":0.35}");
+    place_settings(p, "d", "{\"max_cost_per_hour\":0.35}", NULL);
     j = place_ask(p, "d", "{\"ms\":1000}");
     place_run(p, 60000);
     assert_int_equal(pool_all_instances(pool), 0);
@@ -265,7 +247,7 @@ static void a_cost_that_pays_for_nothing(void **state)
     assert_int_equal(d.n, 1);
     assert_string_equal(d.rows[0].sentence, "0 \xe2\x86\x92 0: 1 waiting, and "
                                             "max_cost_per_hour pays for no instance");
-    set_scaling(p, "{\"max_cost_per_hour\":0.36}");
+    place_settings(p, "d", "{\"max_cost_per_hour\":0.36}", NULL);
     place_run(p, 10000);
     assert_job(j, PREDICTION_SUCCEEDED);
     assert_string_equal(pool->held, "");

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A deployment's canary in the store. */
+#pragma once
+
+#include "store/store.h"
+
+/* Nothing happens where the deployment is gone. */
+struct store_canary_put {
+    struct store_op op;
+    const char *deployment_id;
+    const char *data; /* of canary_write() */
+};
+extern const struct store_op_type STORE_CANARY_PUT;
+
+struct store_canary_get {
+    struct store_op op;
+    const char *deployment_id;
+    const char *data; /* out; NULL: there was none */
+};
+extern const struct store_op_type STORE_CANARY_GET;
