@@ -37,8 +37,8 @@ void canary_sent(struct canary *c, const struct canary_terms *t, enum canary_sid
         return;
     c->sides[to].requests++;
     c->due += canary_term(t, CANARY_SHARE) - (to == CANARY_NEW ? CANARY_WHOLE : 0);
-    /* What it did not take is not made up for in a burst. */
-    c->due = MIN(c->due, CANARY_WHOLE);
+    /* What it did not take is not made up for: the next one is its, and then its share. */
+    c->due = MIN(c->due, CANARY_WHOLE - 1);
 }
 
 void canary_ended(struct canary *c, enum canary_side on, bool failed, int64_t ran_ms)
