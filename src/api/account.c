@@ -164,6 +164,7 @@ static void show_isolation(struct json_writer *w, const struct driver_facts *f)
     json_member_bool(w, "own_user", f->has_users);
     json_member_bool(w, "files_hidden", f->hides_files);
     json_member_bool(w, "processes_hidden", f->hides_processes);
+    json_member_bool(w, "own_network", f->has_networks);
     json_member_bool(w, "memory_limited", f->limits_memory);
     json_member_bool(w, "cpus_limited", f->limits_cpus);
     json_end_object(w);

@@ -38,8 +38,8 @@ static bool is_work_of_build(const char *relative)
 static bool is_left_out(const char *relative)
 {
     static const char *const names[] = {
-        "admin.sock", "backups",   "berth.db", "berth.db-shm", "berth.db-wal", "blobs/part",
-        "cache",      "instances", "lib",      "lock",         "tools",
+        "admin.sock", "internal.sock", "backups",   "berth.db", "berth.db-shm", "berth.db-wal",
+        "blobs/part", "cache",         "instances", "lib",      "lock",         "tools",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)

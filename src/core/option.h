@@ -77,6 +77,9 @@ enum option_type {
     X("Instances", instance_uids, STRING, 0, 0, "200000-265535",                                   \
       "users that instances run as, one each, where the server runs as root: "                     \
       "FIRST-LAST, used by nobody else; off runs them as the server's own user")                   \
+    X("Instances", instance_network, STRING, 0, 0, "host",                                         \
+      "host: instances share the server's network; isolated: each has one of its own without a "   \
+      "way out, but for what the server gives it (needs root, and instance_uids)")                 \
     X("Instances", instance_folders, STRING, 0, 0, "",                                             \
       "folders that instances may read beside their own (weights that many models share, say), "   \
       "with colons between; PATH=rw also lets them write, where its mode does")                    \

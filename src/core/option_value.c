@@ -156,6 +156,7 @@ static enum status check_networks(struct str v, struct error *err)
 static enum status check_text(const struct option_row *r, struct str v, struct error *err)
 {
     static const char *const levels[] = { "debug", "info", "warning", "error", NULL };
+    static const char *const networks[] = { "host", "isolated", NULL };
     static const char *const formats[] = { "auto", "text", "json", NULL };
     struct str name = str_of(r->name);
 
@@ -166,6 +167,9 @@ static enum status check_text(const struct option_row *r, struct str v, struct e
                     (int)MIN(v.n, (size_t)60), v.p);
     if (str_is(name, "log_format") && !is_one_of(v, formats))
         return FAIL(err, STATUS_INVALID, "\"%.*s\" is not one of auto, text and json",
+                    (int)MIN(v.n, (size_t)60), v.p);
+    if (str_is(name, "instance_network") && !is_one_of(v, networks))
+        return FAIL(err, STATUS_INVALID, "\"%.*s\" is not one of host and isolated",
                     (int)MIN(v.n, (size_t)60), v.p);
     if (str_is(name, "listen"))
         return check_addresses(v, err);

@@ -68,6 +68,7 @@ struct driver_facts {
     bool has_users;       /* each instance is a user of its own */
     bool hides_files;     /* an instance does not see the server's data, nor others' */
     bool hides_processes; /* nor their processes */
+    bool has_networks;    /* each instance has a network of its own, without a way out */
     bool limits_memory;   /* by the kernel; otherwise the supervisor looks */
     bool limits_cpus;
     const char *missing[16]; /* what this machine cannot enforce, as sentences for the operator;

@@ -148,7 +148,7 @@ static void end_all(struct box *b)
 
     for (;;) {
         cgroup_kill(&b->cgroup);
-        procs_kill_descendants();
+        procs_kill_descendants(0);
         if (uid)
             procs_kill_user(uid);
         if (!reap(b) && (!uid || procs_of_user(uid) == 0))

@@ -5,6 +5,7 @@
 #include "init/box.h"
 #include "init/cgroup.h"
 #include "init/file.h"
+#include "init/netns.h"
 #include "init/sandbox.h"
 #include "init/sock.h"
 #include "init/supervisor.h"
@@ -33,6 +34,8 @@ static int probe(const char *user)
         if (sandbox_can_hide_processes())
             has |= INIT_HAS_HIDDEN_PROCESSES;
     }
+    if (netns_can())
+        has |= INIT_HAS_NETWORKS;
     snprintf(name, sizeof(name), "berth-probe-%d", (int)getpid());
     cgroup_create(&g, name, 64 * 1024 * 1024, 1000, 1000);
     if (g.memory[0])

@@ -10,6 +10,8 @@
  *   log         what the model server printed, a bounded ring (ring.h)
  *   state.json  pids, port and end (state.h), replaced atomically
  *   home tmp coglet   the instance's own folders
+ *   <id>.sock   unix socket that leads to the model server's port (netns.h), where it has a network
+ *               of its own
  *
  * Over `ctl` both sides send one JSON object a line.
  *   server:      {"op":"attach","from":OFFSET}  begins the events: state, lines from that ring
@@ -37,6 +39,7 @@ enum {
     INIT_HAS_USERS = 16,
     INIT_HAS_HIDDEN_PROCESSES = 32,
     INIT_HAS_PROCESS_LIMIT = 64,
+    INIT_HAS_NETWORKS = 128,
 };
 
 /* `berth init FOLDER` with main's arguments. Returns 0 once the supervisor runs by itself (in the

@@ -36,8 +36,8 @@ static int take_channels(int log, int report, struct report *r)
 }
 
 /* In the child. The report's end closes by itself when the program runs. */
-NORETURN static void become(const struct init_spec *s, const struct cgroup *g, const char *folder,
-                            int log, int report)
+NORETURN static void become(const struct init_spec *s, const struct cgroup *g,
+                            const struct netns *n, const char *folder, int log, int report)
 {
     struct report r = { .error = { .status = STATUS_OK } };
     union {
@@ -49,6 +49,8 @@ NORETURN static void become(const struct init_spec *s, const struct cgroup *g, c
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* our files in /proc are ours again */
     cgroup_enter(g);
     sandbox_limit(s);
+    if (netns_enter(n, &r.error))
+        give_up(report, &r);
     report = take_channels(log, report, &r);
     if (r.error.status || sandbox_enter(s, folder, &r.has_own_coglet, &r.error))
         give_up(report, &r);
@@ -70,15 +72,15 @@ static bool read_report(int fd, struct report *out)
     return n == (ssize_t)sizeof(*out);
 }
 
-static enum status start(const struct init_spec *s, const struct cgroup *g, const char *folder,
-                         const int log[2], const int report[2], struct model_server *out,
-                         struct error *err)
+static enum status start(const struct init_spec *s, const struct cgroup *g, const struct netns *n,
+                         const char *folder, const int log[2], const int report[2],
+                         struct model_server *out, struct error *err)
 {
     struct report r = { .has_own_coglet = false };
 
     out->pid = fork();
     if (out->pid == 0)
-        become(s, g, folder, log[1], report[1]);
+        become(s, g, n, folder, log[1], report[1]);
     close(log[1]);
     close(report[1]);
     if (out->pid < 0)
@@ -95,7 +97,8 @@ static enum status start(const struct init_spec *s, const struct cgroup *g, cons
 }
 
 enum status model_server_start(const struct init_spec *s, const struct cgroup *g,
-                               const char *folder, struct model_server *out, struct error *err)
+                               const struct netns *n, const char *folder, struct model_server *out,
+                               struct error *err)
 {
     int log[2], report[2];
     enum status st;
@@ -107,7 +110,7 @@ enum status model_server_start(const struct init_spec *s, const struct cgroup *g
         close(log[1]);
         return FAIL(err, STATUS_UNREACHABLE, "cannot make a pipe: %s", strerror(errno));
     }
-    st = start(s, g, folder, log, report, out, err);
+    st = start(s, g, n, folder, log, report, out, err);
     close(report[0]);
     if (st) {
         close(log[0]);

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "base/str.h"
 #include "init/cgroup.h"
+#include "init/netns.h"
 #include "init/spec.h"
 
 #include <sys/types.h>
@@ -18,7 +19,7 @@ struct model_server {
 /* Starts it in its own process group and its own surroundings (sandbox.h). On failure it never ran:
  * BROKEN when the program itself cannot be started. */
 enum status model_server_start(const struct init_spec *s, const struct cgroup *g,
-                               const char *folder, struct model_server *out,
+                               const struct netns *n, const char *folder, struct model_server *out,
                                struct error *err) NODISCARD;
 /* The port in "Starting coglet server on 127.0.0.1:41234" (within coglet's JSON line) or "listening
  * 127.0.0.1:41234"; 0 when the line does not say. */

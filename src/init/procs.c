@@ -142,7 +142,7 @@ static void mark_descendants(struct proc_list *l)
     }
 }
 
-size_t procs_kill_descendants(void)
+size_t procs_kill_descendants(pid_t but)
 {
     struct proc_list l CLEANUP(proc_list_deinit) = { .p = NULL };
     size_t n = 0;
@@ -150,7 +150,8 @@ size_t procs_kill_descendants(void)
     list_all(&l);
     mark_descendants(&l);
     for (size_t i = 0; i < l.n; i++) {
-        if (l.p[i].is_ours && !l.p[i].is_zombie && kill(l.p[i].pid, SIGKILL) == 0)
+        if (l.p[i].is_ours && l.p[i].pid != but && !l.p[i].is_zombie &&
+            kill(l.p[i].pid, SIGKILL) == 0)
             n++;
     }
     return n;

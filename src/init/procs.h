@@ -10,8 +10,9 @@
 int64_t procs_start(pid_t pid);
 
 /* SIGKILL for all descendants of this process. Since it is the subreaper of its descendants, one
- * whose parent died is found too. Zombies are left alone. Returns how many were signalled. */
-size_t procs_kill_descendants(void);
+ * whose parent died is found too. Zombies are left alone, and so is `but` (0: nobody). Returns how
+ * many were signalled. */
+size_t procs_kill_descendants(pid_t but);
 
 /* Bytes of memory that the descendants hold together. Pages that several of them share are counted
  * once, if the kernel tells, as soon as the plain sum is over `enough`. */

@@ -33,6 +33,9 @@ void init_spec_write(const struct init_spec *s, struct buf *out)
     write_list(&w, "writable", s->writable);
     write_list(&w, "programs", s->programs);
     json_member_int(&w, "uid", s->uid);
+    json_member_int(&w, "internal_port", s->internal_port);
+    if (s->internal_port)
+        json_member_string(&w, "internal_folder", s->internal_folder);
     json_member_int(&w, "memory", s->memory);
     json_member_int(&w, "cpus_milli", s->cpus_milli);
     json_member_int(&w, "disk", s->disk);
@@ -101,6 +104,10 @@ static enum status read_all(struct arena *a, const struct json *o, struct init_s
     if (!st && json_get(o, "programs")) /* an earlier server did not say it */
         st = read_list(a, o, "programs", &s->programs, err);
     st = st ? st : read_number(o, "uid", 0, &s->uid, err);
+    if (!st && json_get(o, "internal_port")) /* likewise */
+        st = read_number(o, "internal_port", 0, &s->internal_port, err);
+    if (!st && s->internal_port)
+        st = read_text(a, o, "internal_folder", &s->internal_folder, err);
     st = st ? st : read_number(o, "memory", 0, &s->memory, err);
     st = st ? st : read_number(o, "cpus_milli", 0, &s->cpus_milli, err);
     st = st ? st : read_number(o, "disk", 0, &s->disk, err);

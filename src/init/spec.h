@@ -18,9 +18,13 @@ struct init_spec {
     const char *const *writable;  /* folders, beside home and tmp, that are seen as they are */
     const char *const *programs;  /* beside argv[0]: programs that are seen with what they need */
     int64_t uid;                  /* 0: the server's own user */
-    int64_t memory;               /* bytes of all processes together; 0: no limit */
-    int64_t cpus_milli;           /* 0: no limit */
-    int64_t disk;                 /* bytes in home, tmp and coglet together; 0: no limit */
+    /* Where it has a network of its own (netns.h): the port inside that leads to the server's
+     * internal listener, and the folder of that one's socket. Otherwise 0 and NULL. */
+    int64_t internal_port;
+    const char *internal_folder;
+    int64_t memory;     /* bytes of all processes together; 0: no limit */
+    int64_t cpus_milli; /* 0: no limit */
+    int64_t disk;       /* bytes in home, tmp and coglet together; 0: no limit */
     int64_t processes;  /* threads included, where it has a uid or a control group; 0: no limit */
     int64_t open_files; /* of each process; 0: no limit */
     int64_t orphan_timeout_ms;

@@ -13,6 +13,7 @@ void init_state_members(const struct init_state *s, struct json_writer *w)
     json_member_int(w, "model_pid", s->model_pid);
     json_member_int(w, "model_start", s->model_start);
     json_member_int(w, "port", s->port);
+    json_member_bool(w, "own_network", s->has_own_network);
     json_member_bool(w, "own_coglet", s->has_own_coglet);
     json_member_bool(w, "ended", s->is_ended);
     json_member_int(w, "code", s->code);
@@ -73,6 +74,7 @@ enum status init_state_from_json(const struct json *o, struct init_state *out, s
         s.ended_at = 0;
     /* Absent in what an older supervisor says. */
     (void)json_to_bool(json_get(o, "out_of_disk"), &s.out_of_disk);
+    (void)json_to_bool(json_get(o, "own_network"), &s.has_own_network);
     copy_text(json_to_str(json_get(o, "error")), s.error, sizeof(s.error));
     json_each (json_get(o, "cgroups"), group) {
         if (n < STATE_CGROUPS)

@@ -13,6 +13,7 @@ struct init_state {
                            given again is told apart */
     int64_t model_pid, model_start; /* 0: never started */
     int64_t port;                   /* 0: not known yet */
+    bool has_own_network;           /* that port is reached through a socket (netns.h) */
     bool has_own_coglet;            /* its /tmp/coglet is the folder `coglet` */
     bool is_ended;
     int code, signal; /* code is -1 when a signal ended it */

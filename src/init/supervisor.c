@@ -22,6 +22,7 @@
 #include "init/control.h"
 #include "init/file.h"
 #include "init/model.h"
+#include "init/netns.h"
 #include "init/procs.h"
 #include "init/ring.h"
 #include "init/sandbox.h"
@@ -44,6 +45,8 @@ enum phase { RUNNING, STOPPING, KILLING, ENDED };
 enum { WATCH_MS = 500, DISK_MS = 2000, KILL_AGAIN_MS = 50, FIRST_SERVER_MS = 30000 };
 /* A server says its port a moment before it listens. */
 enum { LOOK_AGAIN_MS = 10, BELIEVED_MS = 10000 };
+/* So long may the end of the model server's last answers take to be passed on. */
+enum { LAST_WORDS_MS = 1000 };
 
 #define NEVER INT64_MAX
 
@@ -53,6 +56,7 @@ struct supervisor {
     int dirfd, listener, signals, log;
     enum phase phase;
     pid_t model;
+    struct netns net;
     struct init_state state;
     struct ring ring;
     struct control control;
@@ -65,6 +69,7 @@ struct supervisor {
     bool is_leaving;   /* once ended, nobody is waited for */
     bool is_forgotten; /* a server knows the end */
     int64_t kill_at;   /* STOPPING: grace over; KILLING: next round */
+    int64_t relay_end; /* KILLING: until then the relay is left alone */
     int64_t watch_at;
     int64_t disk_at;   /* when the disk is looked at next */
     int64_t orphan_at; /* NEVER while a server is connected */
@@ -99,9 +104,12 @@ static void look_at_port(struct supervisor *s)
     uint32_t uid = 0;
     enum status st = STATUS_UNSUPPORTED;
 
-    if (s->spec->uid)
+    if (s->spec->uid && s->net.pid)
+        st = netns_listener_owner(&s->net, s->said_port, &uid);
+    else if (s->spec->uid)
         st = socket_listener_owner(s->said_port, &uid);
     if (st == STATUS_UNSUPPORTED || (st == STATUS_OK && uid == (uint32_t)s->spec->uid)) {
+        netns_tell_port(&s->net, s->said_port);
         s->state.port = s->said_port;
         s->port_at = NEVER;
         save(s);
@@ -185,12 +193,26 @@ static void on_all_gone(struct supervisor *s)
         s->orphan_at = s->is_leaving ? 0 : after(s->spec->orphan_timeout_ms);
 }
 
+/* Without it nobody reaches the instance, which is no fault of the model. */
+static void on_relay_gone(struct supervisor *s)
+{
+    netns_deinit(&s->net);
+    if (s->phase == KILLING || s->phase == ENDED)
+        return;
+    snprintf(s->state.error, sizeof(s->state.error), "the process of its network ended");
+    s->state.is_machine_fault = true;
+    s->phase = KILLING;
+    s->kill_at = 0;
+}
+
 static void reap(struct supervisor *s)
 {
     int status;
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == s->net.pid)
+            on_relay_gone(s);
         if (pid != s->model)
             continue;
         s->model = 0;
@@ -210,8 +232,12 @@ static void kill_all(struct supervisor *s)
     if (s->phase == ENDED)
         return;
     s->phase = KILLING;
+    if (s->net.tell >= 0) {
+        netns_finish(&s->net);
+        s->relay_end = after(LAST_WORDS_MS);
+    }
     cgroup_kill(&s->cgroup);
-    procs_kill_descendants();
+    procs_kill_descendants(clock_monotonic_ms() < s->relay_end ? s->net.pid : 0);
     if (s->spec->uid)
         procs_kill_user((uid_t)s->spec->uid);
     s->kill_at = after(KILL_AGAIN_MS);
@@ -402,7 +428,12 @@ static enum status prepare(struct supervisor *s, struct error *err)
         memcpy(s->state.cgroups[1], s->cgroup.cpu, sizeof(s->cgroup.cpu));
     if (strcmp(s->cgroup.pids, s->cgroup.memory) != 0 && strcmp(s->cgroup.pids, s->cgroup.cpu) != 0)
         memcpy(s->state.cgroups[2], s->cgroup.pids, sizeof(s->cgroup.pids));
-    return sandbox_prepare(s->spec, s->dirfd, err);
+    st = sandbox_prepare(s->spec, s->dirfd, err);
+    if (st == STATUS_OK && s->spec->internal_port) {
+        st = netns_start(s->spec, s->dirfd, &s->net, err);
+        s->state.has_own_network = true;
+    }
+    return st;
 }
 
 static void start_model(struct supervisor *s)
@@ -412,7 +443,7 @@ static void start_model(struct supervisor *s)
     enum status st = prepare(s, &err);
 
     if (st == STATUS_OK)
-        st = model_server_start(s->spec, &s->cgroup, s->folder, &m, &err);
+        st = model_server_start(s->spec, &s->cgroup, &s->net, s->folder, &m, &err);
     if (st == STATUS_OK) {
         s->model = m.pid;
         s->log = m.log;
@@ -425,7 +456,10 @@ static void start_model(struct supervisor *s)
     snprintf(s->state.error, sizeof(s->state.error), "%.250s", err.text);
     s->state.is_machine_fault = st != STATUS_BROKEN;
     s->state.code = -1;
-    on_all_gone(s);
+    if (s->net.pid)
+        kill_all(s); /* its relay, whose end is waited for */
+    else
+        on_all_gone(s);
 }
 
 void supervisor_run(const struct init_spec *spec, int dirfd, const char *folder, int listener)
@@ -436,6 +470,7 @@ void supervisor_run(const struct init_spec *spec, int dirfd, const char *folder,
                             .listener = listener,
                             .signals = take_signals(),
                             .log = -1,
+                            .net = NETNS_NONE,
                             .ring = RING_CLOSED,
                             .line = BUF_INIT(RING_MAX_LINE),
                             .kill_at = NEVER,
@@ -452,6 +487,7 @@ void supervisor_run(const struct init_spec *spec, int dirfd, const char *folder,
     while (!s.is_forgotten)
         turn(&s);
     control_close(&s.control);
+    netns_deinit(&s.net);
     buf_deinit(&s.line);
     ring_close(&s.ring);
     close(s.signals);

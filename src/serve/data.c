@@ -3,7 +3,9 @@
 
 #include "base/file.h"
 #include "base/rand.h"
+#include "init/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -72,12 +74,47 @@ static enum status read_key(struct data_folder *d, struct error *err)
     return STATUS_OK;
 }
 
+static DIR *open_again(const struct data_folder *d)
+{
+    int fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+    if (fd >= 0 && !dir)
+        close(fd);
+    return dir;
+}
+
+static bool was_there(const struct data_folder *d, const char *name)
+{
+    struct str rest = buf_str(&d->found), one;
+
+    while (str_split(&rest, '\0', &one)) {
+        if (str_is(one, name))
+            return true;
+    }
+    return false;
+}
+
+static void look_around(struct data_folder *d)
+{
+    DIR *dir = open_again(d);
+    const struct dirent *e;
+
+    d->found = BUF_INIT(BUF_UNBOUNDED);
+    while (dir && (e = readdir(dir)))
+        buf_add(&d->found, e->d_name, strlen(e->d_name) + 1);
+    d->is_new = dir && !was_there(d, "key") && !was_there(d, "berth.db");
+    if (dir)
+        closedir(dir);
+}
+
 enum status data_open(const char *given, struct data_folder *d, struct error *err)
 {
     enum status st;
 
-    d->lock_fd = -1;
-    if (mkdir(given, 0700) != 0 && errno != EEXIST)
+    d->lock_fd = d->fd = -1;
+    d->is_made = mkdir(given, 0700) == 0;
+    if (!d->is_made && errno != EEXIST)
         return FAIL(err, STATUS_BROKEN, "cannot make the data folder %s: %s", given,
                     strerror(errno));
     if (!realpath(given, d->path))
@@ -88,13 +125,42 @@ enum status data_open(const char *given, struct data_folder *d, struct error *er
                     "the data folder's path has %zu bytes, and %d is the limit (paths inside it "
                     "have limits of the operating system): %.100s...",
                     strlen(d->path), DATA_FOLDER_MAX, d->path);
+    d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (d->fd < 0)
+        return FAIL(err, STATUS_BROKEN, "cannot open the data folder %s: %s", d->path,
+                    strerror(errno));
+    look_around(d);
     st = take_lock(d, err);
     return st == STATUS_OK ? read_key(d, err) : st;
 }
 
+void data_leave_as_found(struct data_folder *d)
+{
+    DIR *dir = d->lock_fd >= 0 ? open_again(d) : NULL; /* otherwise it is another server's */
+    const struct dirent *e;
+    struct stat st;
+
+    while (dir && (e = readdir(dir))) {
+        if (e->d_name[0] == '.' || was_there(d, e->d_name) ||
+            fstatat(d->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        if (d->is_new && S_ISDIR(st.st_mode))
+            folder_remove(d->fd, e->d_name);
+        else if (d->is_new || S_ISSOCK(st.st_mode))
+            unlinkat(d->fd, e->d_name, 0);
+    }
+    if (dir)
+        closedir(dir);
+    if (dir && d->is_made)
+        rmdir(d->path);
+}
+
 void data_close(struct data_folder *d)
 {
+    buf_deinit(&d->found);
     if (d->lock_fd >= 0)
         close(d->lock_fd);
-    d->lock_fd = -1;
+    if (d->fd >= 0)
+        close(d->fd);
+    d->lock_fd = d->fd = -1;
 }

@@ -5,6 +5,7 @@
 #include "api/openai.h"
 #include "api/page.h"
 #include "base/log.h"
+#include "init/netns.h"
 #include "protocol/protocol.h"
 #include "serve/trust.h"
 
@@ -36,6 +37,17 @@ static struct http_config http_config(struct serve *s)
     };
 }
 
+/* For instances with a network of their own, also those of a server before this one. */
+static enum status listen_for_relays(struct serve *s, const struct http_config *c,
+                                     struct error *err)
+{
+    struct http_listener *li;
+    char path[96];
+
+    snprintf(path, sizeof(path), "unix:/proc/self/fd/%d/" NETNS_SERVER_SOCKET, s->folder.fd);
+    return http_server_listen(s->internal, path, c, &li, err);
+}
+
 enum status serve_listen_internal(struct serve *s, struct error *err)
 {
     struct http_config c = http_config(s);
@@ -60,10 +72,15 @@ enum status serve_listen_internal(struct serve *s, struct error *err)
     if (!li)
         st = http_server_listen(s->internal, wanted, &c, &li, err);
     store_op_deinit(&get.op);
+    if (st == STATUS_OK)
+        st = listen_for_relays(s, &c, err);
     if (st != STATUS_OK)
         return st;
     snprintf(address, sizeof(address), "%.*s%d", STR_ARG(host), http_listener_port(li));
     snprintf(s->internal_base, sizeof(s->internal_base), "http://%s", address);
+    if (serve_has_networks(s)) /* the same port of their own loopback */
+        snprintf(s->internal_base, sizeof(s->internal_base), "http://127.0.0.1:%d",
+                 http_listener_port(li));
     put.value = address;
     st = store_run(s->store, &put.op, &STORE_SETTING_PUT);
     if (st != STATUS_OK)

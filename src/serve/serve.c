@@ -158,6 +158,7 @@ static enum status make_runtime(struct serve *s, struct error *err)
         .ids = &s->ids,
         .home = trust_home(),
         .folders = s->options.instance_folders,
+        .own_networks = serve_has_networks(s),
     };
     enum status st;
 
@@ -372,17 +373,19 @@ int serve_main(int argc, char **argv)
     umask(0077);
     trust_nobody_to_look();
     s = xnew(struct serve);
-    s->folder.lock_fd = -1;
+    s->folder.lock_fd = s->folder.fd = -1;
     st = prepare(s, argv, &err);
     if (st != STATUS_OK) {
         fprintf(stderr, "berth: %s\n", err.text);
+        data_leave_as_found(&s->folder);
         forget(s);
         return 1;
     }
     st = build_parts(s, &err);
-    if (st != STATUS_OK) { /* what was built goes with the process */
+    if (st != STATUS_OK) {
         fprintf(stderr, "berth: %s\n", err.text);
-        return 1;
+        data_leave_as_found(&s->folder);
+        _exit(1); /* what was built goes with the process */
     }
     loop_run(s->loop);
     take_down(s);

@@ -51,6 +51,11 @@ struct serve {
 
 /* Each connection is a descriptor, and what most systems allow at first is a thousand. */
 void serve_raise_file_limit(const struct options *o);
+static inline bool serve_has_networks(const struct serve *s)
+{
+    return strcmp(s->options.instance_network, "isolated") == 0;
+}
+
 /* The internal listener. Its port is kept in the store: instances that outlive a restart go on
  * telling their ends to the same address. */
 enum status serve_listen_internal(struct serve *s, struct error *err) NODISCARD;

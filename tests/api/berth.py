@@ -149,10 +149,15 @@ class Server:
             base[0].chmod(0o711)
         return [f"--instance-folders={base[0]}=rw"] if base else []
 
+    def network(self):
+        """The same tests with instances that have networks of their own: ./test runs some of them again so."""
+        chosen = os.environ.get("BERTH_TEST_NETWORK")
+        return [f"--instance-network={chosen}"] if chosen and "--enable-fake" not in self.options else []
+
     def start(self):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("BERTH_")}
         command = [binary(), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data), "--log-format", "json",
-                   "--rate-limit-predictions", "0", "--rate-limit-requests", "0", *self.shared_folders(), *self.options]
+                   "--rate-limit-predictions", "0", "--rate-limit-requests", "0", *self.shared_folders(), *self.network(), *self.options]
         self.port = None
         passed = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 100) for one in self.sockets]
         if passed:

@@ -5,6 +5,7 @@
 #include "driver/process/process_impl.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 enum { MAX_ENV = 1024, STOP_GRACE_MS = 10000 };
 
@@ -122,15 +123,27 @@ static const char *const *make_argv(const struct process_driver *p, struct arena
     return v.items;
 }
 
+/* "http://127.0.0.1:41234/_i/…" */
+static int64_t port_of(const char *url)
+{
+    const char *at = url ? strstr(url, "://") : NULL, *colon = at ? strchr(at + 3, ':') : NULL;
+    long port = colon ? strtol(colon + 1, NULL, 10) : 0;
+
+    assert(port > 0 && port < 65536);
+    return port;
+}
+
 struct init_spec process_command(const struct process_driver *p, struct arena *a,
                                  const char *folder, const struct launch_spec *s)
 {
     const char *own[] = { s->version_path, s->env_path, p->shim,
                           s->weights && s->weights[0] == '/' ? s->weights : NULL };
     const struct folders f = folders_make(a, p->folders, own, ARRAY_SIZE(own), NULL, 0);
-    struct list_of_text hide = { .arena = a, .items = arena_array(a, const char *, 3), .max = 3 };
+    struct list_of_text hide = { .arena = a, .items = arena_array(a, const char *, 4), .max = 4 };
 
     push(&hide, p->data);
+    if (p->own_networks)
+        push(&hide, "/run"); /* sockets of the machine's services */
     if (p->home)
         push(&hide, p->home);
     return (struct init_spec){
@@ -141,6 +154,8 @@ struct init_spec process_command(const struct process_driver *p, struct arena *a
         .hide = hide.items,
         .read_only = f.read_only,
         .writable = f.writable,
+        .internal_port = p->own_networks ? port_of(s->internal_url) : 0,
+        .internal_folder = p->data,
         .memory = s->sku ? s->sku->memory : 0,
         .cpus_milli = s->sku ? s->sku->cpus_milli : 0,
         .disk = s->sku ? s->sku->disk : 0,

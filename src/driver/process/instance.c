@@ -14,6 +14,7 @@
 #include "driver/process/process_impl.h"
 #include "init/file.h"
 #include "init/init.h"
+#include "init/netns.h"
 #include "init/ring.h"
 #include "init/sock.h"
 
@@ -172,14 +173,17 @@ static void tell_handle(struct process_instance *i)
 
 static void take_state(struct process_instance *i)
 {
-    char url[64];
+    char url[64], path[96];
 
     if (i->launch && !i->told_handle)
         tell_handle(i);
     if (i->launch && !i->told_address && i->state.port && !i->state.is_ended) {
         i->told_address = true;
         snprintf(url, sizeof(url), "http://127.0.0.1:%d", (int)i->state.port);
-        i->launch->events->address(i->launch, url, NULL);
+        /* Through the descriptor, since such a path must be short; with the id, since a descriptor
+         * is given again. */
+        snprintf(path, sizeof(path), "/proc/self/fd/%d/%.32s" NETNS_SOCKET, i->dirfd, i->id);
+        i->launch->events->address(i->launch, url, i->state.has_own_network ? path : NULL);
     }
 }
 

@@ -161,7 +161,7 @@ static enum status probe(const char *self, uint32_t uid, int *out_bits, struct e
     return STATUS_OK;
 }
 
-static void state_facts(struct driver_facts *f, int bits)
+static void state_facts(struct driver_facts *f, int bits, bool own_networks)
 {
     size_t n = 0;
 
@@ -171,8 +171,11 @@ static void state_facts(struct driver_facts *f, int bits)
     f->hides_processes = bits & INIT_HAS_HIDDEN_PROCESSES;
     f->limits_memory = bits & INIT_HAS_MEMORY_LIMIT;
     f->limits_cpus = bits & INIT_HAS_CPU_LIMIT;
-    f->missing[n++] = "instances share the server's network: a model can call other instances, and "
-                      "whatever else listens on this machine";
+    f->has_networks = own_networks;
+    if (!own_networks)
+        f->missing[n++] =
+            "instances share the server's network (instance_network is host): a model "
+            "can call other instances, and whatever else listens on this machine";
     if (!f->has_users)
         f->missing[n++] = "instances run as the server's own user: a model can end the server, and "
                           "watch and end other instances";
@@ -193,6 +196,20 @@ static void state_facts(struct driver_facts *f, int bits)
             "no control group for cpus can be made here: an instance may use all cpus";
 }
 
+/* An instance that is root, or the server's own user, would find its way out. */
+static enum status check_networks(int bits, struct error *err)
+{
+    if ((bits & INIT_HAS_NETWORKS) && (bits & INIT_HAS_USERS))
+        return STATUS_OK;
+    return FAIL(
+        err, STATUS_INVALID,
+        "instance_network is \"isolated\", and here instances cannot have networks of their "
+        "own: %s. Set instance_network to host, or give the server that right.",
+        geteuid() != 0             ? "the server is not root"
+        : !(bits & INIT_HAS_USERS) ? "they are not users of their own (instance_uids)"
+                                   : "network namespaces are refused");
+}
+
 enum status process_driver_new(struct loop *l, const struct process_driver_config *c,
                                struct driver **out, struct error *err)
 {
@@ -206,6 +223,8 @@ enum status process_driver_new(struct loop *l, const struct process_driver_confi
         st = uids_take(c->uids, &uid, err);
     st = st ? st : probe(c->self, uid, &bits, err);
     uids_give(c->uids, uid);
+    if (st == STATUS_OK && c->own_networks)
+        st = check_networks(bits, err);
     if (st)
         return st;
     p = xnew(struct process_driver);
@@ -218,7 +237,8 @@ enum status process_driver_new(struct loop *l, const struct process_driver_confi
     p->home = xstrdup(c->home);
     p->folders = xstrdup(c->folders);
     p->uids = bits & INIT_HAS_USERS ? c->uids : NULL;
-    state_facts(&p->facts, bits);
+    p->own_networks = c->own_networks;
+    state_facts(&p->facts, bits, c->own_networks);
     if (mkdir(p->instances_path, 0700) != 0 && errno != EEXIST)
         FAIL(err, STATUS_BROKEN, "cannot make %s: %s", p->instances_path, strerror(errno));
     p->instances_fd = open(p->instances_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -13,6 +13,7 @@ struct process_driver_config {
     const char *shim; /* absolute folder with sitecustomize.py, put on PYTHONPATH; NULL: none */
     struct id_gen *ids;
     struct uids *uids; /* of which each instance gets one, where this machine lets us; NULL: none */
+    bool own_networks; /* each instance gets one (INVALID where this machine does not let us) */
     const char *home;  /* the server's user's, hidden from instances; NULL: none */
     /* "PATH" and "PATH=rw" with colons between: what instances see beside their own; NULL: nothing
      */

@@ -17,6 +17,7 @@ struct process_driver {
     struct driver driver;
     char *data, *instances_path, *self, *shim, *home, *folders;
     struct uids *uids; /* not ours; NULL: instances run as our own user */
+    bool own_networks;
     int instances_fd;
     struct list instances; /* all of them, those without a launch too */
     size_t n_removals;     /* folders being removed */

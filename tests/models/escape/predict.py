@@ -139,6 +139,42 @@ def call_server(port, **_):
     raise OSError(errno.ECONNRESET, "closed without an answer")
 
 
+def other_instance(other, **_):
+    """Its model server, at the port that it has on its own loopback."""
+    with socket.create_connection(("127.0.0.1", other), timeout=30) as link:
+        link.sendall(b"GET /health-check HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        return link.recv(100)
+
+
+def way_out(**_):
+    """An interface that leads anywhere, or an address that is somewhere."""
+    others = [name for _, name in socket.if_nameindex() if name != "lo"]
+    if others:
+        return others
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        link.connect(("192.0.2.1", 9))
+        return "there is a route"
+
+
+def machine_sockets(pid, **_):
+    """What listens under a name that is no path, and the sockets of the machine's services."""
+    if os.listdir("/run"):
+        return os.listdir("/run")
+    with socket.socket(socket.AF_UNIX) as link:
+        link.connect(f"\0berth-escape-{pid}")
+        return "connected"
+
+
+def other_secret(port, **_):
+    """The server's internal listener, with a secret that is not its own."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as link:
+        link.sendall(b"POST /_i/" + b"a" * 32 + b"/webhook/a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+        answer = link.recv(100)
+    if answer.startswith((b"HTTP/1.1 401", b"HTTP/1.1 403", b"HTTP/1.1 404")):
+        raise OSError(errno.EACCES, answer.split(b"\r\n")[0].decode())
+    return answer
+
+
 def write_environment(**_):
     with open(sys.prefix + "/pyvenv.cfg", "a") as opened:
         return opened.write("x")
@@ -269,8 +305,9 @@ TRIES = {name: value for name, value in dict(globals()).items()
 
 class Predictor(BasePredictor):
     def predict(self, attempt: str = Input(description="What to try"), data: str = Input(description="The data folder"),
-                pid: int = Input(description="The server"), port: int = Input(description="Its port")) -> str:
+                pid: int = Input(description="The server"), port: int = Input(description="Its port"),
+                other: int = Input(description="The port of another instance", default=0)) -> str:
         try:
-            return f"did: {TRIES[attempt](data=data, pid=pid, port=port)}"
+            return f"did: {TRIES[attempt](data=data, pid=pid, port=port, other=other)}"
         except OSError as caught:
             return f"could not: {caught}"

@@ -19,10 +19,10 @@ static void on_address(struct launch *l, const char *url, const char *unix_socke
 {
     struct watch *x = watch_of(l);
 
-    assert_null(unix_socket);
     assert_string_equal(x->address, "");
     assert_string_not_equal(x->handle, "");
     snprintf(x->address, sizeof(x->address), "%s", url);
+    snprintf(x->socket, sizeof(x->socket), "%s", unix_socket ? unix_socket : "");
     loop_stop(l->driver->loop);
 }
 
@@ -75,6 +75,7 @@ static void start_driver(struct world *w)
     assert_true(n > 0);
     self[n] = '\0';
     c.self = self;
+    c.own_networks = w->own_networks;
     w->loop = loop_new_real();
     if (w->uid_range) {
         if (uids_new(w->uid_range, w->data, &w->uids, &err) != STATUS_OK)

@@ -19,7 +19,7 @@
 struct watch {
     struct launch launch;
     struct buf lines; /* each with a newline */
-    char address[128], handle[512];
+    char address[128], socket[128], handle[512];
     bool is_ended;
     struct exit_info how;
     struct error err;
@@ -35,6 +35,7 @@ struct world {
     bool no_cgroup, no_mounts; /* set before world_start(), as is: */
     const char *uid_range;     /* instances get users of their own; NULL: they do not */
     struct uids *uids;
+    bool own_networks; /* only where a driver with them can be made */
     struct sku sku;
     struct version_config config;
     struct launch_spec spec;

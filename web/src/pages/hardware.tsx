@@ -106,6 +106,7 @@ const ISOLATION: Record<string, string> = {
     own_user: 'Each instance runs as a user of its own',
     files_hidden: 'Instances do not see each other’s files',
     processes_hidden: 'Instances do not see each other’s processes',
+    own_network: 'Each instance has a network of its own',
     memory_limited: 'Memory is limited',
     cpus_limited: 'Processors are limited',
 };
