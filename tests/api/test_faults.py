@@ -4,6 +4,8 @@
 import os
 import signal
 
+from pathlib import Path
+
 import pytest
 from berth import MODELS, instance_processes, wait_for
 
@@ -26,9 +28,12 @@ def model_processes(server):
     """Those of the model server and its worker, not our supervisor."""
     found = []
     for pid in instance_processes(server.data):
-        with open(f"/proc/{pid}/cmdline", "rb") as opened:
-            if b" init " not in opened.read().replace(b"\0", b" "):
-                found.append(pid)
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended
+        if b"init" not in words:
+            found.append(pid)
     return found
 
 
