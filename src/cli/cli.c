@@ -54,6 +54,12 @@ static const struct flag cost_flags[] = {
     { .name = NULL },
 };
 
+#define RECONNECT_FLAG                                                                             \
+    {                                                                                              \
+        .name = "--reconnect", .takes_value = true,                                                \
+        .help = "seconds for which a server that went is asked again (default 60)"                 \
+    }
+
 static const struct flag run_flags[] = {
     { .name = "-i",
       .takes_value = true,
@@ -63,6 +69,7 @@ static const struct flag run_flags[] = {
       .takes_value = false,
       .help = "the name is a deployment's, not a model's" },
     { .name = "--detach", .takes_value = false, .help = "do not wait; print the prediction's id" },
+    RECONNECT_FLAG,
     JSON_FLAG,
     PUBLIC_FLAGS,
     { .name = NULL },
@@ -71,6 +78,7 @@ static const struct flag run_flags[] = {
 static const struct flag logs_flags[] = {
     { .name = "-f", .takes_value = false, .help = "go on until the prediction ends" },
     { .name = "--follow", .takes_value = false, .help = "the same" },
+    RECONNECT_FLAG,
     PUBLIC_FLAGS,
     { .name = NULL },
 };

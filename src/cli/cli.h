@@ -58,6 +58,7 @@ struct remote {
     char socket[512]; /* "" for the public API */
     char folder[512]; /* of the socket, for messages */
     char authorization[512];
+    bool is_quiet; /* nothing is said of a server that does not answer */
 };
 bool remote_address(const struct given *g, struct remote *out); /* without a token */
 bool remote_public(const struct given *g, struct remote *out);

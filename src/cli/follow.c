@@ -3,11 +3,18 @@
  * standard output. */
 #include "cli/follow.h"
 
+#include "base/clock.h"
+
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 500 }; /* at status and logs, while the output comes by itself */
+enum {
+    LOOK_MS = 500, /* at status and logs, while the output comes by itself */
+    AWAY_S = 60,   /* a server that went is asked again for so long */
+    AWAY_MAX_S = 24 * 3600,
+    AGAIN_MS = 1000, /* at least so often */
+};
 
 static volatile sig_atomic_t interrupted;
 
@@ -158,6 +165,61 @@ static void ask_to_end(struct following *f)
     (void)remote_call(f->remote, "POST", path.p, STR(""), "application/json", &a);
 }
 
+bool follow_read(struct following *f, const struct given *g)
+{
+    const char *text = given_flag(g, "--reconnect");
+    uint64_t seconds = AWAY_S;
+
+    if (text && (!str_to_u64(str_of(text), &seconds) || seconds > AWAY_MAX_S)) {
+        fprintf(stderr, "berth: --reconnect is \"%s\"; it is a number of seconds from 0 to %d.\n",
+                text, AWAY_MAX_S);
+        return false;
+    }
+    f->away_ms = (int64_t)seconds * 1000;
+    return true;
+}
+
+/* Behind a proxy a server that is being started anew is one of these. */
+static bool is_away(const struct answer *a, bool was_answered)
+{
+    return !was_answered || a->status == 502 || a->status == 503 || a->status == 504;
+}
+
+/* One look. A server that went, to be started anew, is asked again for a while; both are said. */
+static bool look(struct following *f, const char *path, struct answer *out)
+{
+    struct remote r = *f->remote;
+    int64_t gone_at = 0, wait_ms = 50;
+
+    for (;;) {
+        if (!is_away(out, remote_try(&r, "GET", path, STR_NULL, NULL, out)))
+            break;
+        if (!f->was_answered || f->away_ms == 0 || interrupted)
+            return false;
+        answer_deinit(out);
+        if (!gone_at) {
+            clear_line(f);
+            fprintf(stderr, "berth: it is asked again for %lld s (--reconnect)\n",
+                    (long long)f->away_ms / 1000);
+            listening_close(&f->listening); /* the stream is read from its beginning then */
+            r.is_quiet = true;
+            gone_at = clock_monotonic_ms();
+        } else if (clock_monotonic_ms() - gone_at > f->away_ms) {
+            fprintf(stderr, "berth: no answer for %lld s\n", (long long)f->away_ms / 1000);
+            return false;
+        }
+        pause_ms((int)wait_ms);
+        wait_ms = MIN(2 * wait_ms, (int64_t)AGAIN_MS);
+    }
+    if (gone_at)
+        fprintf(stderr, "berth: the server answers again\n");
+    f->was_answered = true;
+    if (out->status < 400)
+        return true;
+    remote_explain(out);
+    return false;
+}
+
 bool follow(struct following *f, struct answer *out)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
@@ -174,7 +236,7 @@ bool follow(struct following *f, struct answer *out)
 
         if (interrupted)
             ask_to_end(f);
-        if (!remote_call(f->remote, "GET", path.p, STR_NULL, NULL, &a)) {
+        if (!look(f, path.p, &a)) {
             answer_deinit(&a);
             listening_close(&f->listening);
             return false;

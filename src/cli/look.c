@@ -125,6 +125,8 @@ int logs_command(const struct command *c, const char *const *args)
     if (given_flag(&g, "-f") || given_flag(&g, "--follow")) {
         f.remote = &r;
         f.id = g.positions[0];
+        if (!follow_read(&f, &g))
+            return 2;
         return follow(&f, &a) ? 0 : 1;
     }
     buf_adds(&path, "/v1/predictions/");

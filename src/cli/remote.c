@@ -195,8 +195,9 @@ bool remote_try(const struct remote *r, const char *method, const char *path, st
     out->body = x.call.body;
     buf_deinit(&x.call.head);
     if (x.failed) {
-        fprintf(stderr, "berth: the server at %s does not answer: %s\n",
-                *r->socket ? r->folder : r->url, x.error.text);
+        if (!r->is_quiet)
+            fprintf(stderr, "berth: the server at %s does not answer: %s\n",
+                    *r->socket ? r->folder : r->url, x.error.text);
         return false;
     }
     if (out->body.n == 0 ||

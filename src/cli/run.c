@@ -265,7 +265,7 @@ static int tell_end(const struct answer *last, bool as_json)
 }
 
 static int run_to_end(const struct given *g, const struct remote *r, const struct target *t,
-                      struct str id)
+                      struct str id, int64_t away_ms)
 {
     struct answer last CLEANUP(answer_deinit) = { 0 };
     bool as_json = given_flag(g, "--json") != NULL;
@@ -277,6 +277,8 @@ static int run_to_end(const struct given *g, const struct remote *r, const struc
         .shows_output = !as_json,
         .shows_status = true,
         .cancels = true,
+        .was_answered = true,
+        .away_ms = away_ms,
         .concatenates = str_is(
             json_to_str(json_path(t->schema, "components.schemas.Output.x-cog-array-display")),
             "concatenate"),
@@ -297,11 +299,12 @@ int run_command(const struct command *c, const char *const *args)
     struct buf body CLEANUP(buf_deinit) = BUF_INIT(MAX_BODY);
     struct target t CLEANUP(target_deinit) = { 0 };
     struct answer made CLEANUP(answer_deinit) = { 0 };
+    struct following f = { 0 };
     struct remote r;
     struct given g;
     struct str id;
 
-    if (!given_read(c, args, 1, 1, &g) || !remote_public(&g, &r))
+    if (!given_read(c, args, 1, 1, &g) || !remote_public(&g, &r) || !follow_read(&f, &g))
         return 2;
     if (!find_target(&g, &r, &t) || !write_body(&g, &t, &body))
         return 1;
@@ -314,5 +317,5 @@ int run_command(const struct command *c, const char *const *args)
         printf("%.*s\n", STR_ARG(id));
         return 0;
     }
-    return run_to_end(&g, &r, &t, id);
+    return run_to_end(&g, &r, &t, id, f.away_ms);
 }

@@ -18,11 +18,10 @@ struct launch_spec {
     const char *version_path; /* absolute folder of the version, read-only */
     const char *env_path;     /* absolute folder of the Python environment; NULL: none */
     const struct version_config *config;
-    const char *mode;          /* "predict" or "train" */
-    const char *internal_url;  /* "http://127.0.0.1:PORT/_i/<capability>" */
-    const char *webhook_token; /* WEBHOOK_AUTH_TOKEN */
-    const char *weights;       /* COG_WEIGHTS or NULL */
-    bool upload;               /* its output files come by PUT <internal_url>/upload/<file name> */
+    const char *mode;         /* "predict" or "train" */
+    const char *internal_url; /* "http://127.0.0.1:PORT/_i/<capability>" */
+    const char *weights;      /* COG_WEIGHTS or NULL */
+    bool upload;              /* its output files come by PUT <internal_url>/upload/<file name> */
     const struct sku *sku;
     const char *gpu_indexes; /* "0,1" or "" */
     int64_t setup_timeout_ms;

@@ -4,13 +4,14 @@
 #include "http/tls.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "http/conn.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
 
-enum { PEM_MAX = 1 << 20 };
+enum { PEM_MAX = 1 << 20, RSA_MOST = 2048 };
 
 /* TLS 1.2 with forward secrecy and authenticated encryption only; TLS 1.3 has nothing else. */
 static const char ciphers_12[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -101,6 +102,17 @@ static enum status load_files(SSL_CTX *context, const char *cert, const char *ke
                 cert);
 }
 
+/* Handshakes are the loop's own work, and a signature is most of one. */
+static void look_at_key(SSL_CTX *context, const char *path)
+{
+    const EVP_PKEY *key = SSL_CTX_get0_privatekey(context);
+
+    if (EVP_PKEY_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_bits(key) > RSA_MOST)
+        log_warning("a TLS key is of a kind that makes everybody wait: each new connection takes "
+                    "milliseconds of the server; take an ECDSA key (P-256)",
+                    LOG_S("file", path), LOG_S("kind", "RSA"), LOG_I("bits", EVP_PKEY_bits(key)));
+}
+
 static enum status make_context(const char *cert, const char *key, SSL_CTX **out, struct error *err)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -119,11 +131,13 @@ static enum status make_context(const char *cert, const char *key, SSL_CTX **out
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     st = load_files(context, cert, key, err);
-    if (st == STATUS_OK)
-        *out = context;
-    else
+    if (st != STATUS_OK) {
         SSL_CTX_free(context);
-    return st;
+        return st;
+    }
+    look_at_key(context, key);
+    *out = context;
+    return STATUS_OK;
 }
 
 enum status http_tls_new(const char *cert, const char *key, struct http_tls **out,

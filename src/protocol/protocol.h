@@ -29,7 +29,6 @@ struct peer_spec {
     const char *unix_socket;  /* NULL: TCP; copied */
     const char *internal_url; /* where the server posts webhooks:
                                  "<internal_url>/webhook/<prediction id>" */
-    const char *webhook_token;
     int slots;
     bool streams; /* the schema carries x-cog-streaming */
     bool train;

@@ -59,7 +59,6 @@ struct instance {
     struct list node; /* lane->instances */
     char id[ID_SIZE];
     char capability[56];
-    char webhook_token[56];
     struct fleet *fleet;
     struct lane *lane;
     enum instance_state state;

@@ -174,7 +174,6 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
     meter_begin(in);
     id_make(&f->ids, loop_wall_ms(f->loop), in->id);
     id_secret(loop_rand(f->loop), 52, in->capability);
-    id_secret(loop_rand(f->loop), 52, in->webhook_token);
     instance_register(in);
     hold_gpu_indexes(f->hardware, &hold, &indexes);
     snprintf(gpus, sizeof(gpus), "%.*s", STR_ARG(buf_str(&indexes)));
@@ -193,7 +192,6 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
         .mode = v->trains ? "train" : "predict",
         .weights = weights.n ? weights.p : NULL,
         .internal_url = url,
-        .webhook_token = in->webhook_token,
         .upload = f->files && wants_uploads(v),
         .sku = l->sku,
         .gpu_indexes = gpus,
@@ -219,7 +217,6 @@ void instance_recover(struct lane *l, const struct instance_row *row)
 
     snprintf(in->id, sizeof(in->id), "%s", row->id);
     snprintf(in->capability, sizeof(in->capability), "%s", row->capability);
-    id_secret(loop_rand(f->loop), 52, in->webhook_token);
     in->is_recovered = true;
     in->created_at = row->created_at;
     in->was_ready = row->ready_at != 0;
@@ -244,7 +241,6 @@ static void on_address(struct launch *l, const char *url, const char *unix_socke
         .url = url,
         .unix_socket = unix_socket,
         .internal_url = internal,
-        .webhook_token = in->webhook_token,
         .slots = (int)MAX(v->config.concurrency, 1),
         .streams = v->output.supports_stream,
         .train = v->trains,

@@ -125,7 +125,7 @@ def test_a_server_that_goes_leaves_the_prediction_named(new_server, tmp_path):
     me = server.account("me")
     server.push(me, MODELS / "ctl", "m")
     env = {**os.environ, "BERTH_URL": server.url, "BERTH_TOKEN": me.token}
-    with subprocess.Popen([binary(), "run", "me/m", "-i", "mode=wait", "-i", f"file={tmp_path}/never"],
+    with subprocess.Popen([binary(), "run", "me/m", "-i", "mode=wait", "-i", f"file={tmp_path}/never", "--reconnect", "1"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as running:
         for line in running.stderr:
             if line == "waiting\n":
@@ -135,6 +135,7 @@ def test_a_server_that_goes_leaves_the_prediction_named(new_server, tmp_path):
         assert running.wait(LIMIT) == 1
     made, = server.start() and me.get("/predictions").json["results"]
     assert f"`berth logs -f {made['id']}`" in said, said
+    assert "it is asked again for 1 s (--reconnect)\nberth: no answer for 1 s\n" in said, said
     assert me.post(f"/predictions/{made['id']}/cancel").status == 200
     me.ended(made)
 

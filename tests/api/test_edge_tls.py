@@ -13,7 +13,7 @@ import sys
 from contextlib import closing
 
 import pytest
-from berth import MODELS, ROOT, SANITIZER, binary, read_all, wait_for
+from berth import MODELS, ROOT, SANITIZER, Server, binary, read_all, wait_for
 from edge import Reply, dial, is_closed, request, try_send
 from test_files import signed
 
@@ -55,7 +55,6 @@ def authority(tmp_path_factory):
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory, authority):
     """A server that speaks TLS, beside it on a unix socket for the commands of the test, with a model."""
-    from berth import Server
     folder = tmp_path_factory.mktemp("secure")
     cert, key = authority.issue("first", 101)
     server = Server(folder / "data", "--tls-cert", str(cert), "--tls-key", str(key), "--http-head-timeout", "2s",
@@ -269,6 +268,22 @@ def touch(path, text):
 def rsa(folder):
     openssl("genrsa", "-out", str(folder / "rsa.key"), "2048")
     return folder / "rsa.key"
+
+
+@pytest.mark.parametrize("bits", (2048, 3072))
+def test_a_key_that_is_slow_is_named(tmp_path, bits):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    openssl("req", "-x509", "-newkey", f"rsa:{bits}", "-nodes", "-days", "2", "-subj", "/CN=x", "-keyout", str(key), "-out", str(cert))
+    server = Server(tmp_path / "data", "--tls-cert", str(cert), "--tls-key", str(key)).start()
+    try:
+        server.stop()
+        said = [line for line in "".join(server.lines).splitlines() if "ECDSA" in line]
+        assert len(said) == (bits > 2048), said
+        if said:
+            told = json.loads(said[0])
+            assert (told["level"], told["kind"], told["bits"], told["file"]) == ("warning", "RSA", bits, str(key))
+    finally:
+        server.end()
 
 
 def locked(key, folder):

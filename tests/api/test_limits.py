@@ -17,6 +17,20 @@ def too_long(answer, key, size, limit):
     assert f"- {key}: " in answer.json["detail"]
 
 
+def test_the_queue_of_a_version(new_server):
+    """Of a model that runs without a deployment, whether the body is read on the loop or beside it."""
+    server = new_server("--max-queue", "2")
+    me = server.account("me")
+    late = server.push(me, EXAMPLES / "hello", "late", "--hardware", "gpu-t4")
+    answers = [me.post("/predictions", {"version": late, "input": {"text": text}}) for text in ("x", "y" * 100000, "z" * 100000, "x")]
+    if answers[2].status == 201:
+        pytest.skip("this machine has a T4")
+    assert [a.status for a in answers] == [201, 201, 429, 429]
+    for refused in answers[2:]:
+        assert refused.json["detail"] == "The queue of this version is full (2 waiting)."
+        assert refused.headers["Retry-After"] == "10"
+
+
 @pytest.mark.parametrize("key, limit, before", [("description", 10240, ""), ("readme", 1 << 20, ""), ("github_url", 2048, URL),
                                                 ("paper_url", 2048, URL), ("weights_url", 2048, URL),
                                                 ("license_url", 2048, URL), ("cover_image_url", 2048, URL),

@@ -88,7 +88,6 @@ static const char *const *make_env(const struct process_driver *p, struct arena 
     set(&e, "COG_STREAM_HISTORY_CAPACITY", "65536");
     set(&e, "COG_THROTTLE_RESPONSE_INTERVAL", "0.5");
     set(&e, "COG_WEIGHTS", s->weights);
-    set(&e, "WEBHOOK_AUTH_TOKEN", s->webhook_token);
     set(&e, "CUDA_VISIBLE_DEVICES", s->gpu_indexes ? s->gpu_indexes : "");
     set(&e, "PYTHONPATH", p->shim);
     set(&e, "PYTHONUNBUFFERED", "1");

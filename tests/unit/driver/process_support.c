@@ -107,7 +107,6 @@ int world_setup(void **state)
                                     .config = &w->config,
                                     .mode = "predict",
                                     .internal_url = "http://127.0.0.1:1/_i/x",
-                                    .webhook_token = "secret",
                                     .sku = &w->sku,
                                     .gpu_indexes = "",
                                     .setup_timeout_ms = 60000,
