@@ -21,7 +21,7 @@ mkdirSync(assets, { recursive: true });
 
 const result = await build({
     absWorkingDir: here,
-    entryPoints: { app: 'src/main.tsx', style: 'src/style/index.css' },
+    entryPoints: { early: 'src/early.ts', app: 'src/main.tsx', style: 'src/style/index.css' },
     outdir: assets,
     entryNames: '[name]-[hash]',
     chunkNames: '[name]-[hash]',
@@ -46,9 +46,15 @@ const files = Object.entries(result.metafile.outputs).map(([path, about]) => ({
 }));
 const app = files.find((f) => f.entry === 'src/main.tsx');
 const style = files.find((f) => f.entry === 'src/style/index.css');
+const early = files.find((f) => f.entry === 'src/early.ts');
+const deployment = files.find((f) => f.entry === 'src/deployment/page.tsx');
 const preloads = app.imports.map((f) => `<link rel="modulepreload" href="/assets/${f}">\n`).join('');
+// It runs before all others, as a plain script: an import would make it a module.
+if (early.imports.length > 0) throw new Error('src/early.ts must import nothing');
 const html = readFileSync(join(here, 'index.html'), 'utf8')
     .replace('{{style}}', `/assets/${style.name}`)
+    .replace('{{early}}', `/assets/${early.name}`)
+    .replace('{{deployment}}', `/assets/${deployment.name}`)
     .replace('{{preloads}}', preloads)
     .replace('{{app}}', `/assets/${app.name}`);
 writeFileSync(join(outdir, 'index.html'), html);

@@ -60,6 +60,7 @@ assert.match(await dialog.getByRole('tabpanel').innerText(), /mode: "raise"/);
 await shot(page, 'playground-3-code');
 await page.keyboard.press('Escape');
 await dialog.waitFor({ state: 'detached' });
+await page.waitForFunction(() => document.activeElement?.textContent === 'Share as code');
 
 // The scaling's decisions can be read by keyboard.
 await page.goto(`${world.url}${here}/metrics`);
@@ -75,6 +76,9 @@ await page.keyboard.press('Enter');
 await page.getByText('The form has that setting now.').waitFor();
 await page.getByRole('button', { name: 'Discard changes' }).click();
 await page.getByText('Nothing is changed.').waitFor();
+await page.getByLabel(/^Minimum instances/).fill('');
+await page.getByText('A whole number is needed, 0 or more.').waitFor();
+await page.getByRole('button', { name: 'Discard changes' }).click();
 
 // A prediction with a webhook: its messages, and the end's once more.
 await page.goto(`${world.url}/p/${world.hooked}`);

@@ -26,6 +26,19 @@ export function sessionHeaders(account = currentAccount()): Record<string, strin
     return headers;
 }
 
+// What early.ts has asked already, once, and for a moment: later it is old.
+const EARLY = 5000;
+
+function takeEarly(method: string, address: string, headers: Record<string, string>): Promise<Response> | undefined {
+    const early = (globalThis as { berthEarly?: Map<string, Promise<Response>> }).berthEarly;
+    const key = `${address === '/session' ? '' : (headers['Berth-Account'] ?? '')} ${address}`;
+    const asked = method === 'GET' && performance.now() < EARLY ? early?.get(key) : undefined;
+
+    if (method !== 'GET') early?.clear(); // what was asked before a change is old, too
+    else early?.delete(key);
+    return asked;
+}
+
 // The answer as it is, for those that read it piece by piece. Throws what the others throw.
 export async function send(method: string, address: string, body?: unknown, o: RequestOptions = {}): Promise<Response> {
     const headers = { ...sessionHeaders(o.account), ...o.headers };
@@ -34,7 +47,7 @@ export async function send(method: string, address: string, body?: unknown, o: R
 
     if (body !== undefined && !plain) headers['Content-Type'] = 'application/json';
     try {
-        response = await fetch(ownAddress(address), {
+        response = await takeEarly(method, ownAddress(address), headers) ?? await fetch(ownAddress(address), {
             method, headers, signal: o.signal ?? null, credentials: 'same-origin',
             body: body === undefined ? null : plain ? (body as BodyInit) : JSON.stringify(body),
         });

@@ -45,7 +45,7 @@ export class ApiError extends Error {
     readonly fields: Map<string, string>;
 
     constructor(problem: Problem) {
-        super(problem.detail);
+        super(otherErrors(problem, []).join(' ')); // the API's own detail is a list of many lines
         this.name = 'ApiError';
         this.status = problem.status;
         this.problem = problem;

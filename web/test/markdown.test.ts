@@ -10,8 +10,17 @@ test('blocks', () => {
         ['heading', 'paragraph', 'list', 'list', 'quote', 'rule', 'code', 'table']);
     assert.deepEqual(parseMarkdown('```\n# no heading\n```'), [{ kind: 'code', text: '# no heading' }]);
     assert.deepEqual(parseMarkdown('- a\n  goes on\n- b'), [{
-        kind: 'list', ordered: false, items: [[{ kind: 'text', text: 'a goes on' }], [{ kind: 'text', text: 'b' }]],
+        kind: 'list', ordered: false, start: 1, items: [[{ kind: 'text', text: 'a goes on' }], [{ kind: 'text', text: 'b' }]],
     }]);
+});
+
+test('a list with empty lines between its items is one list, and keeps its first number', () => {
+    const text = (t: string) => [{ kind: 'text' as const, text: t }];
+    assert.deepEqual(parseMarkdown('3. a\n\n4. b\n5. c\n\nafter'), [
+        { kind: 'list', ordered: true, start: 3, items: [text('a'), text('b'), text('c')] }, { kind: 'paragraph', text: text('after') },
+    ]);
+    assert.equal(kinds('- a\n\n1. b').join(), 'list,list');
+    assert.deepEqual(parseInline('[a](https://en.example/x_(y))'), [{ kind: 'link', text: 'a', href: 'https://en.example/x_(y)' }]);
 });
 
 test('words', () => {
@@ -32,7 +41,7 @@ test('images are links, since the page asks no other host', () => {
 test('what could run is text', () => {
     for (const bad of ['javascript:alert(1)', 'JAVASCRIPT:alert(1)', 'data:text/html,x', ' javascript:x', 'vbscript:x', '//evil.example'])
         assert.equal(safeLink(bad), null, bad);
-    assert.deepEqual(parseInline('[x](javascript:alert(1))')[0], { kind: 'text', text: 'x' });
+    assert.deepEqual(parseInline('[x](javascript:alert(1))'), [{ kind: 'text', text: 'x' }]);
     assert.deepEqual(parseInline('<script>alert(1)</script>'), [{ kind: 'text', text: '<script>alert(1)</script>' }]);
 });
 

@@ -71,11 +71,16 @@ function Form({ address, query, before, onClose }: {
     const [warn, setWarn] = useState(String(Math.round((before?.warn_at ?? 0.8) * 100)));
     const [webhook, setWebhook] = useState(before?.webhook ?? '');
     const [busy, setBusy] = useState(false);
+    const [tried, setTried] = useState(false);
     const [error, setError] = useState<Error>();
+    // The API counts to 1, a person to 100: its words would not fit what was typed.
+    const wrong = /^([1-9]\d?|100)$/.test(warn.trim()) ? undefined : 'A whole number from 1 to 100 is needed.';
     const fields = error instanceof ApiError ? error.fields : new Map<string, string>();
     const rest = error instanceof ApiError ? otherErrors(error.problem, FIELDS) : [];
     const submit = async (event: Event) => {
         event.preventDefault();
+        setTried(true);
+        if (wrong) return;
         setBusy(true);
         setError(undefined);
         try {
@@ -96,7 +101,7 @@ function Form({ address, query, before, onClose }: {
                 <TextField label="Amount" type="number" min={0} step="any" value={amount} onInput={setAmount} required error={fields.get('amount')} autoFocus />
                 <Select label="For each" value={period} onChange={setPeriod} error={fields.get('period')}
                     choices={[{ value: 'day', label: 'day' }, { value: 'month', label: 'month' }]} />
-                <TextField label="Warn at" type="number" min={1} max={100} value={warn} onInput={setWarn} unit="%" error={fields.get('warn_at')} />
+                <TextField label="Warn at" type="number" min={1} max={100} value={warn} onInput={setWarn} unit="%" error={(tried && wrong) || fields.get('warn_at')} />
             </div>
             <TextField label="Webhook" type="url" value={webhook} onInput={setWebhook} optional error={fields.get('webhook')}
                 placeholder="https://example.com/spent" help="Is told at the warning, and when all is spent." />

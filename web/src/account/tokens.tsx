@@ -2,6 +2,7 @@
 // The account's tokens. A new one is shown once: the server keeps only its hash.
 import { useState } from 'preact/hooks';
 import { del, post } from '../api';
+import { ApiError } from '../problem';
 import { Loaded, useQuery } from '../query';
 import { path } from '../router';
 import type { Token } from '../types';
@@ -86,7 +87,7 @@ function Make({ onClose }: { onClose: () => void }) {
     return (
         <Dialog title="Create a token" onClose={onClose}>
             <form onSubmit={submit}>
-                <TextField label="Name" value={name} onInput={setName} optional autoFocus placeholder="laptop" error={error?.message}
+                <TextField label="Name" value={name} onInput={setName} optional autoFocus placeholder="laptop" error={(error instanceof ApiError && error.fields.get('name')) || error?.message}
                     help="What it is for, so that you know it again." />
                 <div class="actions end">
                     <Button onClick={onClose}>Cancel</Button>

@@ -82,6 +82,7 @@ function By<T extends Spent>({ what, rows, name, keyOf }: {
         { title: 'Active', align: 'right', cell: (r) => <Duration seconds={r.kinds.active.seconds} /> },
         { title: 'Idle', align: 'right', cell: (r) => <Duration seconds={r.kinds.idle.seconds} /> },
         { title: 'Setup', align: 'right', cell: (r) => <Duration seconds={r.kinds.setup.seconds + r.kinds.failed.seconds} /> },
+        { title: 'Draining', align: 'right', cell: (r) => <Duration seconds={r.kinds.drain.seconds} /> },
         { title: 'Cost', align: 'right', cell: (r) => <Money value={r.cost} /> },
     ];
 

@@ -53,6 +53,15 @@ function drawMarks(u: uPlot, marks: readonly Decision[], chosen: string | null):
     ctx.restore();
 }
 
+// As wide as the longest of its labels: a fixed width cuts some.
+function sizeOf(u: uPlot, labels: string[] | null): number {
+    u.ctx.save();
+    u.ctx.font = `${12 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
+    const widest = Math.max(0, ...(labels ?? []).map((text) => u.ctx.measureText(text).width / devicePixelRatio));
+    u.ctx.restore();
+    return Math.max(40, Math.ceil(widest) + 18);
+}
+
 function seriesOf(plot: Plot): uPlot.Series[] {
     return plot.lines.map((l): uPlot.Series => {
         const stroke = colour(`--plot-${l.colour}`);
@@ -108,7 +117,7 @@ export function Chart({ plot, starts, step, marks, chosen, onNear }: ChartProps)
             scales: { x: { time: true, range: () => [latest.current.from, latest.current.end] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
             axes: [
                 { ...axis, space: 64, size: 30, values: (_, splits) => splits.map((s) => HOUR.format(s * 1000)) },
-                { ...axis, size: 76, values: (_, splits) => splits.map((v) => plot.text(v)) },
+                { ...axis, size: sizeOf, values: (_, splits) => splits.map((v) => plot.text(v)) },
             ],
             series: [{}, ...(plot.form === 'stack' ? series.reverse() : series)],
             hooks: {

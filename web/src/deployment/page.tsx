@@ -2,6 +2,7 @@
 // A deployment: what it is at the top, and below it the tab that the address names.
 import { useEffect, useState } from 'preact/hooks';
 import { post } from '../api';
+import { withTimes } from '../format/time';
 import { Loaded, useQuery, type Query } from '../query';
 import { path } from '../router';
 import type { Deployment, Version } from '../types';
@@ -96,7 +97,7 @@ function Trouble({ deployment: d, overview, address, onChanged }: TabProps) {
                     <Button busy={busy} onClick={retry}>Try again</Button>
                 </Notice>
             )}
-            {held && <Notice tone="warn" role="status"><p><strong>Held.</strong> {held}</p></Notice>}
+            {held && <Notice tone="warn" role="status"><p><strong>Held.</strong> {withTimes(held)}</p></Notice>}
             {overview?.waits_for && !held && (
                 <Notice tone="warn" role="status"><p><strong>Waits for room.</strong> {overview.waits_for}</p></Notice>
             )}

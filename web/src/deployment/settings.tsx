@@ -15,7 +15,7 @@ import { say } from '../ui/toast';
 import { EndOfIt } from './end';
 import type { TabProps } from './page';
 import { ScheduleFields } from './schedule';
-import { effectOf, isChanged, patchOf, settingsOf, type Settings } from './settings_form';
+import { effectOf, isChanged, patchOf, problemsIn, settingsOf, type Settings } from './settings_form';
 import type { Setting } from './types';
 import { WhatIf } from './whatif_view';
 
@@ -66,7 +66,8 @@ export function SettingsTab(props: TabProps) {
     const saved = settingsOf(d);
     const patch = patchOf(form, base);
     const elsewhere = JSON.stringify(saved) !== JSON.stringify(base);
-    const errors = error instanceof ApiError ? error.fields : new Map<string, string>();
+    const typed = problemsIn(form);
+    const errors = new Map([...(error instanceof ApiError ? error.fields : []), ...typed]);
 
     useEffect(() => {
         // Somebody else changed it while nothing was typed here: the form follows.
@@ -87,7 +88,7 @@ export function SettingsTab(props: TabProps) {
     };
     const save = async (event: Event) => {
         event.preventDefault();
-        if (busy || !isChanged(patch)) return;
+        if (busy || !isChanged(patch) || typed.size > 0) return;
         setBusy(true);
         setError(undefined);
         try {
@@ -131,9 +132,11 @@ export function SettingsTab(props: TabProps) {
                     </div>
                 </Card>
             </form>
-            <CostIndicator hardware={form.hardware} min={Number(form.min)} max={Number(form.max)} deployment={d.name} />
+            <CostIndicator hardware={form.hardware} min={typed.has('min_instances') ? -1 : Number(form.min)} max={typed.has('max_instances') ? -1 : Number(form.max)} deployment={d.name} />
             <div class="stack">
-                <WhatIf key={JSON.stringify(saved)} address={address} onUse={use} />
+                {saved.max === '0'
+                    ? <Card title="What if"><p class="muted">A disabled deployment runs nothing. Enable it, and its traffic is compared with other settings here.</p></Card>
+                    : <WhatIf key={JSON.stringify(saved)} address={address} onUse={use} />}
                 <EndOfIt {...props} onChanged={take} />
             </div>
         </div>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The settings of a deployment as a form has them, and what of them has to be sent. Pure.
+import { countProblem } from '../format/number';
 import type { Deployment, Scaling } from '../types';
 
 export interface Settings {
@@ -57,6 +58,16 @@ export function patchOf(now: Settings, saved: Settings): Patch {
     if (JSON.stringify(now.schedule) !== JSON.stringify(saved.schedule)) scaling.schedule = now.schedule;
     if (Object.keys(scaling).length > 0) patch.scaling = scaling;
     return patch;
+}
+
+// What is wrong before the server is asked, by the names of its fields.
+export function problemsIn(now: Settings): Map<string, string> {
+    const found = new Map<string, string>();
+    for (const [field, text] of [['min_instances', now.min], ['max_instances', now.max]] as const) {
+        const wrong = countProblem(text);
+        if (wrong) found.set(field, wrong);
+    }
+    return found;
 }
 
 export function isChanged(patch: Patch): boolean {

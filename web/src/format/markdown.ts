@@ -9,13 +9,13 @@ export type Inline =
 export type Block =
     | { kind: 'heading'; level: number; text: Inline[] }
     | { kind: 'paragraph' | 'quote'; text: Inline[] }
-    | { kind: 'list'; ordered: boolean; items: Inline[][] }
+    | { kind: 'list'; ordered: boolean; start: number; items: Inline[][] }
     | { kind: 'code'; text: string }
     | { kind: 'table'; head: Inline[][]; rows: Inline[][][] }
     | { kind: 'rule' };
 
 // Images are links too: those of other hosts are not loaded, since nothing here asks other hosts.
-const INLINE = /(`+)(.+?)\1(?!`)|!?\[([^\]\n]*)\]\(\s*<?([^)\s>]+)>?(?:\s+"[^"]*")?\s*\)|<(https?:\/\/[^>\s]+)>|\*\*(.+?)\*\*|__(.+?)__|\*([^*\n]+)\*|\b_([^_\n]+)_\b|(https?:\/\/[^\s<>()[\]]*[^\s<>()[\].,;:!?'"])/g;
+const INLINE = /(`+)(.+?)\1(?!`)|!?\[([^\]\n]*)\]\(\s*<?((?:[^()\s>]|\([^()\s]*\))+)>?(?:\s+"[^"]*")?\s*\)|<(https?:\/\/[^>\s]+)>|\*\*(.+?)\*\*|__(.+?)__|\*([^*\n]+)\*|\b_([^_\n]+)_\b|(https?:\/\/[^\s<>()[\]]*[^\s<>()[\].,;:!?'"])/g;
 
 export function parseInline(text: string): Inline[] {
     const out: Inline[] = [];
@@ -79,12 +79,19 @@ export function parseMarkdown(source: string): Block[] {
             blocks.push({ kind: 'code', text: take((l) => /^ {4}|^\t/.test(l)).map((l) => l.replace(/^ {4}|^\t/, '')).join('\n') });
         } else if (item) {
             const items: string[] = [];
-            for (const l of take((l) => l.trim() !== '' && (ITEM.test(l) || /^\s/.test(l) || !startsBlock(l)))) {
+            const ordered = isOrdered(item[1]) === true;
+            // An empty line between items does not end the list: their numbers go on.
+            const goesOn = (l: string) => {
+                if (l.trim() === '') return isOrdered(ITEM.exec(lines[at + 1] ?? '')?.[1]) === ordered;
+                const own = ITEM.exec(l);
+                return own ? /^\s/.test(l) || isOrdered(own[1]) === ordered : /^\s/.test(l) || !startsBlock(l);
+            };
+            for (const l of take(goesOn)) {
                 const own = ITEM.exec(l);
                 if (own) items.push(own[2]!);
-                else items[items.length - 1] += ` ${l.trim()}`;
+                else if (l.trim() !== '') items[items.length - 1] += ` ${l.trim()}`;
             }
-            blocks.push({ kind: 'list', ordered: /\d/.test(item[1]!), items: items.map(parseInline) });
+            blocks.push({ kind: 'list', ordered, start: ordered ? parseInt(item[1]!, 10) : 1, items: items.map(parseInline) });
         } else if (/^\s*>/.test(line)) {
             blocks.push({ kind: 'quote', text: parseInline(take((l) => /^\s*>/.test(l)).map((l) => l.replace(/^\s*>\s?/, '')).join(' ')) });
         } else if (line.includes('|') && /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/.test(lines[at + 1] ?? '')) {
@@ -100,6 +107,11 @@ export function parseMarkdown(source: string): Block[] {
 }
 
 const ITEM = /^\s*([-*+]|\d{1,9}[.)])\s+(.*)$/;
+
+// Undefined where there is no item.
+function isOrdered(mark: string | undefined): boolean | undefined {
+    return mark === undefined ? undefined : /\d/.test(mark);
+}
 
 function startsBlock(line: string): boolean {
     return /^(#{1,6}\s|\s*>|\s*(```|~~~))/.test(line) || ITEM.test(line);

@@ -38,6 +38,11 @@ export function plural(n: number, one: string, many = `${one}s`): string {
     return `${countText(n)} ${n === 1 ? one : many}`;
 }
 
+// Why a text is no count of instances; undefined where it is one.
+export function countProblem(text: string): string | undefined {
+    return /^\d{1,9}$/.test(text.trim()) ? undefined : 'A whole number is needed, 0 or more.';
+}
+
 export function bytesText(n: number | null | undefined): string {
     if (n === null || n === undefined || !Number.isFinite(n)) return '–';
     for (const [size, unit] of [[1e12, 'TB'], [1e9, 'GB'], [1e6, 'MB'], [1e3, 'kB']] as const)

@@ -36,6 +36,11 @@ export function exactTime(at: number): string {
     }).format(at);
 }
 
+// A sentence of the server's with its moments as the reader's clock has them.
+export function withTimes(sentence: string): string {
+    return sentence.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (at) => exactTime(Date.parse(at)));
+}
+
 // A day of the ledger ("2026-11-23"): days are UTC and stay so.
 export function dayText(date: string): string {
     const at = Date.parse(`${date}T00:00:00Z`);

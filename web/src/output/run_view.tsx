@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A prediction as it goes or as it went: where it stands, what it gave out, what it said.
 import type { JsonObject } from '../form/schema';
-import { durationText } from '../format/time';
+import { durationText, withTimes } from '../format/time';
 import type { Prediction } from '../types';
 import { Notice } from '../ui/states';
 import { Time, useNow } from '../ui/text';
@@ -20,7 +20,7 @@ export function Waiting({ p }: { p: Prediction }) {
             <p>
                 {p.queue ? <><strong>Place {p.queue.position}</strong> in the queue</> : <strong>It is about to start</strong>}
                 {p.queue?.estimated_start_at && <>, starts <Time at={p.queue.estimated_start_at} /></>}
-                {p.queue?.reason && <>: {p.queue.reason}</>}
+                {p.queue?.reason && <>: {withTimes(p.queue.reason)}</>}
                 <span class="faint"> · waits for {waited < 60 ? `${Math.floor(waited)} s` : durationText(waited)}</span>
             </p>
         </div>

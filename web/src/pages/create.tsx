@@ -3,6 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { post } from '../api';
 import { nameOk, nameRules } from '../format/name';
+import { countProblem } from '../format/number';
 import { CostIndicator } from '../parts/cost';
 import { HardwareSelect, useCapacity } from '../parts/hardware';
 import { ModelPicker } from '../parts/modelpicker';
@@ -29,6 +30,7 @@ export function CreatePage() {
     const [hardware, setHardware] = useState(query.get('hardware') ?? '');
     const [min, setMin] = useState('0');
     const [max, setMax] = useState('1');
+    const [tried, setTried] = useState(false);
     const [busy, setBusy] = useState(false);
     const [error, setError] = useState<Error>();
     const versions = useVersions(model);
@@ -49,10 +51,17 @@ export function CreatePage() {
         setModel(ref);
         setVersion('');
     };
-    const fields = error instanceof ApiError ? error.fields : new Map<string, string>();
+    const fields = new Map(error instanceof ApiError ? error.fields : []);
     const rest = error instanceof ApiError ? otherErrors(error.problem, FIELDS) : [];
+    // What is no number never reaches the server, which could only say that there is none.
+    for (const [field, text] of [['min_instances', min], ['max_instances', max]] as const) {
+        const wrong = tried ? countProblem(text) : undefined;
+        if (wrong) fields.set(field, wrong);
+    }
     const submit = async (event: Event) => {
         event.preventDefault();
+        setTried(true);
+        if (countProblem(min) || countProblem(max)) return;
         setBusy(true);
         setError(undefined);
         try {
@@ -96,7 +105,7 @@ export function CreatePage() {
     );
 }
 
-// What was typed as a number; what is none goes to the server as it is missing, which says so.
+// What was typed as a number, where it is one.
 function number(text: string): number | undefined {
     return /^\d+$/.test(text.trim()) ? Number(text) : undefined;
 }

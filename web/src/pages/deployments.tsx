@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks';
 import type { Page as Results } from '../api';
 import { countText, plural } from '../format/number';
-import { durationText } from '../format/time';
+import { durationText, withTimes } from '../format/time';
 import { useLive } from '../live';
 import { Loaded, useQuery } from '../query';
 import { path } from '../router';
@@ -110,7 +110,8 @@ const COLUMNS: readonly Column<Overview>[] = [
 ];
 
 function State({ of: d }: { of: Overview }) {
-    const why = d.failure ?? d.held ?? d.waits_for;
+    const told = d.failure ?? d.held ?? d.waits_for;
+    const why = told && withTimes(told);
 
     return (
         <div>

@@ -3,6 +3,7 @@
 // cookie that no script can read.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { post } from '../api';
+import { ApiError } from '../problem';
 import { session, signedIn, type Session } from '../session';
 import { useStore } from '../store';
 import { Button } from '../ui/button';
@@ -51,7 +52,7 @@ export function TokenForm({ action, onDone }: { action: string; onDone: (value: 
             if (here.current) setToken('');
             onDone(value);
         } catch (e) {
-            if (here.current) setError((e as Error).message);
+            if (here.current) setError((e instanceof ApiError && e.fields.get('token')) || (e as Error).message);
         }
         if (here.current) setBusy(false);
     };

@@ -25,8 +25,8 @@ function One({ of: b }: { of: Block }) {
         case 'rule':
             return <hr />;
         case 'list': {
-            const L = b.ordered ? 'ol' : 'ul';
-            return <L>{b.items.map((item, i) => <li key={i}><Words of={item} /></li>)}</L>;
+            const items = b.items.map((item, i) => <li key={i}><Words of={item} /></li>);
+            return b.ordered ? <ol start={b.start}>{items}</ol> : <ul>{items}</ul>;
         }
         case 'table':
             return (

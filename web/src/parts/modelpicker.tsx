@@ -13,9 +13,10 @@ interface Found {
 }
 
 const PAUSE = 150;
+const FOUND = 50; // as many as a search answers at once
 
 // All models while nothing is typed, else what the search finds.
-function useFound(text: string): { models: Model[] | undefined; error: Error | undefined } {
+function useFound(text: string): { models: Model[] | undefined; error: Error | undefined; more: boolean } {
     const [words, setWords] = useState(text);
 
     useEffect(() => {
@@ -24,7 +25,7 @@ function useFound(text: string): { models: Model[] | undefined; error: Error | u
     }, [text]);
     const typed = words.trim();
     const all = useQuery<Page<Model>>(typed ? null : '/v1/models');
-    const found = useQuery<Found>(typed ? withQuery('/v1/search', { query: typed.replace('/', ' '), limit: 20 }) : null);
+    const found = useQuery<Found>(typed ? withQuery('/v1/search', { query: typed.replace('/', ' '), limit: FOUND }) : null);
     const models = typed ? found.data?.models.map((m) => m.model) : all.data?.results;
     const last = useRef<Model[] | undefined>(undefined);
     const answered = models !== undefined && text === words;
@@ -33,7 +34,8 @@ function useFound(text: string): { models: Model[] | undefined; error: Error | u
         if (models) last.current = models;
     });
     // Until the answer is there, what was typed is looked for in the one before it, so that Enter takes no other model.
-    return { models: answered ? models : (models ?? last.current)?.filter((m) => fits(m, text)), error: typed ? found.error : all.error };
+    return { models: answered ? models : (models ?? last.current)?.filter((m) => fits(m, text)), error: typed ? found.error : all.error,
+        more: typed ? found.data?.models.length === FOUND : !!all.data?.next };
 }
 
 function fits(m: Model, text: string): boolean {
@@ -50,7 +52,7 @@ export function ModelPicker({ value, onChange, error }: {
     const [open, setOpen] = useState(false);
     const [at, setAt] = useState(0);
     const box = useRef<HTMLDivElement>(null);
-    const { models, error: failed } = useFound(text === value ? '' : text);
+    const { models, error: failed, more } = useFound(text === value ? '' : text);
     const list = models ?? [];
 
     useEffect(() => setText(value), [value]);
@@ -103,6 +105,7 @@ export function ModelPicker({ value, onChange, error }: {
                                     </li>
                                 ))}
                             </ul>
+                            {list.length > 0 && more && <p class="muted">There are more: type a part of the name or of the description.</p>}
                             {list.length === 0 && (
                                 <p class="muted">
                                     {failed ? failed.message : models ? 'No models found. Push one with “berth push”.' : 'Searching…'}

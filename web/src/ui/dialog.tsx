@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The browser's own dialog: it keeps the focus inside, closes with Escape and gives the focus back.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Button } from './button';
 import { TextField } from './field';
 import { Failure } from './states';
@@ -14,10 +14,17 @@ export function Dialog({ title, onClose, children }: {
     const element = useRef<HTMLDialogElement>(null);
     const id = useId();
 
-    useEffect(() => {
+    useLayoutEffect(() => {
         const dialog = element.current;
+        const before = document.activeElement as HTMLElement | null;
         dialog?.showModal();
-        return () => dialog?.close();
+        return () => {
+            dialog?.close();
+            // The element is taken away with the focus in it: what had opened it gets it back.
+            setTimeout(() => {
+                if (before?.isConnected && (document.activeElement ?? document.body) === document.body) before.focus();
+            });
+        };
     }, []);
     return (
         <dialog ref={element} aria-labelledby={id} onCancel={(e) => { e.preventDefault(); onClose(); }}
