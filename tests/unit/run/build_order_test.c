@@ -24,7 +24,7 @@
 /* Each step reads a word from the pipe gate-STEP of the data folder when there is one. */
 static const char UV[] =
     "#!/bin/sh\n"
-    "data=${UV_CACHE_DIR%%/cache/*}\n"
+    "data=${0%/tools/bin/uv}\n"
     "gate() {\n"
     "    word=\n"
     "    if [ -p \"$data/gate-$1\" ]; then read -r word <\"$data/gate-$1\"; fi\n"
