@@ -88,7 +88,8 @@ static void check_canary(struct sim *s, struct sim_deployment *d)
     if (new *CANARY_WHOLE > s->nature.share *(new + c->sides[CANARY_OLD].requests) + CANARY_WHOLE)
         fail_msg("a canary was given %lld of %lld predictions", (long long)new,
                  (long long)(new + c->sides[CANARY_OLD].requests));
-    if (!waits || d->stuck_since < s->started_at)
+    /* Where the server runs from the first moment on, 0 is no earlier than its start. */
+    if (!waits || !d->stuck_since || d->stuck_since < s->started_at)
         d->stuck_since = waits ? now : 0;
     if (waits && now > d->stuck_since + STUCK_MS)
         fail_msg("P4: %d wait for a release that has no instance", l->n_queue);
