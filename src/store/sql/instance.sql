@@ -21,12 +21,14 @@ UPDATE instance
  WHERE id = :id;
 
 -- instance_prune(id)
--- What ended is kept for a while to be looked at: the last hundred of each pool.
+-- What ended is kept for a while to be looked at: of each pool the hundred that ended last, however
+-- old they became, and the one that ends now whatever the clock says.
 DELETE FROM instance
- WHERE pool_id = (SELECT pool_id FROM instance WHERE id = :id) AND ended_at > 0
-   AND id < (SELECT i.id FROM instance i
-              WHERE i.pool_id = (SELECT pool_id FROM instance WHERE id = :id)
-              ORDER BY i.id DESC LIMIT 1 OFFSET 100);
+ WHERE pool_id = (SELECT pool_id FROM instance WHERE id = :id) AND ended_at > 0 AND id <> :id
+   AND (ended_at, id) < (SELECT i.ended_at, i.id FROM instance i
+                          WHERE i.pool_id = (SELECT pool_id FROM instance WHERE id = :id)
+                            AND i.ended_at > 0
+                          ORDER BY i.ended_at DESC, i.id DESC LIMIT 1 OFFSET 100);
 
 -- instance_open()
 SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, capability, gpus,

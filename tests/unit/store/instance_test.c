@@ -58,6 +58,37 @@ static void instances_are_found_until_they_end(void **state)
     assert_null(i->setup_log.p);
 }
 
+static void end_instance(struct fixture *f, int n, int64_t at)
+{
+    OP(store_instance_update, end, .in = { .id = an_id('x', n), .ended_at = at });
+    OP(store_instance_get, get, .id = an_id('x', n), .pool_id = an_id('d', 1));
+
+    assert_run(f, end, STORE_INSTANCE_UPDATE, STATUS_OK);
+    assert_run(f, get, STORE_INSTANCE_GET, STATUS_OK);
+}
+
+/* One that outlived a hundred others is kept when it ends, as they are; so is one that ends when
+ * the clock was set back. */
+static void the_last_that_ended_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    OP(store_instance_ended, ended, .pool_id = an_id('d', 1), .limit = 1000);
+
+    add_instance(f, 1);
+    for (int n = 2; n <= 150; n++) {
+        add_instance(f, n);
+        end_instance(f, n, n);
+    }
+    end_instance(f, 1, 1000);
+    assert_run(f, ended, STORE_INSTANCE_ENDED, STATUS_OK);
+    assert_int_equal(ended.n, 101);
+    assert_string_equal(ended.rows[0].id, an_id('x', 150));
+    assert_string_equal(ended.rows[99].id, an_id('x', 51));
+    assert_string_equal(ended.rows[100].id, an_id('x', 1));
+    add_instance(f, 151);
+    end_instance(f, 151, 1);
+}
+
 static void an_instance_is_created_once(void **state)
 {
     struct fixture *f = *state;
@@ -178,8 +209,11 @@ static void builds_of_a_stopped_server_have_failed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(instances_are_found_until_they_end),     TEST(an_instance_is_created_once),
-        TEST(settings_are_put_replaced_and_removed),  TEST(a_build_goes_its_way),
+        TEST(instances_are_found_until_they_end),
+        TEST(the_last_that_ended_are_kept),
+        TEST(an_instance_is_created_once),
+        TEST(settings_are_put_replaced_and_removed),
+        TEST(a_build_goes_its_way),
         TEST(builds_of_a_stopped_server_have_failed),
     };
 
