@@ -4,6 +4,7 @@
  * request. */
 #include "core/input_impl.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -20,11 +21,9 @@ static uint64_t mix(uint64_t h, uint64_t v)
     return h ^ (h >> 29);
 }
 
-static uint64_t hash_bytes(uint64_t h, struct str s)
+static uint64_t hash_text(uint64_t h, struct str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3U;
-    return mix(h, s.n);
+    return mix(hash_bytes(h, s), s.n);
 }
 
 /* Equal values have equal hashes: numbers count by value, members of objects without regard to
@@ -39,16 +38,16 @@ static uint64_t hash_value(const struct json *v)
     case JSON_NUMBER:
         if (!json_to_double(v, &d) || d == 0)
             d = 0; /* one zero, and one bucket for what no double can hold */
-        return hash_bytes(h, str_make((const char *)&d, sizeof(d)));
+        return hash_text(h, str_make((const char *)&d, sizeof(d)));
     case JSON_STRING:
-        return hash_bytes(h, v->text);
+        return hash_text(h, v->text);
     case JSON_ARRAY:
         json_each (v, child)
             h = mix(h, hash_value(child));
         return h;
     case JSON_OBJECT:
         json_each (v, child)
-            members += mix(hash_bytes(2, child->key), hash_value(child));
+            members += mix(hash_text(2, child->key), hash_value(child));
         return mix(h, members);
     case JSON_NULL:
     case JSON_FALSE:

@@ -152,21 +152,11 @@ static void begin(struct canary_live *c, int64_t base)
     save(c);
 }
 
-static struct release *find_release(const struct pool *p, int64_t number)
-{
-    struct release *r;
-
-    list_each (&p->releases, r, struct release, node)
-        if (r->number == number)
-            return r;
-    return NULL;
-}
-
 /* One that another release follows before its canary is over is no release to come back to. What
  * waits for it waits on with the one that served. */
 static void give_up(struct canary_live *c, const struct release *next)
 {
-    struct release *r = find_release(c->pool, c->is.release);
+    struct release *r = pool_release(c->pool, c->is.release);
     char why[100];
 
     (void)snprintf(why, sizeof(why), "Release %lld came before it was over.",
@@ -179,7 +169,7 @@ static void give_up(struct canary_live *c, const struct release *next)
 void canary_released(struct pool *p, struct release *served, bool is_new)
 {
     struct canary_live *c = p->canary;
-    struct release *r = pool_current(p), *before = find_release(p, c->is.release);
+    struct release *r = pool_current(p), *before = pool_release(p, c->is.release);
     bool was = c->is.state != CANARY_NONE;
 
     if (c->is.state == CANARY_ON && before && before->lane == r->lane) {
@@ -246,7 +236,7 @@ struct release *canary_base(const struct pool *p)
         return NULL;
     if (c->is.state != CANARY_ON && !(c->is.state == CANARY_HALTED && current->is_failed))
         return NULL;
-    base = find_release(p, c->is.base);
+    base = pool_release(p, c->is.base);
     return base && !base->is_failed && base->lane != current->lane ? base : NULL;
 }
 

@@ -211,12 +211,9 @@ static enum status load_deployments(struct fleet *f, struct error *err)
 
 static struct lane *lane_of_release(struct pool *p, int64_t number)
 {
-    struct release *r;
+    struct release *r = pool_release(p, number);
 
-    list_each (&p->releases, r, struct release, node)
-        if (r->number == number)
-            return r->lane;
-    return NULL;
+    return r ? r->lane : NULL;
 }
 
 /* Where a stored prediction or instance belongs; NULL when that is gone. */

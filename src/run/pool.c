@@ -82,6 +82,16 @@ struct release *pool_current(const struct pool *p)
     return first ? container_of(first, struct release, node) : NULL;
 }
 
+struct release *pool_release(const struct pool *p, int64_t number)
+{
+    struct release *r;
+
+    list_each (&p->releases, r, struct release, node)
+        if (r->number == number)
+            return r;
+    return NULL;
+}
+
 /* --- lanes --- */
 
 struct lane *lane_find(struct pool *p, const struct version *v, const char *sku)

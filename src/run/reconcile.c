@@ -4,6 +4,7 @@
  * pool_wake() may be called from anywhere, any number of times: the next turn looks at what is,
  * asks scale_decide() what should be, starts the difference, and sets a timer for the moment at
  * which time alone changes the answer. */
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/canary.h"
@@ -270,18 +271,17 @@ static void hold(struct pool *p)
 /* What readers are told of a pool, as one number. */
 static uint64_t appearance(const struct pool *p)
 {
-    uint64_t h = 0xcbf29ce484222325U;
+    uint64_t h = HASH_INIT;
     struct instance *in;
     struct lane *l;
 
     list_each (&p->lanes, l, struct lane, node) {
         const char *waits_for = capacity_is_lacking(l) ? l->waits_for : "-";
 
-        for (; *waits_for; waits_for++)
-            h = (h ^ (unsigned char)*waits_for) * 0x100000001b3U;
-        h = (h ^ (uint64_t)l->n_queue) * 0x100000001b3U;
+        h = hash_bytes(h, str_of(waits_for));
+        h = hash_number(h, (uint64_t)l->n_queue);
         list_each (&l->instances, in, struct instance, node)
-            h = (h ^ (uint64_t)in->state ^ (uint64_t)in->in_flight << 4) * 0x100000001b3U;
+            h = hash_number(h, (uint64_t)in->state ^ (uint64_t)in->in_flight << 4);
     }
     return h;
 }

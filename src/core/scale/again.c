@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/scale/again.h"
 
+#include "base/hash.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -10,15 +12,6 @@ enum { ID_ROOM = 32, MOST_LANES = 100000, MOST_INSTANCES = 1000000, HEAD_ROOM = 
 struct frame {
     uint64_t n, sum;
 };
-
-static uint64_t sum_of(const char *p, uint64_t n)
-{
-    uint64_t h = 0xcbf29ce484222325U;
-
-    for (uint64_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)p[i]) * 0x100000001b3U;
-    return h;
-}
 
 void scale_again_head(struct buf *out)
 {
@@ -82,7 +75,7 @@ void scale_again_write(const struct scale_view *v, const struct scale_plan *plan
     if (out->failed)
         return;
     f.n = out->n - at - sizeof(f);
-    f.sum = sum_of(out->p + at + sizeof(f), f.n);
+    f.sum = hash_bytes(HASH_INIT, str_make(out->p + at + sizeof(f), f.n));
     memcpy(out->p + at, &f, sizeof(f));
 }
 
@@ -197,7 +190,8 @@ bool scale_again_next(struct str *bytes, struct arena *a, struct scale_again *ou
     *out_status = STATUS_OK;
     if (bytes->n == 0)
         return false;
-    if (!get(bytes, &f, sizeof(f)) || f.n > bytes->n || sum_of(bytes->p, f.n) != f.sum) {
+    if (!get(bytes, &f, sizeof(f)) || f.n > bytes->n ||
+        hash_bytes(HASH_INIT, str_make(bytes->p, (size_t)f.n)) != f.sum) {
         *out_status = FAIL(err, STATUS_BROKEN, "the last decision is cut off, or damaged");
         return false;
     }

@@ -35,6 +35,16 @@ static bool begin(struct world *w, const char *script)
     return true;
 }
 
+/* The same, and its instance i1 has an address. */
+static bool begin_one(struct world *w, struct watch *x, const char *script)
+{
+    if (!begin(w, script))
+        return false;
+    launch(w, x, "i1");
+    until_address(w, x);
+    return true;
+}
+
 static int call(const struct watch *x)
 {
     struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -81,10 +91,8 @@ static void it_is_reached_through_its_socket(void **state)
     struct world *w = *state;
     struct watch x;
 
-    if (!begin(w, ECHOES))
+    if (!begin_one(w, &x, ECHOES))
         return;
-    launch(w, &x, "i1");
-    until_address(w, &x);
     assert_true(has_line(&x, "links ['lo']"));
     assert_non_null(strstr(x.socket, "/i1.sock"));
     talk(&x);
@@ -111,14 +119,13 @@ static void its_last_words_come(void **state)
     char got[8] = "";
     int fd;
 
-    if (!begin(w, "/usr/bin/python3 -c 'import socket\n"
-                  "s = socket.create_server((\"127.0.0.1\", 0))\n"
-                  "print(\"listening 127.0.0.1:\" + str(s.getsockname()[1]), flush=True)\n"
-                  "c, _ = s.accept()\n"
-                  "c.send(b\"bye\")'"))
+    if (!begin_one(w, &x,
+                   "/usr/bin/python3 -c 'import socket\n"
+                   "s = socket.create_server((\"127.0.0.1\", 0))\n"
+                   "print(\"listening 127.0.0.1:\" + str(s.getsockname()[1]), flush=True)\n"
+                   "c, _ = s.accept()\n"
+                   "c.send(b\"bye\")'"))
         return;
-    launch(w, &x, "i1");
-    until_address(w, &x);
     fd = call(&x);
     assert_true(fd >= 0);
     until_ended(w, &x);
@@ -147,10 +154,8 @@ static void without_it_the_instance_ends(void **state)
     struct world *w = *state;
     struct watch x;
 
-    if (!begin(w, ECHOES))
+    if (!begin_one(w, &x, ECHOES))
         return;
-    launch(w, &x, "i1");
-    until_address(w, &x);
     kill(relay_of(&x), SIGKILL);
     until_ended(w, &x);
     assert_true(x.failed);
@@ -165,10 +170,8 @@ static void it_goes_with_its_supervisor(void **state)
     struct watch x;
     pid_t relay;
 
-    if (!begin(w, ECHOES))
+    if (!begin_one(w, &x, ECHOES))
         return;
-    launch(w, &x, "i1");
-    until_address(w, &x);
     relay = relay_of(&x);
     kill(supervisor_of(&x), SIGKILL);
     until_ended(w, &x);

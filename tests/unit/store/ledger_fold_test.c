@@ -46,20 +46,7 @@ static void fill(struct fixture *f)
 {
     seed_deployment(f);
     for (int pool = 1; pool <= POOLS; pool++) {
-        OP(store_instance_create, op,
-           .in = { .id = an_id('x', pool),
-                   .pool_id = an_id('d', pool),
-                   .version_id = a_hash(1),
-                   .version_model_id = an_id('m', 1),
-                   .hardware = "cpu",
-                   .driver = "fake",
-                   .capability = "c",
-                   .created_at = 5,
-                   .release = 1,
-                   .price_nano = 7 },
-           .account_id = an_id('a', 1), .pool_name = "dep");
-
-        assert_run(f, op, STORE_INSTANCE_CREATE, STATUS_OK);
+        add_priced_instance(f, pool, an_id('d', pool), an_id('a', 1));
         fill_pool(f, pool);
     }
 }

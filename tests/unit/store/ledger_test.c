@@ -5,24 +5,6 @@
 
 enum { HOUR = LEDGER_HOUR_MS };
 
-static void add_instance(struct fixture *f, int n, const char *pool, const char *owner)
-{
-    OP(store_instance_create, op,
-       .in = { .id = an_id('x', n),
-               .pool_id = pool,
-               .version_id = a_hash(1),
-               .version_model_id = an_id('m', 1),
-               .hardware = "cpu",
-               .driver = "fake",
-               .capability = "c",
-               .created_at = 5,
-               .release = 1,
-               .price_nano = 7 },
-       .account_id = owner, .pool_name = "dep");
-
-    assert_run(f, op, STORE_INSTANCE_CREATE, STATUS_OK);
-}
-
 static void add(struct fixture *f, const char *pool, int hour, enum ledger_kind kind, int64_t ms)
 {
     struct ledger_row row = {
@@ -62,8 +44,8 @@ static void what_is_alike_is_one_row(void **state)
 
     seed_deployment(f);
     add_prediction(f, 1, 1, true, 1);
-    add_instance(f, 1, an_id('d', 1), an_id('a', 1));
-    add_instance(f, 2, an_id('d', 2), an_id('a', 1));
+    add_priced_instance(f, 1, an_id('d', 1), an_id('a', 1));
+    add_priced_instance(f, 2, an_id('d', 2), an_id('a', 1));
     add(f, an_id('d', 1), 1, LEDGER_IDLE, 10);
     add(f, an_id('d', 1), 1, LEDGER_IDLE, 5);
     add(f, an_id('d', 1), 1, LEDGER_ACTIVE, 100);
@@ -116,7 +98,7 @@ static void an_end_is_charged_once(void **state)
 
     seed_deployment(f);
     add_prediction(f, 1, 1, true, 1);
-    add_instance(f, 1, an_id('d', 1), an_id('a', 1));
+    add_priced_instance(f, 1, an_id('d', 1), an_id('a', 1));
     for (int i = 0; i < 2; i++) {
         OP(store_prediction_end, end, .id = an_id('p', 1), .attempt = -1,
            .status = PREDICTION_SUCCEEDED, .completed_at = 9,

@@ -173,6 +173,24 @@ void seed_deployment(struct fixture *f)
     assert_run(f, create, STORE_DEPLOYMENT_CREATE, STATUS_OK);
 }
 
+void add_priced_instance(struct fixture *f, int n, const char *pool, const char *owner)
+{
+    OP(store_instance_create, op,
+       .in = { .id = an_id('x', n),
+               .pool_id = pool,
+               .version_id = a_hash(1),
+               .version_model_id = an_id('m', 1),
+               .hardware = "cpu",
+               .driver = "fake",
+               .capability = "c",
+               .created_at = 5,
+               .release = 1,
+               .price_nano = 7 },
+       .account_id = owner, .pool_name = "dep");
+
+    assert_run(f, op, STORE_INSTANCE_CREATE, STATUS_OK);
+}
+
 struct prediction_row a_prediction(int n, int account, bool deployment, int model)
 {
     return (struct prediction_row){ .id = an_id('p', n),

@@ -59,6 +59,8 @@ void seed_deployment(struct fixture *f);
 void add_model(struct fixture *f, int n, int owner, const char *name, bool is_public,
                int64_t created_at);
 void add_version(struct fixture *f, int seq, int model, int hash);
+/* Instance n of release 1 of a pool, which an account pays for at 7 billionths a second. */
+void add_priced_instance(struct fixture *f, int n, const char *pool, const char *owner);
 /* Prediction n by account, of deployment 1 or (deployment false) of model's version 1, created at n
  * * 1000. */
 struct prediction_row a_prediction(int n, int account, bool deployment, int model);
