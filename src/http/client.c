@@ -314,15 +314,19 @@ size_t call_on_header(char *p, size_t size, size_t n, void *arg)
     if (im->is_finished)
         return 0;
     restart_stall(im);
+    /* Interim answers and trailers count too: nothing else would ever end them. */
+    im->n_head += line.n;
+    if (im->n_head > MAX_HEAD) {
+        FINISH(im, STATUS_TOO_LARGE,
+               "the answer's header fields, interim answers and trailers are larger than %d bytes",
+               MAX_HEAD);
+        return 0;
+    }
     if (im->has_head)
         return line.n; /* a trailer */
     if (str_starts(line, "HTTP/"))
         buf_clear(&im->call->head);
-    if (!buf_add_str(&im->call->head, line)) {
-        FINISH(im, STATUS_TOO_LARGE, "the answer's header fields are larger than %d bytes",
-               MAX_HEAD);
-        return 0;
-    }
+    buf_add_str(&im->call->head, line);
     if (str_is(line, "\r\n") || str_is(line, "\n"))
         take_head(im);
     return line.n;

@@ -42,6 +42,7 @@ struct call_impl {
     int64_t stall_ms;
     struct client_socket *socket; /* its other end is client_socket.call */
     unsigned flags;
+    size_t n_head;   /* bytes of interim answers, head and trailers, of all sendings */
     int n_sends;     /* how often the request was about to be written */
     bool may_repeat; /* the method is safe */
     bool is_added;   /* to the multi handle */

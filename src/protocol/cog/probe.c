@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { MAX_FAILURES = 3, REPROBE_MS = 100, SETUP_LOG_MAX = 1 << 20, HEALTH_MAX = 64 << 20 };
+enum { MAX_FAILURES = 3, REPROBE_MS = 100, SETUP_LOG_MAX = 1 << 20, HEALTH_MAX = 8 << 20 };
 
 static void start_probe(struct cog_peer *cp);
 
@@ -226,10 +226,22 @@ static void read_health(struct cog_peer *cp, const struct json *root)
         cog_peer_sick(cp, "the model server began anew", false);
 }
 
+#define TOO_LARGE_TEXT                                                                             \
+    "the model server's answer to GET /health-check is too large (8 MiB with the setup's log, "    \
+    "256 KiB of header fields): let setup() print less"
+
 /* Nobody answered, or nothing that can be read. Before it was ready that is how every server
  * begins. */
 static void on_no_answer(struct cog_peer *cp, enum status st)
 {
+    /* It would be as large the next time, and each time cost what others wait for. */
+    if (st == STATUS_TOO_LARGE) {
+        if (cp->health == PEER_STARTING)
+            fail(cp, STR(TOO_LARGE_TEXT));
+        else
+            cog_peer_sick(cp, TOO_LARGE_TEXT, false);
+        return;
+    }
     if (cp->health != PEER_READY)
         return;
     cp->n_failures++;

@@ -403,6 +403,68 @@ static void an_endless_head(void **state)
     probe_deinit(&p);
 }
 
+/* `piece` for much longer than any limit, or until nobody reads it. */
+static void send_often(struct server *s, const char *first, const char *piece)
+{
+    int fd = server_accept(s);
+
+    server_read(s, fd);
+    server_send(fd, first);
+    for (size_t sent = 0; sent < (4 << 20); sent += strlen(piece))
+        server_send(fd, piece);
+    server_wait_end(fd);
+}
+
+static void send_interim_answers(struct server *s)
+{
+    send_often(s, "",
+               "HTTP/1.1 100 Continue\r\nX: a rather long field for so short an answer\r\n\r\n");
+}
+
+static void send_status_line(struct server *s)
+{
+    send_often(s, "HTTP/1.1 200 ",
+               "a reason without an end, and without the end of a line either ");
+}
+
+static void send_trailers(struct server *s)
+{
+    send_often(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
+               "X: a trailer, and one more, and one more, and one more\r\n");
+}
+
+static void send_garbage_chunks(struct server *s)
+{
+    send_often(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+               "what size is this?\r\n");
+}
+
+/* No deadline is set, and bytes come all the time: the limit alone ends these. */
+static void answers_without_end(void **state)
+{
+    static const struct {
+        void (*script)(struct server *s);
+        enum status outcome;
+    } rows[] = {
+        { send_interim_answers, STATUS_TOO_LARGE },
+        { send_trailers, STATUS_TOO_LARGE },
+        { send_status_line, STATUS_BROKEN }, /* libcurl's own limit of a line */
+        { send_garbage_chunks, STATUS_BROKEN },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct probe p;
+
+        probe_init(&p, rows[i].script);
+        p.spec.method = "POST";
+        call(&p);
+        assert_int_equal(p.outcome, rows[i].outcome);
+        assert_true(p.call.head.n <= 256 * 1024);
+        probe_deinit(&p);
+    }
+}
+
 static void freeing_the_client_gives_up_its_calls(void **state)
 {
     struct http_call second = { 0 };
@@ -436,6 +498,7 @@ int main(void)
         cmocka_unit_test(cancelling),
         cmocka_unit_test(too_large),
         cmocka_unit_test(an_endless_head),
+        cmocka_unit_test(answers_without_end),
         cmocka_unit_test(freeing_the_client_gives_up_its_calls),
     };
 

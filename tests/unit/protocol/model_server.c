@@ -90,6 +90,10 @@ static void answer(struct exchange *x, const struct answer *a)
         head(x, 200, "text/event-stream");
     } else if (a->status > 0) {
         head(x, a->status, "application/json");
+        if (!x->call->events->data && a->body && strlen(a->body) > x->call->body.max) {
+            fail(x, STATUS_TOO_LARGE, "too large");
+            return;
+        }
         give(x, str_of(a->body ? a->body : "{}"));
         exchange_end(x, NULL);
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cog_place.h"
 
+#include "base/mem.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -204,6 +206,39 @@ static void test_nonsense_is_borne(void **state)
     }
 }
 
+/* What is too large is not asked for again and again: the instance is given up. */
+static void test_endless_health(void **state)
+{
+    enum { MUCH = (8 << 20) + 1 };
+    struct cog_place pl;
+    char *much = xcalloc(1, MUCH + 1);
+
+    (void)state;
+    memset(much, ' ', MUCH);
+    much[MUCH] = '\0';
+    memcpy(much, READY, strlen(READY));
+    cog_place_open(&pl, much, NULL);
+    cog_place_pass(&pl, 10000);
+    assert_non_null(strstr(pl.at.trail.p, "too large"));
+    assert_int_equal(pl.server.n_probes, 1);
+    cog_place_close(&pl);
+
+    cog_place_open(&pl, READY, NULL);
+    cog_place_pass(&pl, 300);
+    assert_string_equal(pl.at.trail.p, "ready;");
+    pl.server.health = much;
+    cog_place_pass(&pl, 10000);
+    assert_non_null(strstr(pl.at.trail.p, "too large"));
+    cog_place_close(&pl);
+
+    much[MUCH - 1] = '\0'; /* what is just small enough is read */
+    cog_place_open(&pl, much, NULL);
+    cog_place_pass(&pl, 300);
+    assert_string_equal(pl.at.trail.p, "ready;");
+    cog_place_close(&pl);
+    free(much);
+}
+
 static void test_shutdown(void **state)
 {
     struct cog_place pl;
@@ -261,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_began_anew),
         cmocka_unit_test(test_lost_slot_by_health),
         cmocka_unit_test(test_nonsense_is_borne),
+        cmocka_unit_test(test_endless_health),
         cmocka_unit_test(test_shutdown),
         cmocka_unit_test(test_closed_inside_its_event),
         cmocka_unit_test(test_adopted_with_a_busy_worker),
