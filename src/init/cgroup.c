@@ -11,9 +11,20 @@
 
 enum { FILE_MAX = 1024 * 1024, CPU_PERIOD_US = 100000 };
 
+/* Where the unit file of systemd's puts the server below its delegated group (DelegateSubgroup). */
+#define LEAF "/berth-server"
+
 static bool read_file(const char *path, struct buf *out)
 {
     return init_file_read(AT_FDCWD, path, out, NULL) == STATUS_OK;
+}
+
+static bool read_proc(const char *root, const char *name, struct buf *out)
+{
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/proc/self/%s", root, name);
+    return read_file(path, out);
 }
 
 static bool in_list(struct str list, const char *word)
@@ -29,12 +40,12 @@ static bool in_list(struct str list, const char *word)
 
 /* Our own group's path in the hierarchy of `controller` (version 1), or in the unified one when it
  * is "". */
-static bool own_path(const char *controller, struct buf *out)
+static bool own_path(const char *root, const char *controller, struct buf *out)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(FILE_MAX);
     struct str rest, line, number, names;
 
-    if (!read_file("/proc/self/cgroup", &b))
+    if (!read_proc(root, "cgroup", &b))
         return false;
     rest = buf_str(&b);
     while (str_split(&rest, '\n', &line)) {
@@ -70,14 +81,14 @@ static bool parse_mount(struct str line, struct mount_line *out)
 
 /* Where our own group is mounted. What lies above the mount's root cannot be seen, so that the
  * prefix goes. */
-static bool own_folder(const char *controller, struct buf *out)
+static bool own_folder(const char *root, const char *controller, struct buf *out)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(FILE_MAX);
     struct buf own CLEANUP(buf_deinit) = BUF_INIT(FILE_MAX);
     struct mount_line m;
     struct str rest, line, path;
 
-    if (!own_path(controller, &own) || !read_file("/proc/self/mountinfo", &b))
+    if (!own_path(root, controller, &own) || !read_proc(root, "mountinfo", &b))
         return false;
     rest = buf_str(&b);
     while (str_split(&rest, '\n', &line)) {
@@ -92,6 +103,9 @@ static bool own_folder(const char *controller, struct buf *out)
                 continue;
             path = str_make(path.p + m.root.n, path.n - m.root.n);
         }
+        if (!*controller && str_ends(path, LEAF))
+            path.n -= sizeof(LEAF) - 1;
+        buf_adds(out, root);
         buf_add_str(out, m.at);
         buf_add_str(out, str_is(path, "/") ? STR("") : path);
         return true;
@@ -132,11 +146,12 @@ static void give_up(char *folder)
     folder[0] = '\0';
 }
 
-static void create_memory_v1(struct cgroup *g, const char *name, int64_t memory)
+static void create_memory_v1(struct cgroup *g, const char *root, const char *name, int64_t memory)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(FILE_MAX);
 
-    if (memory <= 0 || !own_folder("memory", &b) || !make(b.p, name, g->memory, sizeof(g->memory)))
+    if (memory <= 0 || !own_folder(root, "memory", &b) ||
+        !make(b.p, name, g->memory, sizeof(g->memory)))
         return;
     if (!set_number(g->memory, "memory.limit_in_bytes", memory)) {
         give_up(g->memory);
@@ -146,36 +161,38 @@ static void create_memory_v1(struct cgroup *g, const char *name, int64_t memory)
     set_number(g->memory, "memory.memsw.limit_in_bytes", memory);
 }
 
-static void create_cpu_v1(struct cgroup *g, const char *name, int64_t cpus_milli)
+static void create_cpu_v1(struct cgroup *g, const char *root, const char *name, int64_t cpus_milli)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(FILE_MAX);
 
-    if (cpus_milli <= 0 || !own_folder("cpu", &b) || !make(b.p, name, g->cpu, sizeof(g->cpu)))
+    if (cpus_milli <= 0 || !own_folder(root, "cpu", &b) || !make(b.p, name, g->cpu, sizeof(g->cpu)))
         return;
     if (!set_number(g->cpu, "cpu.cfs_period_us", CPU_PERIOD_US) ||
         !set_number(g->cpu, "cpu.cfs_quota_us", cpus_milli * CPU_PERIOD_US / 1000))
         give_up(g->cpu);
 }
 
-static void create_pids_v1(struct cgroup *g, const char *name, int64_t processes)
+static void create_pids_v1(struct cgroup *g, const char *root, const char *name, int64_t processes)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(FILE_MAX);
 
-    if (processes <= 0 || !own_folder("pids", &b) || !make(b.p, name, g->pids, sizeof(g->pids)))
+    if (processes <= 0 || !own_folder(root, "pids", &b) ||
+        !make(b.p, name, g->pids, sizeof(g->pids)))
         return;
     if (!set_number(g->pids, "pids.max", processes))
         give_up(g->pids);
 }
 
 /* A group that holds processes cannot hand controllers down, the root excepted: then there are no
- * limits here. */
-static void create_v2(struct cgroup *g, const char *name, int64_t memory, int64_t cpus_milli,
-                      int64_t processes)
+ * limits here. We do not move into a leaf ourselves: others may be in our group, and systemd could
+ * not start the service again in a group that has controllers below it. */
+static void create_v2(struct cgroup *g, const char *root, const char *name, int64_t memory,
+                      int64_t cpus_milli, int64_t processes)
 {
     struct buf b CLEANUP(buf_deinit) = BUF_INIT(FILE_MAX);
     char quota[64], folder[512];
 
-    if (!own_folder("", &b))
+    if (!own_folder(root, "", &b))
         return;
     set(b.p, "cgroup.subtree_control", "+memory");
     set(b.p, "cgroup.subtree_control", "+cpu");
@@ -197,17 +214,23 @@ static void create_v2(struct cgroup *g, const char *name, int64_t memory, int64_
         rmdir(folder);
 }
 
+void cgroup_create_below(struct cgroup *g, const char *root, const char *name, int64_t memory,
+                         int64_t cpus_milli, int64_t processes)
+{
+    g->memory[0] = g->cpu[0] = g->pids[0] = '\0';
+    create_v2(g, root, name, memory, cpus_milli, processes);
+    if (!g->memory[0])
+        create_memory_v1(g, root, name, memory);
+    if (!g->cpu[0])
+        create_cpu_v1(g, root, name, cpus_milli);
+    if (!g->pids[0])
+        create_pids_v1(g, root, name, processes);
+}
+
 void cgroup_create(struct cgroup *g, const char *name, int64_t memory, int64_t cpus_milli,
                    int64_t processes)
 {
-    g->memory[0] = g->cpu[0] = g->pids[0] = '\0';
-    create_v2(g, name, memory, cpus_milli, processes);
-    if (!g->memory[0])
-        create_memory_v1(g, name, memory);
-    if (!g->cpu[0])
-        create_cpu_v1(g, name, cpus_milli);
-    if (!g->pids[0])
-        create_pids_v1(g, name, processes);
+    cgroup_create_below(g, "", name, memory, cpus_milli, processes);
 }
 
 void cgroup_enter(const struct cgroup *g)
