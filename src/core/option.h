@@ -85,6 +85,9 @@ enum option_type {
       "with colons between; PATH=rw also lets them write, where its mode does")                    \
     X("Instances", max_setup_log, SIZE, 1024, 1073741824, "1MB",                                   \
       "bytes of an instance's own log that are kept")                                              \
+    X("Instances", max_health, SIZE, 65536, 1073741824, "64MiB",                                   \
+      "bytes of a model server's answer to its health check, which has all that setup() printed; " \
+      "an instance that answers more is ended")                                                    \
     X("Scaling", max_decisions, INT, 1, 10000000, "10000",                                         \
       "decisions of one deployment that are kept to be read")                                      \
     X("Scaling", traffic_retention, DURATION, 0, 315360000000, "30d",                              \
@@ -161,6 +164,9 @@ enum option_type {
     X("Limits", http_max_header_bytes, SIZE, 1024, 1048576, "32KiB",                               \
       "bytes of a request's header fields together")                                               \
     X("Limits", http_max_headers, INT, 10, 10000, "100", "header fields of a request")             \
+    X("Limits", max_answer_head, SIZE, 1024, 262144, "256KiB",                                     \
+      "bytes of header fields, interim answers and trailers together in an answer that the "       \
+      "server gets, from a model server or a receiver of webhooks, say")                           \
     X("Builds", max_push, SIZE, 1024, 1099511627776, "2GB", "bytes of a pushed folder, packed")    \
     X("Builds", max_push_unpacked, SIZE, 1024, 1099511627776, "10GB",                              \
       "bytes of a pushed folder, unpacked")                                                        \

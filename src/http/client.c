@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
+/* libcurl has a limit of its own for heads, 300 KB: ours comes first. */
 enum { MAX_HEAD = 256 * 1024 };
 
 static void global_init(void)
@@ -35,9 +36,15 @@ struct http_client *http_client_new(struct loop *l)
     assert(loop_uv(l) && "the HTTP client needs a real loop");
     pthread_once(&once, global_init);
     c->loop = l;
+    c->max_head = MAX_HEAD;
     list_init(&c->calls);
     client_poll_init(c);
     return c;
+}
+
+void http_client_limit_head(struct http_client *c, size_t max)
+{
+    c->max_head = MIN(max, (size_t)MAX_HEAD);
 }
 
 /* Takes the call out of libcurl and frees what it had. */
@@ -198,7 +205,7 @@ void http_call_start(struct http_client *c, struct http_call *call,
 
     assert(!call->impl && "a call is started once at a time");
     http_call_deinit(call);
-    *call = (struct http_call){ .events = events, .impl = im, .head = BUF_INIT(MAX_HEAD) };
+    *call = (struct http_call){ .events = events, .impl = im, .head = BUF_INIT(c->max_head) };
     im->client = c;
     im->call = call;
     im->flags = spec->flags;
@@ -316,10 +323,11 @@ size_t call_on_header(char *p, size_t size, size_t n, void *arg)
     restart_stall(im);
     /* Interim answers and trailers count too: nothing else would ever end them. */
     im->n_head += line.n;
-    if (im->n_head > MAX_HEAD) {
+    if (im->n_head > im->client->max_head) {
         FINISH(im, STATUS_TOO_LARGE,
-               "the answer's header fields, interim answers and trailers are larger than %d bytes",
-               MAX_HEAD);
+               "the answer's header fields, interim answers and trailers are larger than %zu bytes "
+               "(max_answer_head)",
+               im->client->max_head);
         return 0;
     }
     if (im->has_head)

@@ -11,6 +11,9 @@ struct http_client;
 struct http_call;
 
 struct http_client *http_client_new(struct loop *l) NODISCARD;
+/* Bytes of interim answers, header fields and trailers of a call that begins later; 256 KiB unless
+ * something less is said. */
+void http_client_limit_head(struct http_client *c, size_t max);
 /* Calls still open are given up without their callback. Not from inside a `headers` or `data`
  * event. */
 void http_client_free(struct http_client *c);

@@ -19,7 +19,7 @@ struct http_client {
     struct list calls;   /* struct call_impl */
     struct list sockets; /* struct client_socket: those libcurl waits for */
     CURL *spare[CLIENT_MAX_SPARE];
-    size_t n_spare;
+    size_t n_spare, max_head;
     bool in_curl; /* libcurl is on the stack: it must not be entered again */
 };
 

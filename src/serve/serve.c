@@ -167,7 +167,7 @@ static enum status make_runtime(struct serve *s, struct error *err)
         s->protocol = fake_protocol_new(s->loop, &server);
         return STATUS_OK;
     }
-    s->protocol = cog_protocol_new(s->loop, s->client);
+    s->protocol = cog_protocol_new(s->loop, s->client, (size_t)s->options.max_health);
     st = trust_folders(s->options.instance_folders, err);
     st = st ? st : trust_uids(&s->options, s->folder.path, &s->uids, err);
     config.uids = s->uids;
@@ -205,6 +205,7 @@ static enum status build_parts(struct serve *s, struct error *err)
     if (st != STATUS_OK)
         return st;
     s->client = http_client_new(s->loop);
+    http_client_limit_head(s->client, (size_t)s->options.max_answer_head);
     st = make_runtime(s, err);
     if (st == STATUS_OK)
         st = serve_listen_internal(s, err);

@@ -23,6 +23,7 @@ const struct cog_timing cog_timing_default = {
     .cancel_again_ms = 500,
     .cancel_repeat_ms = 1000,
     .event_extra = 64 << 20,
+    .max_health = 64 << 20,
 };
 
 static struct cog_protocol *cog_of(struct protocol *pr)
@@ -184,7 +185,10 @@ struct protocol *cog_protocol_new_timed(struct loop *l, struct http_client *clie
     return &cog->base;
 }
 
-struct protocol *cog_protocol_new(struct loop *l, struct http_client *client)
+struct protocol *cog_protocol_new(struct loop *l, struct http_client *client, size_t max_health)
 {
-    return cog_protocol_new_timed(l, client, &cog_timing_default);
+    struct cog_timing timing = cog_timing_default;
+
+    timing.max_health = max_health;
+    return cog_protocol_new_timed(l, client, &timing);
 }

@@ -6,6 +6,8 @@
 #include "http/client.h"
 #include "protocol/protocol.h"
 
-/* The HTTP client goes before the protocol when both are freed: calls that are still closing then
+/* `max_health`: bytes of an answer to a health check; a server that answers more is ended. The HTTP
+ * client goes before the protocol when both are freed: calls that are still closing then
  * end with it. */
-struct protocol *cog_protocol_new(struct loop *l, struct http_client *client) NODISCARD;
+struct protocol *cog_protocol_new(struct loop *l, struct http_client *client,
+                                  size_t max_health) NODISCARD;

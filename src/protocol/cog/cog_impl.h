@@ -37,6 +37,7 @@ struct cog_timing {
     int64_t cancel_again_ms;  /* a failed cancel is sent again */
     int64_t cancel_repeat_ms; /* one that was heard and has had no effect is sent again */
     size_t event_extra; /* how much larger than the output one event may be: the end has the logs */
+    size_t max_health;  /* of one answer to a health check: it has all that setup printed */
 };
 
 extern const struct cog_timing cog_timing_default;

@@ -7,10 +7,11 @@
  * FAILED and SICK are final: nothing is asked any more after them. */
 #include "protocol/cog/cog_impl.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { MAX_FAILURES = 3, REPROBE_MS = 100, SETUP_LOG_MAX = 1 << 20, HEALTH_MAX = 8 << 20 };
+enum { MAX_FAILURES = 3, REPROBE_MS = 100, SETUP_LOG_MAX = 1 << 20 };
 
 static void start_probe(struct cog_peer *cp);
 
@@ -226,20 +227,31 @@ static void read_health(struct cog_peer *cp, const struct json *root)
         cog_peer_sick(cp, "the model server began anew", false);
 }
 
-#define TOO_LARGE_TEXT                                                                             \
-    "the model server's answer to GET /health-check is too large (8 MiB with the setup's log, "    \
-    "256 KiB of header fields): let setup() print less"
+/* It would be as large the next time, and each time cost what others wait for. */
+static void on_too_large(struct cog_peer *cp)
+{
+    char limit[TIME_TEXT_SIZE];
+    char *text;
+
+    size_format((int64_t)cp->cog->timing.max_health, limit);
+    text =
+        xasprintf("the model server's answer to its health check is too large: with what setup() "
+                  "printed it may have %s (max_health), and its header fields "
+                  "max_answer_head. Let setup() print less, or have the limit raised",
+                  limit);
+    if (cp->health == PEER_STARTING)
+        fail(cp, str_of(text));
+    else
+        cog_peer_sick(cp, text, false);
+    free(text);
+}
 
 /* Nobody answered, or nothing that can be read. Before it was ready that is how every server
  * begins. */
 static void on_no_answer(struct cog_peer *cp, enum status st)
 {
-    /* It would be as large the next time, and each time cost what others wait for. */
     if (st == STATUS_TOO_LARGE) {
-        if (cp->health == PEER_STARTING)
-            fail(cp, STR(TOO_LARGE_TEXT));
-        else
-            cog_peer_sick(cp, TOO_LARGE_TEXT, false);
+        on_too_large(cp);
         return;
     }
     if (cp->health != PEER_READY)
@@ -309,7 +321,7 @@ static void start_probe(struct cog_peer *cp)
                                               .url = cp->probe_url,
                                               .unix_socket = cp->unix_socket,
                                               .timeout_ms = cp->cog->timing.probe_timeout_ms,
-                                              .max_body = HEALTH_MAX },
+                                              .max_body = cp->cog->timing.max_health },
                     &probe_events);
 }
 

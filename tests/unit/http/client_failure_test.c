@@ -465,6 +465,39 @@ static void answers_without_end(void **state)
     }
 }
 
+/* 64 lines of 100 bytes. */
+static void send_some_head(struct server *s)
+{
+    int fd = server_accept(s);
+
+    server_read(s, fd);
+    server_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+    for (int i = 0; i < 64; i++)
+        server_send(fd, "X: 4567890123456789012345678901234567890123456789"
+                        "012345678901234567890123456789012345678901234567\r\n");
+    server_send(fd, "\r\n");
+    server_wait_end(fd);
+}
+
+static void a_limit_of_its_own(void **state)
+{
+    static const struct {
+        size_t max;
+        enum status outcome;
+    } rows[] = { { 6000, STATUS_TOO_LARGE }, { 7000, STATUS_OK }, { 1 << 30, STATUS_OK } };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct probe p;
+
+        probe_init(&p, send_some_head);
+        http_client_limit_head(p.client, rows[i].max);
+        call(&p);
+        assert_int_equal(p.outcome, rows[i].outcome);
+        probe_deinit(&p);
+    }
+}
+
 static void freeing_the_client_gives_up_its_calls(void **state)
 {
     struct http_call second = { 0 };
@@ -499,6 +532,7 @@ int main(void)
         cmocka_unit_test(too_large),
         cmocka_unit_test(an_endless_head),
         cmocka_unit_test(answers_without_end),
+        cmocka_unit_test(a_limit_of_its_own),
         cmocka_unit_test(freeing_the_client_gives_up_its_calls),
     };
 

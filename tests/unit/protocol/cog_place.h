@@ -12,6 +12,8 @@
 #define LEGACY_READY                                                                               \
     "{\"status\":\"READY\",\"setup\":{\"status\":\"succeeded\",\"logs\":\"hi\\n\"}}"
 
+enum { COG_PLACE_HEALTH = 256 << 10 }; /* what the peer reads of an answer about its health */
+
 struct cog_place {
     struct loop *loop;
     struct http_client *client;

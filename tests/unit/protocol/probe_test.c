@@ -209,7 +209,7 @@ static void test_nonsense_is_borne(void **state)
 /* What is too large is not asked for again and again: the instance is given up. */
 static void test_endless_health(void **state)
 {
-    enum { MUCH = (8 << 20) + 1 };
+    enum { MUCH = COG_PLACE_HEALTH + 1 };
     struct cog_place pl;
     char *much = xcalloc(1, MUCH + 1);
 
