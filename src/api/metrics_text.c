@@ -4,6 +4,7 @@
  * series has a limit. */
 #include "api/api.h"
 #include "api/metrics.h"
+#include "run/canary.h"
 
 #include <stdlib.h>
 
@@ -15,6 +16,10 @@ struct row {
     int queue;
     int instances[LEDGER_KINDS];
     int64_t min, max;
+    bool is_deployment;               /* any of it: it may have canaries */
+    const struct canary_live *canary; /* NULL: a model's, or of many put together */
+    int canaries[CANARY_STATES];
+    struct canary_count sides[CANARY_SIDES]; /* without how long they ran */
 };
 
 /* --- collecting --- */
@@ -29,9 +34,23 @@ static void count_instances(const struct pool *p, int out[LEDGER_KINDS])
             out[meter_kind(in)]++;
 }
 
+static void add_canary(struct row *row, const struct canary *c)
+{
+    row->canaries[c->state]++;
+    for (int i = 0; i < CANARY_SIDES; i++) {
+        row->sides[i].requests += c->sides[i].requests;
+        row->sides[i].ended += c->sides[i].ended;
+        row->sides[i].errors += c->sides[i].errors;
+    }
+}
+
 static void add_pool(struct row *row, const struct pool *p)
 {
     struct lane *l;
+
+    row->is_deployment |= p->canary != NULL;
+    if (p->canary && p->canary->is.state != CANARY_NONE)
+        add_canary(row, &p->canary->is);
 
     list_each (&p->lanes, l, struct lane, node)
         row->queue += l->n_queue;
@@ -92,6 +111,7 @@ static struct row *collect(struct http_request *r, struct pool_metrics *rest, si
         add_pool(row, p);
         if (i < most) {
             row->m = p->metrics;
+            row->canary = p->canary;
             row->labels = arena_printf(r->arena, "owner=\"%s\",name=\"%s\",type=\"%s\"", p->owner,
                                        p->name, p->is_model ? "model" : "deployment");
             continue;
@@ -199,6 +219,53 @@ static void w_cost(struct buf *out, const char *name, const struct row *row)
     prometheus_sample(out, name, row->labels, row->m ? (double)row->m->cost / 1e12 : 0);
 }
 
+static void w_canary_state(struct buf *out, const char *name, const struct row *row)
+{
+    for (int i = CANARY_ON; row->is_deployment && i < CANARY_STATES; i++)
+        add_label(out, name, row, "state", canary_state_name((enum canary_state)i),
+                  row->canaries[i]);
+}
+
+static void w_canary_share(struct buf *out, const char *name, const struct row *row)
+{
+    bool is_on = row->canary && row->canary->is.state == CANARY_ON;
+
+    if (row->canary)
+        prometheus_sample(
+            out, name, row->labels,
+            is_on ? (double)canary_term(&row->canary->terms, CANARY_SHARE) / CANARY_WHOLE : 0);
+}
+
+static const char *const SIDES[CANARY_SIDES] = { [CANARY_OLD] = "old", [CANARY_NEW] = "new" };
+
+static void w_canary_requests(struct buf *out, const char *name, const struct row *row)
+{
+    for (int i = 0; row->is_deployment && i < CANARY_SIDES; i++)
+        add_label(out, name, row, "release", SIDES[i], (double)row->sides[i].requests);
+}
+
+static void w_canary_ended(struct buf *out, const char *name, const struct row *row)
+{
+    for (int i = 0; row->is_deployment && i < CANARY_SIDES; i++)
+        add_label(out, name, row, "release", SIDES[i], (double)row->sides[i].ended);
+}
+
+static void w_canary_errors(struct buf *out, const char *name, const struct row *row)
+{
+    for (int i = 0; row->is_deployment && i < CANARY_SIDES; i++)
+        add_label(out, name, row, "release", SIDES[i], (double)row->sides[i].errors);
+}
+
+static void w_canary_run(struct buf *out, const char *name, const struct row *row)
+{
+    for (int i = 0; row->canary && i < CANARY_SIDES; i++) {
+        int64_t ms = canary_median_ms(&row->canary->is, (enum canary_side)i);
+
+        if (ms >= 0)
+            add_label(out, name, row, "release", SIDES[i], (double)ms / 1000);
+    }
+}
+
 static const struct {
     const char *name, *type, *help;
     void (*write)(struct buf *out, const char *name, const struct row *row);
@@ -223,6 +290,17 @@ static const struct {
       w_cold },
     { "berth_instance_seconds_total", "counter", "Time of instances, by kind.", w_seconds },
     { "berth_cost_total", "counter", "What instances cost, in the money of the prices.", w_cost },
+    { "berth_canary_state", "gauge", "1 for what the last canary has come to.", w_canary_state },
+    { "berth_canary_share", "gauge",
+      "Share of the new predictions that a canary has; 0 while none goes on.", w_canary_share },
+    { "berth_canary_requests_total", "counter",
+      "Predictions that were given to each release since the last canary could take some.",
+      w_canary_requests },
+    { "berth_canary_ended_total", "counter", "Those that have succeeded or failed.",
+      w_canary_ended },
+    { "berth_canary_errors_total", "counter", "Those that have failed.", w_canary_errors },
+    { "berth_canary_run_median_seconds", "gauge", "How long half of those that succeeded ran.",
+      w_canary_run },
 };
 
 void metrics_text(struct http_request *r)

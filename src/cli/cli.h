@@ -109,6 +109,10 @@ void remote_follow(const struct remote *r, const char *path, size_t *shown);
         { .name = "--weight",                                                                      \
           .takes_value = true,                                                                     \
           .help = "where the machine is too small for all" },                                      \
+        { .name = "--canary",                                                                      \
+          .takes_value = true,                                                                     \
+          .help = "share of the new predictions that a new release has first (0.1), or JSON "      \
+                  "(docs/rollout.md); \"\" takes it back" },                                       \
     {                                                                                              \
         .name = "--schedule", .takes_value = true,                                                 \
         .help = "JSON: minimums by the hours of the week, in UTC (docs/scaling.md)"                \
@@ -172,6 +176,9 @@ int deployments_list_command(const struct command *c, const char *const *args);
 int deployments_show_command(const struct command *c, const char *const *args);
 int deployments_create_command(const struct command *c, const char *const *args);
 int deployments_update_command(const struct command *c, const char *const *args);
+int canary_show_command(const struct command *c, const char *const *args);
+int canary_promote_command(const struct command *c, const char *const *args);
+int canary_halt_command(const struct command *c, const char *const *args);
 int deployments_rollback_command(const struct command *c, const char *const *args);
 /* Of `berth simulate --recorded`: the exit status. */
 int replay_decisions(const char *path, bool is_json);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking at, and changing, what the server has: predictions, their logs, models, deployments. */
+#include "cli/look.h"
+
 #include "base/encode.h"
 #include "cli/follow.h"
 #include "core/account.h"
 
-/* One call whose answer is shown: as it came with --json, else by `show` (NULL: not at all). */
-static int call_and_show(const struct given *g, const struct remote *r, const char *method,
-                         const char *path, struct str body, void (*show)(const struct json *v))
+int look_call(const struct given *g, const struct remote *r, const char *method, const char *path,
+              struct str body, void (*show)(const struct json *v))
 {
     struct answer a CLEANUP(answer_deinit) = { 0 };
 
@@ -19,7 +20,7 @@ static int call_and_show(const struct given *g, const struct remote *r, const ch
     return 0;
 }
 
-static struct str text_of(const struct json *v, const char *key)
+struct str look_text(const struct json *v, const char *key)
 {
     struct json *found = json_path(v, key);
     struct str text = json_to_str(found);
@@ -49,12 +50,12 @@ static bool add_ref(struct buf *path, const struct given *g, const char *ref)
 
 static void show_prediction_line(const struct json *v)
 {
-    struct str place = text_of(v, "deployment");
+    struct str place = look_text(v, "deployment");
 
     if (!place.p)
-        place = text_of(v, "model");
-    printf("%.*s  %-10.*s  %.*s  %.*s\n", STR_ARG(text_of(v, "id")), STR_ARG(text_of(v, "status")),
-           STR_ARG(text_of(v, "created_at")), STR_ARG(place));
+        place = look_text(v, "model");
+    printf("%.*s  %-10.*s  %.*s  %.*s\n", STR_ARG(look_text(v, "id")),
+           STR_ARG(look_text(v, "status")), STR_ARG(look_text(v, "created_at")), STR_ARG(place));
 }
 
 static void show_predictions(const struct json *page)
@@ -70,7 +71,7 @@ static void show_one_prediction(const struct json *v)
                                         "error",      "input",      "output" };
 
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        struct str text = text_of(v, keys[i]);
+        struct str text = look_text(v, keys[i]);
 
         if (text.p)
             printf("%-13s %.*s\n", keys[i], STR_ARG(text));
@@ -84,7 +85,7 @@ int predictions_list_command(const struct command *c, const char *const *args)
 
     if (!given_read(c, args, 0, 0, &g) || !remote_public(&g, &r))
         return 2;
-    return call_and_show(&g, &r, "GET", "/v1/predictions", STR_NULL, show_predictions);
+    return look_call(&g, &r, "GET", "/v1/predictions", STR_NULL, show_predictions);
 }
 
 static int one_prediction(const struct command *c, const char *const *args, const char *method,
@@ -99,7 +100,7 @@ static int one_prediction(const struct command *c, const char *const *args, cons
     buf_adds(&path, "/v1/predictions/");
     percent_add(&path, str_of(g.positions[0]));
     buf_adds(&path, more);
-    return call_and_show(&g, &r, method, path.p, *more ? STR("") : STR_NULL, show_one_prediction);
+    return look_call(&g, &r, method, path.p, *more ? STR("") : STR_NULL, show_one_prediction);
 }
 
 int predictions_show_command(const struct command *c, const char *const *args)
@@ -145,10 +146,10 @@ static void show_models(const struct json *page)
     json_each (json_get(page, "results"), v) {
         char name[256];
 
-        snprintf(name, sizeof(name), "%.*s/%.*s", STR_ARG(text_of(v, "owner")),
-                 STR_ARG(text_of(v, "name")));
-        printf("%-40s %-8.*s %.*s\n", name, STR_ARG(text_of(v, "visibility")),
-               STR_ARG(text_of(v, "description")));
+        snprintf(name, sizeof(name), "%.*s/%.*s", STR_ARG(look_text(v, "owner")),
+                 STR_ARG(look_text(v, "name")));
+        printf("%-40s %-8.*s %.*s\n", name, STR_ARG(look_text(v, "visibility")),
+               STR_ARG(look_text(v, "description")));
     }
 }
 
@@ -161,7 +162,7 @@ static void show_one_model(const struct json *v)
         json_path(v, "latest_version.openapi_schema.components.schemas.Input.properties");
 
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        struct str text = text_of(v, keys[i]);
+        struct str text = look_text(v, keys[i]);
 
         if (text.p)
             printf("%-18s %.*s\n", keys[i], STR_ARG(text));
@@ -169,9 +170,9 @@ static void show_one_model(const struct json *v)
     if (inputs)
         printf("inputs\n");
     json_each (inputs, p) {
-        struct str description = text_of(p, "description");
+        struct str description = look_text(p, "description");
 
-        printf("  %-18.*s %-8.*s %.*s\n", STR_ARG(p->key), STR_ARG(text_of(p, "type")),
+        printf("  %-18.*s %-8.*s %.*s\n", STR_ARG(p->key), STR_ARG(look_text(p, "type")),
                STR_ARG(description));
     }
 }
@@ -183,7 +184,7 @@ int models_list_command(const struct command *c, const char *const *args)
 
     if (!given_read(c, args, 0, 0, &g) || !remote_public(&g, &r))
         return 2;
-    return call_and_show(&g, &r, "GET", "/v1/models", STR_NULL, show_models);
+    return look_call(&g, &r, "GET", "/v1/models", STR_NULL, show_models);
 }
 
 int models_show_command(const struct command *c, const char *const *args)
@@ -197,7 +198,7 @@ int models_show_command(const struct command *c, const char *const *args)
     buf_adds(&path, "/v1/models/");
     if (!add_ref(&path, &g, g.positions[0]))
         return 2;
-    return call_and_show(&g, &r, "GET", path.p, STR_NULL, show_one_model);
+    return look_call(&g, &r, "GET", path.p, STR_NULL, show_one_model);
 }
 
 /* --- deployments
@@ -207,15 +208,16 @@ static void show_deployment_line(const struct json *v)
 {
     char name[256];
 
-    snprintf(name, sizeof(name), "%.*s/%.*s", STR_ARG(text_of(v, "owner")),
-             STR_ARG(text_of(v, "name")));
+    snprintf(name, sizeof(name), "%.*s/%.*s", STR_ARG(look_text(v, "owner")),
+             STR_ARG(look_text(v, "name")));
     printf("%-36s release %-3.*s %.*s:%.12s  %.*s  %.*s-%.*s instances\n", name,
-           STR_ARG(text_of(v, "current_release.number")),
-           STR_ARG(text_of(v, "current_release.model")),
-           text_of(v, "current_release.version").p ? text_of(v, "current_release.version").p : "",
-           STR_ARG(text_of(v, "current_release.configuration.hardware")),
-           STR_ARG(text_of(v, "current_release.configuration.min_instances")),
-           STR_ARG(text_of(v, "current_release.configuration.max_instances")));
+           STR_ARG(look_text(v, "current_release.number")),
+           STR_ARG(look_text(v, "current_release.model")),
+           look_text(v, "current_release.version").p ? look_text(v, "current_release.version").p
+                                                     : "",
+           STR_ARG(look_text(v, "current_release.configuration.hardware")),
+           STR_ARG(look_text(v, "current_release.configuration.min_instances")),
+           STR_ARG(look_text(v, "current_release.configuration.max_instances")));
 }
 
 static void show_deployments(const struct json *page)
@@ -231,7 +233,7 @@ int deployments_list_command(const struct command *c, const char *const *args)
 
     if (!given_read(c, args, 0, 0, &g) || !remote_public(&g, &r))
         return 2;
-    return call_and_show(&g, &r, "GET", "/v1/deployments", STR_NULL, show_deployments);
+    return look_call(&g, &r, "GET", "/v1/deployments", STR_NULL, show_deployments);
 }
 
 /* The path of the deployment that was named: with its owner, or by its name alone for one of the
@@ -245,7 +247,7 @@ bool own_deployment_path(const struct given *g, const struct remote *r, struct b
         return add_ref(path, g, g->positions[0]);
     if (!remote_call(r, "GET", "/v1/account", STR_NULL, NULL, &a))
         return false;
-    percent_add(path, text_of(a.json, "username"));
+    percent_add(path, look_text(a.json, "username"));
     buf_addc(path, '/');
     percent_add(path, str_of(g->positions[0]));
     return true;
@@ -261,8 +263,8 @@ static int one_deployment(const struct command *c, const char *const *args, cons
         return 2;
     if (!own_deployment_path(&g, &r, &path))
         return 1;
-    return call_and_show(&g, &r, method, path.p, STR_NULL,
-                         strcmp(method, "GET") == 0 ? show_deployment_line : NULL);
+    return look_call(&g, &r, method, path.p, STR_NULL,
+                     strcmp(method, "GET") == 0 ? show_deployment_line : NULL);
 }
 
 int deployments_show_command(const struct command *c, const char *const *args)
@@ -308,6 +310,33 @@ static void add_scaling(const struct given *g, struct json_writer *w)
         json_end_object(w);
 }
 
+/* A share alone, or all of it as JSON; an empty one takes it back. */
+static void add_canary(const struct given *g, struct json_writer *w)
+{
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    const char *given = given_flag(g, "--canary");
+    struct json *v = NULL;
+    struct error err;
+
+    if (!given)
+        return;
+    json_key(w, "rollout");
+    json_begin_object(w);
+    if (!*given)
+        json_member_null(w, "canary");
+    else if (json_parse(&a, str_of(given), NULL, &v, &err) != STATUS_OK)
+        json_member_string(w, "canary", given);
+    else if (!json_is(v, JSON_NUMBER))
+        json_member_raw(w, "canary", v->span);
+    if (v && json_is(v, JSON_NUMBER)) {
+        json_key(w, "canary");
+        json_begin_object(w);
+        json_member_raw(w, "share", v->span);
+        json_end_object(w);
+    }
+    json_end_object(w);
+}
+
 /* Members of the body from the flags; counts are sent as numbers, and as text (which the server
  * refuses with its own words) where they are none. */
 static void add_members(const struct given *g, struct json_writer *w)
@@ -327,6 +356,7 @@ static void add_members(const struct given *g, struct json_writer *w)
             json_member_string(w, keys[i], given);
     }
     add_scaling(g, w);
+    add_canary(g, w);
 }
 
 /* "owner/name", and the version it names or its latest one. */
@@ -349,7 +379,7 @@ static bool add_model(const struct given *g, const struct remote *r, struct json
         buf_addf(&path, "/v1/models/%.*s/%.*s", STR_ARG(owner), STR_ARG(model));
         if (!remote_call(r, "GET", path.p, STR_NULL, NULL, &a))
             return false;
-        version = text_of(a.json, "latest_version.id");
+        version = look_text(a.json, "latest_version.id");
         if (!version.p) {
             fprintf(stderr, "berth %s: %s has no version yet. `berth push` makes one.\n",
                     g->command->words, ref);
@@ -384,7 +414,7 @@ int deployments_create_command(const struct command *c, const char *const *args)
         json_member_int(&w, "max_instances", 1);
     add_members(&g, &w);
     json_end_object(&w);
-    return call_and_show(&g, &r, "POST", "/v1/deployments", buf_str(&body), show_deployment_line);
+    return look_call(&g, &r, "POST", "/v1/deployments", buf_str(&body), show_deployment_line);
 }
 
 int deployments_update_command(const struct command *c, const char *const *args)
@@ -405,7 +435,7 @@ int deployments_update_command(const struct command *c, const char *const *args)
         json_member_string(&w, "version", given_flag(&g, "--version"));
     add_members(&g, &w);
     json_end_object(&w);
-    return call_and_show(&g, &r, "PATCH", path.p, buf_str(&body), show_deployment_line);
+    return look_call(&g, &r, "PATCH", path.p, buf_str(&body), show_deployment_line);
 }
 
 int deployments_rollback_command(const struct command *c, const char *const *args)
@@ -430,5 +460,5 @@ int deployments_rollback_command(const struct command *c, const char *const *arg
         buf_addf(&body, "{\"release\":%lld}", (long long)n);
     else
         buf_adds(&body, "{}");
-    return call_and_show(&g, &r, "POST", path.p, buf_str(&body), show_deployment_line);
+    return look_call(&g, &r, "POST", path.p, buf_str(&body), show_deployment_line);
 }

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 from berth import MODELS, wait_for
+from test_cli import berth  # noqa: F401
+from test_metrics import families, value
 from test_models import problem
 
 CHANGES = {
@@ -174,3 +176,50 @@ def test_all_that_is_not_right_is_told_at_once(acme, running):
     answer = acme.patch(running, {"rollout": {"canary": {"share": 2, "seconds": 0}}, "scaling": {"weight": 0}})
     assert set(problem(answer)) == {"/rollout/canary/share", "/rollout/canary/seconds", "/scaling/weight"}
     assert "rollout" not in acme.get(running).json
+
+
+def test_from_the_command_line(acme, versions, berth):  # noqa: F811
+    path = deploy(acme, versions, "canary-line", share=0.9)
+    mine = {"token": False, "BERTH_TOKEN": acme.token}
+    said = berth("deployments", "canary", "canary-line", **mine).stdout
+    assert "acme/canary-line has no canary. Its next release begins with one:" in said and "90 % of new" in said
+    assert "No canary goes on" in berth("deployments", "promote", "canary-line", code=1, **mine).stderr
+    said = berth("deployments", "update", "canary-line", "--canary", "0.5", "--version", versions["new"], **mine)
+    wait_for(lambda: acme.get(path).json["canary"]["state"] == "on", "the canary")
+    outputs(acme, path, 4)
+    said = berth("deployments", "canary", "acme/canary-line", **mine).stdout.splitlines()
+    assert said[0] == "acme/canary-line: canary on, release 2 beside release 1" and said[1].startswith("share       50 % of new")
+    rows = {words[0]: words[1:] for words in map(str.split, said[-3:])}
+    assert rows["requests"] == ["2", "2"] and rows["errors"][:4] == ["0", "of", "2", "(0.0"]
+    ended = berth("deployments", "promote", "acme/canary-line", **mine).stdout
+    assert "canary promoted" in ended and "It was promoted by hand." in ended
+    berth("deployments", "update", "canary-line", "--canary", '{"share":0.1,"min_requests":5}', "--version", versions["old"], **mine)
+    wait_for(lambda: acme.get(path).json["canary"]["state"] == "on", "another canary")
+    assert acme.get(path).json["rollout"]["canary"]["min_requests"] == 5
+    assert "It was halted by hand." in berth("deployments", "halt", "canary-line", **mine).stdout
+    berth("deployments", "update", "canary-line", "--canary", "", **mine)
+    assert "rollout" not in acme.get(path).json
+    refused = berth("deployments", "update", "canary-line", "--canary", "many", code=1, **mine)
+    assert "must be an object" in refused.stderr
+    none = deploy(acme, versions, "canary-none", share=0.5)
+    acme.patch(none, {"rollout": None})
+    assert "`berth deployments update --canary SHARE`" in berth("deployments", "canary", "canary-none", **mine).stdout
+
+
+def test_its_metrics(acme, versions):
+    path = deploy(acme, versions, "canary-metrics", share=0.5)
+    mine = {"owner": "acme", "name": "canary-metrics", "type": "deployment"}
+    found = lambda: families(acme.call("GET", "/metrics", prefix=""))
+    assert [value(found(), "berth_canary_state", state=state, **mine) for state in ("on", "promoted", "halted")] == [0, 0, 0]
+    begin(acme, path, versions["new"])
+    outputs(acme, path, 4)
+    now = found()
+    assert value(now, "berth_canary_state", state="on", **mine) == 1 and value(now, "berth_canary_share", **mine) == 0.5
+    for side in ("old", "new"):
+        assert value(now, "berth_canary_requests_total", release=side, **mine) == 2
+        assert value(now, "berth_canary_ended_total", release=side, **mine) == 2
+        assert value(now, "berth_canary_errors_total", release=side, **mine) == 0
+        assert value(now, "berth_canary_run_median_seconds", release=side, **mine) > 0
+    assert acme.post(path + "/halt").status == 200
+    now = found()
+    assert value(now, "berth_canary_state", state="halted", **mine) == 1 and value(now, "berth_canary_share", **mine) == 0

@@ -92,12 +92,42 @@ export interface Scaling {
     schedule: { days: string[]; from: string; to: string; min_instances: number }[];
 }
 
+export interface CanaryTerms {
+    share: number; // of one
+    seconds: number;
+    max_error_rate: number;
+    max_latency_ratio: number;
+    min_requests: number;
+}
+
+export interface CanarySide {
+    requests: number;
+    ended: number;
+    errors: number;
+    median_seconds: number | null;
+}
+
+// The one that goes on, or went on last.
+export interface Canary {
+    state: 'setting up' | 'on' | 'promoted' | 'halted';
+    release: number;
+    beside: number;
+    began_at: string | null;
+    until: string | null;
+    ended_at: string | null;
+    why: string | null;
+    new: CanarySide;
+    old: CanarySide;
+}
+
 export interface Deployment {
     owner: string;
     name: string;
     current_release: Release;
     held?: string; // why nothing starts: a budget was reached
     scaling: Scaling;
+    rollout?: { canary?: CanaryTerms };
+    canary?: Canary;
 }
 
 export type PredictionStatus = 'starting' | 'processing' | 'succeeded' | 'failed' | 'canceled' | 'aborted';

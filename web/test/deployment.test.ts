@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { figuresOf, leadingRelease, sentenceOf, USUAL } from '../src/deployment/canary';
 import { changesOf } from '../src/deployment/release_diff';
 import { isEmpty, lastText, marksOf, plotsOf, spoken, stacked } from '../src/deployment/series';
 import { effectOf, isChanged, patchOf, settingsOf } from '../src/deployment/settings_form';
 import type { Decision, Ring, Setting, Step } from '../src/deployment/types';
 import { axisOf, layOut, pointText } from '../src/deployment/whatif';
-import type { Deployment, Release } from '../src/types';
+import type { Canary, Deployment, Release } from '../src/types';
 
 const OWNER = { type: 'user', username: 'acme', name: 'Acme', github_url: null } as const;
 
@@ -55,6 +56,48 @@ test('what saving does is told before', () => {
     assert.match(effectOf({ version: 'b' }), /new release.*ready/);
     assert.match(effectOf({ max_instances: 3 }), /go over to it at once/);
     assert.match(effectOf({ scaling: { target_wait: 1 } }), /no release/);
+});
+
+test('how a new release comes is sent in shares, and only what was changed', () => {
+    const none = settingsOf(deployment());
+    assert.deepEqual([none.canary, none.terms.share, none.terms.max_error_rate], [false, '10', '5']);
+    assert.deepEqual(patchOf({ ...none, canary: true, terms: { ...none.terms, share: '33.3' } }, none), {
+        rollout: { canary: { share: 0.333, seconds: 600, max_error_rate: 0.05, max_latency_ratio: 2, min_requests: 20 } },
+    });
+    const saved = settingsOf({ ...deployment(), rollout: { canary: { ...USUAL, share: 0.07 } } });
+    assert.deepEqual([saved.canary, saved.terms.share], [true, '7']);
+    assert.deepEqual(patchOf(saved, saved), {});
+    assert.deepEqual(patchOf({ ...saved, terms: { ...saved.terms, seconds: '60', min_requests: '', share: 'x' } }, saved), {
+        rollout: { canary: { share: 'x', seconds: 60, min_requests: null } },
+    });
+    assert.deepEqual(patchOf({ ...saved, canary: false }, saved), { rollout: { canary: null } });
+    assert.match(effectOf({ version: 'b' }, true), /begins as a canary/);
+    assert.match(effectOf({ rollout: { canary: null } }), /no release/);
+});
+
+const canary: Canary = {
+    state: 'on', release: 2, beside: 1, began_at: '2026-11-23T14:00:00.000Z', until: '2026-11-23T14:10:00.000Z', ended_at: null, why: null,
+    new: { requests: 12, ended: 11, errors: 1, median_seconds: 0.9 }, old: { requests: 108, ended: 100, errors: 0, median_seconds: 0.4 },
+};
+
+test('a canary says how the new release does beside the old one', () => {
+    const [requests, errors, time] = figuresOf(canary, USUAL);
+    assert.deepEqual([requests?.fresh, requests?.old, requests?.wrong], ['12, 10 %', '108', false]);
+    assert.deepEqual([errors?.fresh, errors?.old, errors?.wrong], ['1 of 11, 9.1 %', '0 of 100, 0 %', true]);
+    assert.deepEqual([time?.fresh, time?.old, time?.wrong], ['900 ms, 2.3 times', '400 ms', true]);
+    const before = { requests: 0, ended: 0, errors: 0, median_seconds: null };
+    assert.deepEqual(figuresOf({ ...canary, new: before, old: before }, USUAL).map((f) => [f.fresh, f.old, f.wrong]),
+        [['0', '0', false], ['none ended', 'none ended', false], ['–', '–', false]]);
+    assert.match(sentenceOf(canary, USUAL), /^Release 2 has 10 % of the new predictions, release 1 the others/);
+    assert.match(sentenceOf({ ...canary, state: 'halted' }, USUAL), /halted; release 1 has all/);
+});
+
+test('while a canary goes on, and after its halt, the release before leads', () => {
+    const d = { ...deployment(), current_release: release(2, 'b'.repeat(64), 'cpu', 0, 2) };
+    assert.equal(leadingRelease(d), 2);
+    assert.equal(leadingRelease({ ...d, canary }), 1);
+    assert.equal(leadingRelease({ ...d, canary: { ...canary, state: 'halted' } }), 1);
+    assert.equal(leadingRelease({ ...d, canary: { ...canary, state: 'promoted' } }), 2);
 });
 
 function step(change: Partial<Step> = {}): Step {

@@ -12,6 +12,7 @@ import { Empty, Failure, Notice } from '../ui/states';
 import { StateBadge, VersionId } from '../ui/text';
 import { say } from '../ui/toast';
 import { ApiTab } from './api_tab';
+import { isOn, sentenceOf, USUAL } from './canary';
 import { LogsTab } from './logs';
 import { MetricsTab } from './metrics';
 import { Playground } from './playground';
@@ -65,7 +66,7 @@ function Tab({ tab, ...props }: TabProps & { tab: string }) {
 }
 
 // Why it does not do what one would expect, and what to do about it.
-function Trouble({ deployment: d, overview, address, onChanged }: TabProps) {
+function Trouble({ tab, deployment: d, overview, address, onChanged }: TabProps & { tab: string }) {
     const [busy, setBusy] = useState(false);
     const [error, setError] = useState<Error>();
     const here = path`/deployments/${d.owner}/${d.name}`;
@@ -81,6 +82,7 @@ function Trouble({ deployment: d, overview, address, onChanged }: TabProps) {
         setBusy(false);
     };
     const held = overview?.held ?? d.held;
+    const halted = d.canary?.state === 'halted' && d.canary.release === overview?.release ? d.canary.why : null;
 
     return (
         <>
@@ -93,8 +95,17 @@ function Trouble({ deployment: d, overview, address, onChanged }: TabProps) {
             )}
             {overview?.failure && (
                 <Notice tone="bad" role="status">
-                    <p><strong>Release {overview.release} failed.</strong> {firstLine(overview.failure)} <a href={`${here}/releases`}>Its setup log</a></p>
+                    <p>
+                        <strong>Release {overview.release} {halted ? 'was halted' : 'failed'}.</strong>{' '}
+                        {firstLine(halted ?? overview.failure)} <a href={`${here}/releases`}>{halted ? 'How it did' : 'Its setup log'}</a>
+                    </p>
                     <Button busy={busy} onClick={retry}>Try again</Button>
+                </Notice>
+            )}
+            {d.canary && isOn(d.canary) && tab !== 'releases' && (
+                <Notice role="status">
+                    <p><strong>Canary.</strong> {sentenceOf(d.canary, d.rollout?.canary ?? USUAL)}</p>
+                    <Button href={`${here}/releases`}>How it does</Button>
                 </Notice>
             )}
             {held && <Notice tone="warn" role="status"><p><strong>Held.</strong> {withTimes(held)}</p></Notice>}
@@ -143,7 +154,7 @@ export default function DeploymentPage({ owner, name, tab = '' }: { owner: strin
             <Loaded query={deployment} what="the deployment">
                 {(d) => {
                     const props: TabProps = { deployment: d, version, address, overview, onChanged };
-                    return <div class="stack"><Trouble {...props} /><Tab key={tab} tab={tab} {...props} /></div>;
+                    return <div class="stack"><Trouble tab={tab} {...props} /><Tab key={tab} tab={tab} {...props} /></div>;
                 }}
             </Loaded>
         </Page>

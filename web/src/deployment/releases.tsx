@@ -7,8 +7,10 @@ import type { Deployment } from '../types';
 import { Button } from '../ui/button';
 import { Confirm } from '../ui/dialog';
 import { Failure, Loading } from '../ui/states';
-import { Badge, StateBadge, Time, VersionId } from '../ui/text';
+import { StateBadge, Time, VersionId } from '../ui/text';
 import { say } from '../ui/toast';
+import { leadingRelease } from './canary';
+import { CanaryOf, CurrentBadge } from './canary_view';
 import { InstanceLog } from './logs';
 import type { TabProps } from './page';
 import { changesOf } from './release_diff';
@@ -31,14 +33,15 @@ function FailedLog({ address, row }: { address: string; row: ReleaseRow }) {
     return <InstanceLog address={address} instance={last} />;
 }
 
-function Release({ row, before, current, address, onBack }: {
+function Release({ row, before, onBack, ...props }: TabProps & {
     row: ReleaseRow;
     before: ReleaseRow | undefined;
-    current: boolean;
-    address: string;
     onBack: () => void;
 }) {
-    const [open, setOpen] = useState(current && row.state === 'failed');
+    const { deployment: d, address } = props;
+    const current = row.release.number === d.current_release.number;
+    const hasCanary = d.canary?.release === row.release.number;
+    const [open, setOpen] = useState(current && row.state === 'failed' && !hasCanary);
     const { release: r } = row;
     const changes = changesOf(r, before?.release);
 
@@ -47,7 +50,7 @@ function Release({ row, before, current, address, onBack }: {
             <header>
                 <h2>Release {r.number}</h2>
                 <StateBadge state={row.state} />
-                {current && <Badge tone="calm">current</Badge>}
+                <CurrentBadge deployment={d} number={r.number} leading={leadingRelease(d)} />
                 <span class="muted">by {r.created_by.username}, <Time at={r.created_at} /></span>
                 {!current && <div class="actions"><Button small onClick={onBack} label={`Roll back to release ${r.number}`}>Roll back</Button></div>}
             </header>
@@ -63,7 +66,8 @@ function Release({ row, before, current, address, onBack }: {
                 <span>{r.configuration.min_instances}–{r.configuration.max_instances} instances</span>
                 {row.ready_at && <span>ready <Time at={row.ready_at} /></span>}
             </p>
-            {row.failure && <p class="failure"><strong>It failed.</strong> {firstLine(row.failure)}</p>}
+            {hasCanary && <CanaryOf {...props} />}
+            {row.failure && !(hasCanary && d.canary?.why) && <p class="failure"><strong>It failed.</strong> {firstLine(row.failure)}</p>}
             {row.state === 'failed' && (
                 <details open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
                     <summary>Setup log</summary>
@@ -74,15 +78,19 @@ function Release({ row, before, current, address, onBack }: {
     );
 }
 
-export function ReleasesTab({ deployment: d, address, onChanged }: TabProps) {
+export function ReleasesTab(props: TabProps) {
+    const { deployment: d, address } = props;
     const full = `${d.owner}/${d.name}`;
     const list = useQuery<{ results: ReleaseRow[] }>(`${address}/releases`, { live: 'release', about: (e) => e.data.deployment === full });
     const [back, setBack] = useState<ReleaseRow>();
+    const onChanged = (after: Deployment) => {
+        props.onChanged(after);
+        list.reload();
+    };
     const rollBack = async (row: ReleaseRow) => {
         const after = await post<Deployment>(`${address}/rollback`, { release: row.release.number });
         setBack(undefined);
         onChanged(after);
-        list.reload();
         say(`Release ${after.current_release.number} has what release ${row.release.number} had.`);
     };
 
@@ -92,8 +100,7 @@ export function ReleasesTab({ deployment: d, address, onChanged }: TabProps) {
                 <>
                     <ol class="stack releases">
                         {results.map((row, i) => (
-                            <Release key={row.release.number} row={row} before={results[i + 1]} address={address}
-                                current={row.release.number === d.current_release.number} onBack={() => setBack(row)} />
+                            <Release key={row.release.number} row={row} before={results[i + 1]} onBack={() => setBack(row)} {...props} onChanged={onChanged} />
                         ))}
                     </ol>
                     {back && (
