@@ -57,12 +57,13 @@ static bool read_sort(struct http_request *r, struct store_model_list *op)
     return true;
 }
 
-static void list_models(struct http_request *r, const char *search)
+/* `viewer`: whose private models are listed too; "": nobody's. */
+static void list_models(struct http_request *r, const char *search, const char *viewer)
 {
     struct store_model_list *op = api_op_new(sizeof(*op));
 
     op->search = store_keep(&op->op, str_of(search));
-    op->viewer_id = store_keep(&op->op, str_of(account_of(r)->info.id));
+    op->viewer_id = store_keep(&op->op, str_of(viewer));
     if (!read_sort(r, op)) {
         api_op_drop(&op->op);
         return;
@@ -74,7 +75,9 @@ static void list_models(struct http_request *r, const char *search)
 
 void model_list(struct http_request *r)
 {
-    list_models(r, NULL);
+    bool lists_own = api_of(r)->options->list_private_models || http_query(r, "owner").n > 0;
+
+    list_models(r, NULL, lists_own ? account_of(r)->info.id : "");
 }
 
 /* The text comes bare, or as a JSON string from clients that serialise every body. */
@@ -93,7 +96,7 @@ void model_search(struct http_request *r)
                      MAX_SEARCH);
         return;
     }
-    list_models(r, arena_copy(r->arena, text));
+    list_models(r, arena_copy(r->arena, text), account_of(r)->info.id);
 }
 
 /* --- one model --- */

@@ -34,6 +34,11 @@ enum option_type {
     X("Server", public_url, STRING, 0, 0, "",                                                      \
       "scheme and host that addresses in answers begin with; the default is what each request "    \
       "used")                                                                                      \
+    X("Server", cors_origins, STRING, 0, 0, "",                                                    \
+      "origins whose pages may call the API from a browser, with commas between: "                 \
+      "https://app.example.com; * for all; none without it")                                       \
+    X("Server", list_private_models, BOOL, 0, 1, "true",                                           \
+      "GET /v1/models lists the account's own private models too; if false, only with ?owner=")    \
     X("Server", trusted_proxies, STRING, 0, 0, "",                                                 \
       "addresses and networks (10.0.0.0/8), and unix for unix sockets, with commas between: "      \
       "their "                                                                                     \

@@ -130,6 +130,20 @@ static enum status check_addresses(struct str list, struct error *err)
     return STATUS_OK;
 }
 
+static enum status check_origins(struct str list, struct error *err)
+{
+    struct str part;
+
+    while (list.n > 0 && str_split(&list, ',', &part)) {
+        part = str_trim(part);
+        if (!str_is(part, "*") && !is_base_url(part))
+            return FAIL(err, STATUS_INVALID,
+                        "\"%.*s\" is neither * nor http:// or https:// and a host, without a path",
+                        (int)MIN(part.n, (size_t)100), part.p);
+    }
+    return STATUS_OK;
+}
+
 /* Three octal digits, with or without a zero ahead; the owner may always connect. */
 static bool is_mode(struct str s)
 {
@@ -179,6 +193,8 @@ static enum status check_text(const struct option_row *r, struct str v, struct e
     if (str_is(name, "internal_listen") && !is_address(v, false))
         return FAIL(err, STATUS_INVALID, "\"%.*s\" is not HOST:PORT", (int)MIN(v.n, (size_t)100),
                     v.p);
+    if (str_is(name, "cors_origins"))
+        return check_origins(v, err);
     if (str_is(name, "trusted_proxies"))
         return check_networks(v, err);
     if (str_is(name, "data") && v.n == 0)

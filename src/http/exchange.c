@@ -191,6 +191,8 @@ void exchange_begin(struct http_conn *c)
     exchange_restart_floor(c);
     if (x->body_done)
         c->state = CONN_WAIT;
+    if (config->first && !config->first(&x->r))
+        return;
     if (!route(c, x) || (config->gate && !config->gate(&x->r)) || !accept_body(c, x))
         return;
     if (x->r.route->flags & HTTP_BODY_STREAM) {

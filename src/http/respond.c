@@ -105,6 +105,16 @@ void http_set_header(struct http_request *r, const char *name, const char *value
     x->extra.failed = false;
 }
 
+bool http_has_set(const struct http_request *r, const char *name)
+{
+    struct str rest = buf_str(&exchange_of(r)->extra), line, field;
+
+    while (str_split(&rest, '\n', &line))
+        if (str_split(&line, ':', &field) && str_ieq(field, str_of(name)))
+            return true;
+    return false;
+}
+
 /* Whether the connection can go on after this answer: what is left of the body has to be read
  * first. */
 static bool can_keep(const struct http_conn *c, const struct exchange *x)

@@ -94,6 +94,10 @@ struct http_config {
     /* Asked before the routes: a row that is in no table but answers this request (its `path` as it
      * was sent, without the query), or NULL. The gate comes after it. NULL: nobody is asked. */
     const struct http_route *(*divert)(const struct http_request *r, struct str path);
+    /* Asked once for each request whose head is whole, before its route is sought: it may set
+     * fields of the answer, whatever that will be; or answers and returns false. NULL: nobody is
+     * asked. */
+    bool (*first)(struct http_request *r);
     /* Asked for each problem that is to be answered: whether it has answered it in a form of its
      * own. The route may not be known yet. NULL: all have the one of problem+json. */
     bool (*problem)(struct http_request *r, int status, struct str detail);
@@ -202,6 +206,7 @@ void http_release(struct http_kept *k); /* NULL is fine */
  * before; the same name twice makes two fields. The request stays valid until control is back in
  * the loop. */
 void http_set_header(struct http_request *r, const char *name, const char *value); /* copied */
+bool http_has_set(const struct http_request *r, const char *name); /* whether one of that name is */
 void http_respond(struct http_request *r, int status, const char *content_type, struct str body);
 /* A body that did not fit its buffer is answered with 500, and logged. A large one is taken, and
  * not copied. */

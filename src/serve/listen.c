@@ -2,6 +2,7 @@
 /* Who asks for what, and where. */
 #include "serve/serve_impl.h"
 
+#include "api/cors.h"
 #include "api/openai.h"
 #include "api/page.h"
 #include "base/log.h"
@@ -136,6 +137,7 @@ enum status serve_listen_public(struct serve *s, struct error *err)
     api.optional_prefix = "/v1";
     api.slashes_below = "/openai/v1/models/";
     api.divert = page_divert;
+    api.first = cors_first;
     api.problem = openai_refuse;
     refuse_instances(s, &api);
     admin.routes = ADMIN_ROUTES;

@@ -69,7 +69,7 @@ def files_house(tmp_path_factory):
     from berth import Server
 
     server = Server(tmp_path_factory.mktemp("files") / "data", "--input-private-targets", "--max-input-file", "3MB",
-                    "--input-fetch-timeout", "20s", "--webhook-private-targets").start()
+                    "--input-fetch-timeout", "20s", "--webhook-private-targets", "--cors-origins", "https://app.example.com").start()
     try:
         client = server.account("me")
         for shape in ("One", "Look", "Many", "Mixed", "Frames", "Slow"):
@@ -124,6 +124,8 @@ def test_an_output_is_an_address(me):
     status, fields, body = fetch(made["output"])
     assert (status, fields["Content-Type"], body) == (200, "image/png", b"x" * 1000)
     assert fields["Access-Control-Allow-Origin"] == "*"
+    _, fields, _ = fetch(made["output"], Origin="https://app.example.com")
+    assert fields.get_all("Access-Control-Allow-Origin") == ["https://app.example.com"]  # two would count as none
     status, fields, body = fetch(made["output"], Range="bytes=-5")
     assert (status, fields["Content-Range"], body) == (206, "bytes 995-999/1000", b"xxxxx")
     assert me.prediction(made)["output"] == made["output"]
