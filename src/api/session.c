@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define COOKIE "berth_session"
+#define COOKIE "berth_session_"
 
 static struct str key_of(const unsigned char hash[SHA256_SIZE])
 {
@@ -109,14 +109,38 @@ void sessions_free(struct api *a)
 
 /* --- the cookie --- */
 
+/* A browser keeps cookies by host and leaves the port aside, so two servers of one host would sign
+ * each other's people out: the port is a part of the name. It is the one that the browser wrote
+ * (Host, or what a trusted proxy says of it), which is what tells two servers apart for it. The
+ * listener's own port does not (containers listen on the same one, and are mapped to others), nor
+ * does public_url, for a page that was opened by another address. A proxy that puts an address of
+ * its own into Host puts the same one each time: that is a name as good as any. */
+static struct str port_of(const struct http_request *r)
+{
+    struct str url = http_base_url(r), host = url;
+    const char *colon;
+
+    str_split(&host, ':', &url); /* the scheme */
+    colon = memrchr(host.p, ':', host.n);
+    if (colon && colon + 1 < host.p + host.n && host.p[host.n - 1] != ']')
+        return str_make(colon + 1, (size_t)(host.p + host.n - colon - 1));
+    return str_is(url, "https") ? STR("443") : STR("80");
+}
+
 struct str session_cookie(const struct http_request *r)
 {
-    struct str rest = http_header(r, "cookie"), pair, name;
+    struct str rest = http_header(r, "cookie"), pair, name, port = { 0 };
 
     while (str_split(&rest, ';', &pair)) {
         pair = str_trim(pair);
         str_split(&pair, '=', &name);
-        if (str_is(name, COOKIE) && pair.n == SECRET_LEN)
+        if (!str_starts(name, COOKIE) || pair.n != SECRET_LEN)
+            continue;
+        if (!port.p)
+            port = port_of(r);
+        name.p += strlen(COOKIE);
+        name.n -= strlen(COOKIE);
+        if (str_eq(name, port))
             return pair;
     }
     return STR_NULL;
@@ -162,11 +186,13 @@ static bool has_csrf(const struct http_request *r)
 void session_set_cookie(struct http_request *r, const char *secret, int64_t lifetime_ms)
 {
     bool is_secure = str_starts(http_base_url(r), "https:");
+    struct str port = port_of(r);
 
     http_set_header(
         r, "Set-Cookie",
-        arena_printf(r->arena, COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld%s",
-                     secret, (long long)(lifetime_ms / 1000), is_secure ? "; Secure" : ""));
+        arena_printf(r->arena, COOKIE "%.*s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld%s",
+                     STR_ARG(port), secret, (long long)(lifetime_ms / 1000),
+                     is_secure ? "; Secure" : ""));
 }
 
 /* --- who acts --- */

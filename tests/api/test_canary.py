@@ -15,6 +15,7 @@ CHANGES = {
     "bad": ("            yield text\n", '            raise ValueError("no")\n'),
     "narrow": ("ge=1, le=100000", "ge=1, le=10"),
 }
+DEPLOYED = []
 DEFAULTS = {"share": 0.1, "seconds": 600, "max_error_rate": 0.05, "max_latency_ratio": 2, "min_requests": 20}
 
 
@@ -37,12 +38,23 @@ def versions(house, acme, tmp_path_factory):
     return push_all(house, acme, tmp_path_factory.mktemp("canary"))
 
 
+@pytest.fixture(autouse=True)
+def room():
+    """What a test has deployed holds no place of the machine after it."""
+    yield
+    while DEPLOYED:
+        user, path = DEPLOYED.pop()
+        user.patch(path, {"min_instances": 0, "max_instances": 0})
+
+
 def deploy(user, versions, called, owner="acme", **canary):
     """The old version serves, and what comes next is a canary."""
     made = user.post("/deployments", {"name": called, "model": f"{owner}/canary", "version": versions["old"], "hardware": "cpu-small",
                                       "min_instances": 1, "max_instances": 2, "rollout": {"canary": canary}})
     assert made.status == 200, made
     path = f"/deployments/{owner}/{called}"
+    if owner == "acme":
+        DEPLOYED.append((user, path))
     assert user.predict(path, {"text": "first"})["output"] == ["first"]
     return path
 

@@ -118,7 +118,7 @@ def test_a_page_says_for_whom_in_the_address(house, acme, org, listen):
     browser = Browser(house)
     browser.sign_in(acme)
     browser.sign_in(org)
-    cookie = {"Cookie": f"berth_session={browser.cookie}"}
+    cookie = {"Cookie": f"berth_session_{house.port}={browser.cookie}"}
     assert listen(browser, headers=cookie).account == "some-org"
     assert listen(browser, "?account=acme", headers=cookie).account == "acme"
     assert browser.get("/events?account=nobody").status == 403
@@ -130,7 +130,7 @@ def test_signing_out_ends_what_was_listened_to(house, acme, org, listen):
     browser = Browser(house)
     browser.sign_in(acme)
     browser.sign_in(org)
-    cookie = {"Cookie": f"berth_session={browser.cookie}"}
+    cookie = {"Cookie": f"berth_session_{house.port}={browser.cookie}"}
     of_acme, of_org = listen(browser, "?account=acme", headers=cookie), listen(browser, headers=cookie)
     assert browser.session("DELETE", query="?account=acme").status == 204
     assert of_acme.until("never") is None

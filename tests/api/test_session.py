@@ -5,9 +5,9 @@ import re
 import sqlite3
 
 import pytest
-from berth import Client, wait_for
+from berth import Client, Server, wait_for
 
-SECRET = re.compile(r"berth_session=([0-9a-z]{52}); Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000")
+SECRET = re.compile(r"berth_session_[0-9]+=([0-9a-z]{52}); Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000")
 
 
 class Browser(Client):
@@ -18,7 +18,7 @@ class Browser(Client):
         self.cookie, self.csrf = None, None
 
     def call(self, method, path, body=None, headers=None, **more):
-        sent = {"Cookie": f"theme=dark; berth_session={self.cookie}; a=b" if self.cookie else None,
+        sent = {"Cookie": f"theme=dark; berth_session_{self.server.port}={self.cookie}; a=b" if self.cookie else None,
                 "Berth-CSRF": self.csrf, **(headers or {})}
         return super().call(method, path, body, sent, **more)
 
@@ -31,6 +31,17 @@ class Browser(Client):
         self.cookie = SECRET.fullmatch(answer.headers["Set-Cookie"])[1]
         self.csrf = answer.json["csrf"]
         return answer.json
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory):
+    """A server that believes the proxy in front of it."""
+    server = Server(tmp_path_factory.mktemp("behind") / "data", "--trusted-proxies", "127.0.0.1").start()
+    try:
+        yield server
+        server.stop()
+    finally:
+        server.end()
 
 
 @pytest.fixture
@@ -96,6 +107,43 @@ def test_the_second_who_signs_in_takes_nothing_over(acme, org, house):
     answer = browser.session("POST", {"token": acme.token})
     assert answer.status == 201 and SECRET.fullmatch(answer.headers["Set-Cookie"])[1] != browser.cookie
     assert browser.session().status == 401
+
+
+def test_two_servers_of_one_host_share_a_cookie_jar(new_server):
+    """A browser sends the cookies of a host to all its ports."""
+    servers = [new_server() for _ in range(2)]
+    jar, csrf = {}, {}
+    def ask(server, method="GET", body=None):
+        answer = server.nobody().call(method, "/session", body, prefix="", headers={
+            "Cookie": "; ".join(f"{name}={text}" for name, text in jar.items()), "Berth-CSRF": csrf.get(server.port)})
+        if answer.headers["Set-Cookie"]:
+            name, text = answer.headers["Set-Cookie"].split(";")[0].split("=")
+            jar[name] = text
+        return answer
+    for server in servers:
+        answer = ask(server, "POST", {"token": server.account("me").token})
+        csrf[server.port] = answer.json["csrf"]
+    assert set(jar) == {f"berth_session_{server.port}" for server in servers}
+    assert [ask(server).status for server in servers] == [200, 200], "the second did not sign the first out"
+    assert ask(servers[1], "DELETE").status == 204
+    assert [ask(server).status for server in servers] == [200, 401], "nor does signing out"
+
+
+@pytest.mark.parametrize("host, forwarded, port", [
+    ("berth.example", None, "80"), ("berth.example:8443", None, "8443"), ("[::1]", None, "80"), ("[::1]:81", None, "81"),
+    ("inner:8080", {"X-Forwarded-Host": "berth.example", "X-Forwarded-Proto": "https"}, "443"),
+    ("inner:8080", {"X-Forwarded-Host": "berth.example:444", "X-Forwarded-Proto": "https"}, "444"),
+])
+def test_the_port_in_its_name_is_the_one_that_the_browser_wrote(behind, host, forwarded, port):
+    token = behind.account("me").token
+    sent = {"Host": host, **(forwarded or {})}
+    answer = behind.nobody().call("POST", "/session", {"token": token}, prefix="", headers=sent)
+    name, text = answer.headers["Set-Cookie"].split(";")[0].split("=")
+    assert name == f"berth_session_{port}"
+    again = {**sent, "Cookie": f"berth_session=x; berth_session_1={text}; {name}={text}"}
+    assert behind.nobody().call("GET", "/session", prefix="", headers=again).status == 200
+    again["Cookie"] = f"berth_session_1={text}; berth_session={text}"
+    assert behind.nobody().call("GET", "/session", prefix="", headers=again).status == 401
 
 
 @pytest.mark.parametrize("body", [{}, {"token": 1}, {"token": "x", "more": 1}, {"token": "x" * 300}, []])

@@ -22,7 +22,7 @@ for (const address of ['/models', '/deployments/create', '/account']) {
     assert.deepEqual(await accessible(page, `nothing at ${address}`), []);
     await shot(page, `empty${address.replaceAll('/', '-')}`);
 }
-assert.equal((await page.context().cookies()).find((c) => c.name === 'berth_session').httpOnly, true);
+assert.equal((await page.context().cookies()).find((c) => c.name === `berth_session_${new URL(world.url).port}`).httpOnly, true);
 assert.equal(await page.evaluate((token) => JSON.stringify({ ...localStorage, ...sessionStorage }).includes(token) || document.cookie.length > 0, world.token), false);
 await page.locator('header summary').click();
 await page.getByRole('button', { name: 'Sign out', exact: true }).click();
