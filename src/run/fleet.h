@@ -163,6 +163,7 @@ struct prediction {
     bool must_join;      /* runs in its instance since before a restart: to be joined */
     bool is_rebound;     /* it moved to another version before its input was at hand */
     bool is_ending;      /* the terminal write is under way */
+    void *ending;        /* that, while it waits to be tried again; NULL: it does not */
     bool is_early;       /* it lives already, while it is being stored */
     bool is_void;        /* it could not be stored: it ends, and nobody is told */
     int64_t dispatched_at;  /* wall ms: when an instance was chosen for it; 0: none was, here */

@@ -20,6 +20,7 @@ static void record_ended(struct instance *in, int64_t ended_at, const char *reas
     struct store_instance_update *op = instance_update(in);
 
     log = str_make(log.p + log.n - kept, kept);
+    meters_retry(in->fleet);
     op->in.ended_at = ended_at;
     op->in.end_reason = store_keep(&op->op, str_of(reason));
     op->in.setup_log = str_make(store_keep(&op->op, log), log.n);

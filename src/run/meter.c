@@ -154,15 +154,28 @@ static bool belongs_to(const struct instance *in, const char *id)
     return !id || strcmp(p->id, id) == 0 || strcmp(p->owner_id, id) == 0;
 }
 
-void meters_flush_of(struct fleet *f, const char *id)
+void meters_retry(struct fleet *f)
 {
-    struct instance *in;
+    struct list again = LIST_INIT(again);
     struct meter_op *o;
 
-    list_each (&f->meters.failed, o, struct meter_op, node) {
+    while (!list_empty(&f->meters.failed)) {
+        struct list *node = list_first(&f->meters.failed);
+
+        list_remove(node);
+        list_push(&again, node);
+    }
+    list_each (&again, o, struct meter_op, node) {
         list_remove(&o->node);
         send_op(o);
     }
+}
+
+void meters_flush_of(struct fleet *f, const char *id)
+{
+    struct instance *in;
+
+    meters_retry(f);
     for (size_t at = 0; map_next(&f->instances, &at, NULL, (void **)&in);) {
         if (!belongs_to(in, id))
             continue;

@@ -38,6 +38,9 @@ void meters_init(struct fleet *f);
 void meters_deinit(struct fleet *f);
 /* Writes what was counted; an operation that is started afterwards finds it in the store. */
 void meters_flush(struct fleet *f);
+/* What could not be written is tried again, now: before the record of an instance's end, behind which
+ * nobody counts it again. */
+void meters_retry(struct fleet *f);
 /* Of one pool, or of an account's, by its id. */
 void meters_flush_of(struct fleet *f, const char *id);
 

@@ -76,6 +76,7 @@ void prediction_unref(struct prediction *p)
 void prediction_forget(struct prediction *p)
 {
     assert(!p->has_run);
+    prediction_end_forget(p);
     lane_take(p);
     list_remove(&p->run_node);
     list_init(&p->watchers);

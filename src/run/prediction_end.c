@@ -39,11 +39,31 @@ static void on_end_retry(struct timer *t)
     struct end_op *e = container_of(t, struct end_op, retry);
 
     e->op.op.status = STATUS_OK;
+    e->p->ending = NULL;
     if (e->needs_room) {
         store_output(e);
         return;
     }
     store_start(e->p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
+}
+
+static void try_again(struct end_op *e)
+{
+    e->p->ending = e;
+    timer_start(&e->retry, STORE_RETRY_MS);
+}
+
+/* The next server finds it as it is in the store. */
+void prediction_end_forget(struct prediction *p)
+{
+    struct end_op *e = p->ending;
+
+    if (!e)
+        return;
+    p->ending = NULL;
+    timer_stop(&e->retry);
+    store_op_deinit(&e->op.op);
+    free(e);
 }
 
 /* It is in stable storage: now everybody may know. */
@@ -57,7 +77,7 @@ static void on_end_stored(struct store_op *op)
         op->status != STATUS_NOT_FOUND) {
         log_error("an end could not be stored; it is tried again", LOG_S("prediction", p->id),
                   LOG_ERR(&op->error));
-        timer_start(&e->retry, STORE_RETRY_MS);
+        try_again(e);
         return;
     }
     for (size_t i = 0; op->status != STATUS_OK && i < e->op.n_files; i++) /* nobody knows of them */
@@ -134,7 +154,7 @@ static void on_output_stored(void *arg, const struct output_files_result *r,
     if (e->needs_room) { /* it is not lost for that: the prediction ends when there is room */
         log_error("an output could not be stored; it is tried again", LOG_S("prediction", e->p->id),
                   LOG_ERR(err));
-        timer_start(&e->retry, STORE_RETRY_MS);
+        try_again(e);
         return;
     }
     e->op.output = r->output;

@@ -26,6 +26,9 @@ struct start_op {
  * too, and one write is enough. */
 void prediction_join_start(struct prediction *p, struct store_prediction_end *end);
 
+/* Its end waits to be written, and will not be by this server. */
+void prediction_end_forget(struct prediction *p);
+
 void prediction_drop_text(char **p);
 /* It is not found among the live ones any more. */
 void prediction_unlist(struct prediction *p);

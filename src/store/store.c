@@ -51,6 +51,8 @@ struct store {
     struct reader_thread readers[N_READERS];
     struct wakeup *wakeup;    /* threads */
     struct deferred deferred; /* inline */
+    store_trouble trouble;
+    void *trouble_arg;
 };
 
 static void splice(struct list *from, struct list *to)
@@ -338,9 +340,19 @@ void store_start(struct store *s, struct store_op *op, const struct store_op_typ
     (void)pthread_mutex_unlock(&sh->lock);
     if (!s->is_inline)
         return;
-    run_here(s, op);
+    if (s->trouble)
+        op->status = s->trouble(s->trouble_arg, type, &op->error);
+    if (op->status == STATUS_OK)
+        run_here(s, op);
     list_push(&one, &op->node);
     finish(s, &one);
+}
+
+void store_set_trouble(struct store *s, store_trouble trouble, void *arg)
+{
+    assert(s->is_inline);
+    s->trouble = trouble;
+    s->trouble_arg = arg;
 }
 
 bool store_take_back(struct store *s, struct store_op *op)

@@ -66,6 +66,12 @@ bool store_take_back(struct store *s, struct store_op *op);
 /* Runs one operation now on the loop's own connection; for start-up only. */
 enum status store_run(struct store *s, struct store_op *op, const struct store_op_type *type);
 
+/* Of an inline store: is asked before each operation that is started. What is not OK is its
+ * outcome, and nothing of it happens. For simulations of what goes wrong; NULL ends it. */
+typedef enum status (*store_trouble)(void *arg, const struct store_op_type *type,
+                                     struct error *err);
+void store_set_trouble(struct store *s, store_trouble trouble, void *arg);
+
 void store_op_init(struct store_op *op);                   /* a zeroed struct will do too */
 void store_op_deinit(struct store_op *op);                 /* frees the arena */
 const char *store_keep(struct store_op *op, struct str s); /* p == NULL gives NULL */

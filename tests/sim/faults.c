@@ -4,6 +4,7 @@
 
 #include "run/canary.h"
 #include "run/scaling.h"
+#include "store/instance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,11 +185,30 @@ void sim_heal(struct sim *s)
     s->heals_at = INT64_MAX;
 }
 
+/* The disk is full, or broken, for a while. */
+enum status sim_store_trouble(void *arg, const struct store_op_type *type, struct error *err)
+{
+    struct sim *s = arg;
+    bool is_record = type == &STORE_INSTANCE_CREATE || type == &STORE_INSTANCE_UPDATE;
+
+    if (!type->is_write || loop_now_ms(s->p->loop) >= s->store_fails_until)
+        return STATUS_OK;
+    s->had_trouble = true;
+    s->has_lost_records = s->has_lost_records || is_record;
+    return s->store_fails_until % 2 ? FAIL(err, STATUS_DISK_FULL, "the disk is full")
+                                    : FAIL(err, STATUS_BROKEN, "the disk does not write");
+}
+
+static void store_fails(struct sim *s, int64_t for_ms)
+{
+    s->store_fails_until = loop_now_ms(s->p->loop) + 1 + for_ms;
+}
+
 static void something_breaks(struct sim *s)
 {
     struct instance *in = any_instance(s);
 
-    switch (sim_below(s, 8)) {
+    switch (sim_below(s, 10)) {
     case 0:
     case 1:
         if (in)
@@ -210,6 +230,14 @@ static void something_breaks(struct sim *s)
     case 6:
         machine_goes(s);
         server_dies(s, sim_below(s, MINUTE_MS));
+        break;
+    case 7:
+        store_fails(s, sim_below(s, 20000));
+        break;
+    case 8: /* its last words are not written */
+        store_fails(s, 500);
+        loop_run_until(s->p->loop, loop_now_ms(s->p->loop) + sim_below(s, 500));
+        server_dies(s, sim_below(s, 5000));
         break;
     default:
         server_dies(s, sim_one_in(s, 2) ? 0 : sim_below(s, 20000));

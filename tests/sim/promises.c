@@ -7,7 +7,7 @@
 #include "store/ledger.h"
 
 /* Beyond the grace after a cancel: finding an instance again, and ending it. */
-enum { CANCEL_SLACK_MS = 15000 };
+enum { CANCEL_SLACK_MS = 15000, STORE_AGAIN_MS = 1000 };
 /* For what waits for a release that has no instance: a wake-up that is lost costs a minute. */
 enum { STUCK_MS = 2 * MINUTE_MS };
 
@@ -202,8 +202,10 @@ static void check_cancel(struct sim *s, const struct sim_job *j)
 {
     int64_t now = loop_now_ms(s->p->loop), since = MAX(j->canceled_at, s->started_at);
 
-    if (!j->canceled_at)
-        return;
+    if (!j->canceled_at || (s->had_trouble && j->canceled_at < s->started_at))
+        return; /* who could not write that it was canceled has not told the next server */
+    if (s->store_fails_until > since) /* it is tried again each second */
+        since = s->store_fails_until + STORE_AGAIN_MS;
     if (j->was_waiting && now > since)
         fail_msg("P3: %s was canceled in its queue %lld ms ago", j->job->id,
                  (long long)(now - j->canceled_at));
@@ -218,8 +220,12 @@ static void check_refusal(struct sim *s, struct sim_job *j)
     const struct job *job = j->job;
     bool was_disabled = j->deployment >= 0 && s->deployments[j->deployment].disabled_at > 0;
 
+    bool is_trouble = job->refused == STATUS_DISK_FULL || job->refused == STATUS_BROKEN;
+
     j->is_over = true;
     s->stats.refused++;
+    if (is_trouble && s->had_trouble)
+        return;
     if (job->refused != STATUS_UNPROCESSABLE || (s->nature.is_calm && !was_disabled))
         fail_msg("P4: a prediction is refused: %s", job->why);
 }
@@ -294,6 +300,8 @@ void sim_check_ledger(struct sim *s)
                                       .unit_ms = LEDGER_DAY_MS };
     int64_t lived, rows = 0;
 
+    if (s->has_lost_records || loop_now_ms(s->p->loop) < s->store_fails_until)
+        return;
     meters_flush(&s->p->fleet);
     loop_run_until(s->p->loop, loop_now_ms(s->p->loop));
     lived = lives(s);
@@ -316,7 +324,8 @@ static void mix(uint64_t *digest, uint64_t v)
 void sim_check_end(struct sim *s)
 {
     sim_check_ledger(s);
-    place_check_ledger(s->p);
+    if (!s->has_lost_records)
+        place_check_ledger(s->p);
     for (size_t i = 0; i < s->n_jobs; i++) {
         struct sim_job *j = s->jobs[i];
 

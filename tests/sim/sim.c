@@ -95,6 +95,7 @@ static void sim_begin(struct sim *s)
         .client = &s->client,
         .render = render,
     });
+    store_set_trouble(s->p->store, sim_store_trouble, s);
     receiver_attach(&s->client, s->p->loop);
     sim_server_runs(s);
     fake_driver_choose(s->p->driver, sim_choose_launch, s);
@@ -167,7 +168,7 @@ static void settle(struct sim *s)
     int minutes = 0;
 
     s->is_settling = true;
-    s->loses_until = 0;
+    s->loses_until = s->store_fails_until = 0;
     sim_heal(s);
     for (int i = 0; i < DEPLOYMENTS; i++) {
         sim_settings(s, i, "{\"max_cost_per_hour\":null,\"schedule\":[]}", NULL);

@@ -65,7 +65,10 @@ struct sim {
     bool is_settling;   /* no misfortune comes any more */
     int64_t started_at; /* monotonic: of this server */
     int64_t next_fault_at, heals_at;
-    int64_t loses_until;              /* wake-ups are lost until then */
+    int64_t loses_until;       /* wake-ups are lost until then */
+    int64_t store_fails_until; /* its writes fail until then */
+    bool has_lost_records; /* some of these failed: the ledger has lives of which no record tells */
+    bool had_trouble;      /* some write failed */
     int n_broken_launches, n_chances; /* of the broken version, and what may lead to some */
     FILE *record;                     /* of decisions; NULL: none */
     struct sim_stats stats;
@@ -95,6 +98,7 @@ void sim_cancel_one(struct sim *s);
 struct fake_launch_script sim_choose_launch(void *arg, const struct launch_spec *spec);
 struct manner sim_choose_answer(struct http_client *c, const struct delivery *d);
 void sim_misfortune(struct sim *s);
+enum status sim_store_trouble(void *arg, const struct store_op_type *type, struct error *err);
 void sim_heal(struct sim *s);
 /* What the deployment wants of its scaling and its rollout, as JSON; NULL: as it is. */
 void sim_settings(struct sim *s, int deployment, const char *scaling, const char *rollout);
