@@ -42,6 +42,8 @@ void loop_stop(struct loop *l);
 void loop_run_until(struct loop *l, int64_t now_ms);
 /* Virtual: runs until nothing is due any more; false when `max_ms` of virtual time passed first. */
 bool loop_run_idle(struct loop *l, int64_t max_ms);
+/* Virtual: sets the wall clock forward, or back; the monotonic one goes on. */
+void loop_set_wall(struct loop *l, int64_t by_ms);
 
 /* Virtual: calls `cb` when the deferred calls of a turn are done, and when its timers are (for a
  * simulation that looks at everything). NULL ends it. */

@@ -61,3 +61,9 @@ bool loop_run_idle(struct loop *l, int64_t max_ms)
     l->stopped = false;
     return is_idle;
 }
+
+void loop_set_wall(struct loop *l, int64_t by_ms)
+{
+    assert(l->is_virtual);
+    l->virtual_wall_start_ms += by_ms;
+}

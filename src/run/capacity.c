@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "core/capacity.h"
+#include "run/clock.h"
 #include "run/scaling.h"
 
 #include <string.h>
@@ -115,7 +116,7 @@ static void see_lane(struct seen *s, struct arena *a, struct lane *l, size_t poo
     };
     if (!list_empty(&l->queue))
         out->waits_since =
-            container_of(list_first(&l->queue), struct prediction, node)->row.created_at;
+            container_of(list_first(&l->queue), struct prediction, node)->waits_since;
     see_instances(s, a, l, at, out);
 }
 
@@ -261,6 +262,7 @@ static void decide(struct fleet *f)
     timer_stop(&f->capacity_timer);
     if (f->n_lacking == 0 || f->is_stopping)
         return;
+    clock_look(f);
     see(f, &a, NULL, &s);
     capacity_decide(&s.view, &a, &plan);
     for (size_t i = 0; i < plan.n; i++) {

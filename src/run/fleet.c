@@ -32,6 +32,7 @@ void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardwar
         .key = c->key,
         .files = c->files,
     };
+    f->wall_ahead = loop_wall_ms(l) - loop_now_ms(l);
     id_gen_init(&f->ids, loop_rand(l));
     map_init(&f->pools);
     map_init(&f->by_name);
@@ -511,7 +512,7 @@ void fleet_check_stopped(struct fleet *f)
 static void on_stop_timer(struct timer *t)
 {
     struct fleet *f = container_of(t, struct fleet, stop_timer);
-    bool is_due = loop_wall_ms(f->loop) >= f->stop_at;
+    bool is_due = loop_now_ms(f->loop) >= f->stop_at;
 
     if (!is_due && runs_to_wait_for(f) > 0) {
         timer_start(&f->stop_timer, 20);
@@ -526,7 +527,7 @@ void fleet_stop(struct fleet *f, void (*stopped)(void *arg), void *arg)
     f->is_stopping = true;
     f->stopped = stopped;
     f->stopped_arg = arg;
-    f->stop_at = loop_wall_ms(f->loop) + f->options->drain_timeout;
+    f->stop_at = loop_now_ms(f->loop) + f->options->drain_timeout;
     timer_start(&f->stop_timer, 0);
 }
 

@@ -164,8 +164,10 @@ struct prediction {
     bool is_rebound;     /* it moved to another version before its input was at hand */
     bool is_ending;      /* the terminal write is under way */
     void *ending;        /* that, while it waits to be tried again; NULL: it does not */
+    void *requeueing;    /* likewise the write of its return to the queue */
     bool is_early;       /* it lives already, while it is being stored */
     bool is_void;        /* it could not be stored: it ends, and nobody is told */
+    int64_t waits_since; /* wall ms: since it was created, by the clock as it is now */
     int64_t dispatched_at;  /* wall ms: when an instance was chosen for it; 0: none was, here */
     int64_t recorded_start; /* started_at as it is in the store; shown once the run is accepted */
     bool attempt_open;      /* the present attempt has a number */
@@ -229,10 +231,11 @@ struct fleet {
     struct change_listener *listener; /* NULL: nobody is told */
     struct deferred capacity;         /* run/capacity.c */
     struct timer capacity_timer;
-    int n_lacking;     /* lanes with no_capacity */
-    uint64_t room_seq; /* changes with what there is and who lacks it */
+    int n_lacking;      /* lanes with no_capacity */
+    uint64_t room_seq;  /* changes with what there is and who lacks it */
+    int64_t wall_ahead; /* ms of the wall clock before the monotonic one, at the last look */
     struct timer stop_timer;
-    int64_t stop_at; /* wall ms: what runs is not waited for any longer */
+    int64_t stop_at; /* monotonic ms: what runs is not waited for any longer */
     void (*stopped)(void *arg);
     void *stopped_arg;
     /* Is shown each decision on a pool, with all that it was taken from; NULL: nobody looks. */

@@ -20,6 +20,8 @@ void lane_push(struct lane *l, struct prediction *p, bool at_head)
     assert(!p->is_queued && !p->instance);
     p->is_queued = true;
     p->queue_at = 0;
+    if (p->waits_since == 0)
+        p->waits_since = MIN(p->row.created_at, loop_wall_ms(p->fleet->loop));
     p->lane->n_queue++;
     metrics_queue(l->pool, 1);
     if (at_head) {

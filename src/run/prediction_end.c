@@ -25,6 +25,7 @@ struct end_op {
 };
 
 static void on_end_stored(struct store_op *op);
+static void requeue_forget(struct prediction *p);
 static void store_output(struct end_op *e);
 
 static void end_op_free(struct end_op *e)
@@ -58,12 +59,12 @@ void prediction_end_forget(struct prediction *p)
 {
     struct end_op *e = p->ending;
 
+    requeue_forget(p);
     if (!e)
         return;
     p->ending = NULL;
     timer_stop(&e->retry);
-    store_op_deinit(&e->op.op);
-    free(e);
+    end_op_free(e);
 }
 
 /* It is in stable storage: now everybody may know. */
@@ -94,6 +95,7 @@ static void on_end_stored(struct store_op *op)
     p->row.error = e->op.error;
     p->row.predict_time = e->op.predict_time;
     p->row.completed_at = e->op.completed_at;
+    requeue_forget(p);
     p->fleet->n_ended += !p->is_void;
     if (!p->is_void) {
         metrics_ended(p);
@@ -351,7 +353,37 @@ void prediction_lost(struct prediction *p, const struct exit_info *how, bool is_
 struct requeue_op {
     struct store_prediction_requeue op;
     struct prediction *p;
+    struct timer retry;
 };
+
+static void on_requeued(struct store_op *op);
+
+static void requeue_free(struct requeue_op *q)
+{
+    timer_stop(&q->retry);
+    prediction_unref(q->p);
+    store_op_deinit(&q->op.op);
+    free(q);
+}
+
+static void on_requeue_retry(struct timer *t)
+{
+    struct requeue_op *q = container_of(t, struct requeue_op, retry);
+
+    q->p->requeueing = NULL;
+    q->op.op.status = STATUS_OK;
+    store_start(q->p->fleet->store, &q->op.op, &STORE_PREDICTION_REQUEUE, on_requeued);
+}
+
+/* Its return to the queue waits to be written, and need not be any more. */
+static void requeue_forget(struct prediction *p)
+{
+    struct requeue_op *q = p->requeueing;
+
+    p->requeueing = NULL;
+    if (q)
+        requeue_free(q);
+}
 
 static void on_requeued(struct store_op *op)
 {
@@ -359,12 +391,16 @@ static void on_requeued(struct store_op *op)
 
     if (q->p->fleet->files && (!q->op.not_counted || q->op.had_files))
         files_wake(q->p->fleet->files); /* what the lost attempt uploaded goes */
-    if (op->status != STATUS_OK && op->status != STATUS_CONFLICT)
-        log_error("a return to the queue could not be stored", LOG_S("prediction", q->p->id),
-                  LOG_ERR(&op->error));
-    prediction_unref(q->p);
-    store_op_deinit(op);
-    free(q);
+    if (op->status == STATUS_OK || op->status == STATUS_CONFLICT || q->p->requeueing ||
+        prediction_is_terminal(q->p->row.status)) {
+        requeue_free(q);
+        return;
+    }
+    /* Until then the store would refuse the next attempt's number. */
+    log_error("a return to the queue could not be stored; it is tried again",
+              LOG_S("prediction", q->p->id), LOG_ERR(&op->error));
+    q->p->requeueing = q;
+    timer_start(&q->retry, STORE_RETRY_MS);
 }
 
 /* The next attempt's number is written after this, by the same writer, in order. */
@@ -392,7 +428,9 @@ void prediction_requeue(struct prediction *p, bool not_counted)
     lane_push(p->lane, p, true);
     if (!was_open)
         return;
+    requeue_forget(p);
     q = xnew(struct requeue_op);
+    timer_init(p->fleet->loop, &q->retry, on_requeue_retry);
     q->p = p;
     p->refs++;
     q->op.id = p->id;

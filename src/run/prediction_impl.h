@@ -26,7 +26,7 @@ struct start_op {
  * too, and one write is enough. */
 void prediction_join_start(struct prediction *p, struct store_prediction_end *end);
 
-/* Its end waits to be written, and will not be by this server. */
+/* Its end, or its return to the queue, waits to be written, and will not be by this server. */
 void prediction_end_forget(struct prediction *p);
 
 void prediction_drop_text(char **p);

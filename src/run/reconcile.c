@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "run/canary.h"
 #include "run/capacity.h"
+#include "run/clock.h"
 #include "run/pool_impl.h"
 #include "run/scaling.h"
 
@@ -110,8 +111,8 @@ static void view_lane(struct pool *p, const struct lane *l, struct arena *a, str
     };
     if (!list_empty(&l->queue)) {
         out->oldest_waiting =
-            container_of(list_first(&l->queue), struct prediction, node)->row.created_at;
-        out->newest_waiting = container_of(l->queue.prev, struct prediction, node)->row.created_at;
+            container_of(list_first(&l->queue), struct prediction, node)->waits_since;
+        out->newest_waiting = container_of(l->queue.prev, struct prediction, node)->waits_since;
     }
     out->oldest_running = oldest_running(l);
     if (!p->is_model)
@@ -307,6 +308,7 @@ static void pool_reconcile(struct pool *p, bool by_clock)
     int64_t now = loop_wall_ms(p->fleet->loop), change, own_change = INT64_MAX;
     size_t n = 0;
 
+    clock_look(p->fleet);
     timer_stop(&p->timer);
     if (p->fleet->is_stopping)
         return;

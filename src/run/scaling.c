@@ -134,7 +134,7 @@ void scaling_started(struct prediction *p)
 
     p->dispatched_at = loop_wall_ms(p->fleet->loop);
     if (s && p->row.attempt == 0)
-        scale_learn_wait(&s->learned, p->dispatched_at - p->row.created_at, target(s));
+        scale_learn_wait(&s->learned, p->dispatched_at - p->waits_since, target(s));
 }
 
 void scaling_ended(struct prediction *p, enum prediction_status status)
@@ -142,13 +142,14 @@ void scaling_ended(struct prediction *p, enum prediction_status status)
     struct scaling *s = p->lane->pool->scaling;
     int64_t now = loop_wall_ms(p->fleet->loop);
     int64_t began = p->dispatched_at ? p->dispatched_at : p->row.started_at;
+    int64_t waited = p->dispatched_at ? began - p->waits_since : began - p->row.created_at;
     struct scale_record r;
 
     if (!s || !began || !p->instance)
         return;
     r = (struct scale_record){
         .at = p->row.created_at,
-        .wait_ms = (int32_t)MIN(MAX(began - p->row.created_at, 0), INT32_MAX),
+        .wait_ms = (int32_t)MIN(MAX(waited, 0), INT32_MAX),
         .service_ms = (int32_t)MIN(MAX(now - began, 0), INT32_MAX),
         .release = (uint32_t)p->row.release,
         .slots = (uint16_t)MIN(MAX(p->lane->version->config.concurrency, 1), UINT16_MAX),

@@ -244,9 +244,22 @@ static void something_breaks(struct sim *s)
     }
 }
 
+/* Anywhere within two hours of where it began. */
+static void set_clock(struct sim *s)
+{
+    int64_t to = sim_below(s, 240 * MINUTE_MS) - 120 * MINUTE_MS;
+
+    loop_set_wall(s->p->loop, to - s->clock_ms);
+    s->clock_ms = to;
+}
+
 void sim_misfortune(struct sim *s)
 {
     s->stats.faults++;
+    if (s->nature.sets_clock && sim_one_in(s, 5)) {
+        set_clock(s);
+        return;
+    }
     if (s->nature.is_calm || sim_one_in(s, 2))
         use(s);
     else

@@ -41,6 +41,7 @@ static void choose_nature(struct sim *s)
 
     s->nature = (struct sim_nature){
         .is_calm = sim_one_in(s, 4),
+        .sets_clock = sim_one_in(s, 4),
         .broken_version = sim_one_in(s, 3) ? 1 + (int)sim_below(s, 5) : 0,
         .slowest_boot_ms = sim_one_in(s, 3) ? 90000 : 5000,
         .fault_every_ms = is_day ? 15 * MINUTE_MS : 5000 + sim_below(s, 30000),
@@ -165,7 +166,7 @@ static void happen(struct sim *s)
 static void settle(struct sim *s)
 {
     struct pool *pool;
-    int minutes = 0;
+    int minutes = 0, most = s->nature.sets_clock ? 90 : 360;
 
     s->is_settling = true;
     s->loses_until = s->store_fails_until = 0;
@@ -174,7 +175,7 @@ static void settle(struct sim *s)
         sim_settings(s, i, "{\"max_cost_per_hour\":null,\"schedule\":[]}", NULL);
         pool_enable(place_pool(s->p, NAMES[i]));
     }
-    for (; minutes < 360 && s->p->fleet.predictions.n > 0; minutes++) {
+    for (; minutes < most && s->p->fleet.predictions.n > 0; minutes++) {
         loop_run_until(s->p->loop, loop_now_ms(s->p->loop) + MINUTE_MS);
         sim_after_step(s);
     }

@@ -12,6 +12,7 @@ enum { DEPLOYMENTS = 3, MINUTE_MS = 60000, DAY_MS = 24 * 60 * MINUTE_MS };
 
 /* What a seed chooses once. */
 struct sim_nature {
+    bool sets_clock;    /* now and then, by hours */
     bool is_calm;       /* nothing breaks: then nothing may fail */
     int broken_version; /* its setup always fails; 0: none */
     int64_t slowest_boot_ms;
@@ -65,6 +66,7 @@ struct sim {
     bool is_settling;   /* no misfortune comes any more */
     int64_t started_at; /* monotonic: of this server */
     int64_t next_fault_at, heals_at;
+    int64_t clock_ms;          /* how far the wall clock was set in all */
     int64_t loses_until;       /* wake-ups are lost until then */
     int64_t store_fails_until; /* its writes fail until then */
     bool has_lost_records; /* some of these failed: the ledger has lives of which no record tells */

@@ -81,6 +81,22 @@ void scale_learn_need(struct scale_learned *l, int64_t now, int need)
     l->is_new_life = false;
 }
 
+/* Zero says that there was none. */
+static void shift(int64_t *at, int64_t by_ms)
+{
+    if (*at != 0)
+        *at += by_ms;
+}
+
+void scale_learn_clock(struct scale_learned *l, int64_t by_ms)
+{
+    shift(&l->rates_at, by_ms);
+    shift(&l->stopped_at, by_ms);
+    shift(&l->blind_until, by_ms);
+    for (int i = 0; i < SCALE_LEVELS; i++)
+        shift(&l->below_since[i], l->below_since[i] < 0 ? -by_ms : by_ms);
+}
+
 void scale_learned_init(struct scale_learned *l, int64_t now)
 {
     l->need = SCALE_LEVELS;

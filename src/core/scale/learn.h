@@ -31,6 +31,8 @@ void scale_learn_arrival(struct scale_learned *l, int64_t now);
 void scale_learn_service(struct scale_learned *l, int64_t ms);
 void scale_learn_wait(struct scale_learned *l, int64_t waited_ms, int64_t target_ms);
 void scale_learn_boot(struct scale_learned *l, int64_t ms);
+/* The clock was set, by so much: what lies in its past stays as long ago as it is. */
+void scale_learn_clock(struct scale_learned *l, int64_t by_ms);
 /* What scale_decide() found to be needed. */
 void scale_learn_need(struct scale_learned *l, int64_t now, int need);
 

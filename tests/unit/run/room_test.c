@@ -117,12 +117,41 @@ static void waiting_is_told_once(void **state)
     place_free(p);
 }
 
+/* The clock goes back, or forward, by hours: who waits for room asks on, what is idle is idle for
+ * as long as it was, and nobody has waited for hours. */
+static void a_clock_that_is_set(void **state)
+{
+    (void)state;
+    for (int64_t by = -7200000; by <= 7200000; by += 14400000) {
+        struct place *p = place_with_short_idling(1);
+        struct pool *pool = place_deploy(p, "d", 1, "gpu-t4", 0, 1);
+        struct job *j;
+
+        p->options.idle_timeout = 30000;
+        p->hardware.machine.n_gpus = 0;
+        j = place_ask(p, "d", "{}");
+        place_run(p, 1000);
+        loop_set_wall(p->loop, by);
+        p->hardware.machine.n_gpus = 1;
+        place_run(p, 5000);
+        assert_job(j, PREDICTION_SUCCEEDED);
+        loop_set_wall(p->loop, by);
+        pool_wake(pool);
+        place_run(p, 10000);
+        assert_int_equal(pool_instances(pool, INSTANCE_READY), 1);
+        place_run(p, 70000); /* what is learned of silence begins when the server does */
+        assert_int_equal(pool_all_instances(pool), 0);
+        place_free(p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_queue_of_a_release_that_never_came),
         cmocka_unit_test(who_asks_no_more_keeps_nobody_waiting),
         cmocka_unit_test(waiting_is_told_once),
+        cmocka_unit_test(a_clock_that_is_set),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

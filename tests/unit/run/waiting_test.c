@@ -108,6 +108,41 @@ static void the_first_wake_up_is_lost(void **state)
     place_free(p);
 }
 
+static enum status refuse_requeue(void *arg, const struct store_op_type *type, struct error *err)
+{
+    int *left = arg;
+
+    if (type != &STORE_PREDICTION_REQUEUE || *left == 0)
+        return STATUS_OK;
+    --*left;
+    return FAIL(err, STATUS_DISK_FULL, "the disk is full");
+}
+
+/* The store has it as running until its return to the queue is written: it is tried until it is. */
+static void a_return_that_cannot_be_stored(void **state)
+{
+    struct place *p = place_new(NULL);
+    struct job *j;
+    int left = 3;
+
+    (void)state;
+    place_deploy(p, "d", 1, "cpu", 1, 1);
+    place_run(p, 1000);
+    store_set_trouble(p->store, refuse_requeue, &left);
+    j = place_ask(p, "d", "{\"verdict\":\"never_ran\",\"times\":1}");
+    place_run(p, 10000);
+    assert_int_equal(left, 0);
+    assert_job(j, PREDICTION_SUCCEEDED);
+    left = 1; /* and the server ends before it could be */
+    j = place_ask(p, "d", "{\"verdict\":\"never_ran\",\"times\":1}");
+    place_run(p, 100);
+    assert_int_equal(left, 0);
+    place_restart(p);
+    place_run(p, 10000);
+    assert_job(j, PREDICTION_SUCCEEDED);
+    place_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +150,7 @@ int main(void)
         cmocka_unit_test(positions_in_the_queue),
         cmocka_unit_test(a_wake_up_that_is_lost),
         cmocka_unit_test(the_first_wake_up_is_lost),
+        cmocka_unit_test(a_return_that_cannot_be_stored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
