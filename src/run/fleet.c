@@ -43,6 +43,7 @@ void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardwar
     map_init(&f->versions);
     timer_init(l, &f->stop_timer, on_stop_timer);
     meters_init(f);
+    list_init(&f->ends);
     capacity_init(f);
 }
 
@@ -57,6 +58,7 @@ void fleet_deinit(struct fleet *f)
     timer_stop(&f->stop_timer);
     capacity_deinit(f);
     meters_deinit(f);
+    instance_ends_forget(f);
     for (size_t at = 0; map_next(&f->instances, &at, NULL, (void **)&in);)
         instance_let_go(in);
     for (size_t at = 0; map_next(&f->predictions, &at, NULL, (void **)&x);)
@@ -287,6 +289,7 @@ static void end_record(struct fleet *f, const struct instance_row *row, const ch
     struct store_instance_update op = { .in = { .id = row->id } };
 
     op.in.ended_at = meter_abandon(f, row);
+    op.in.metered_ms = op.in.ended_at - row->created_at;
     op.in.end_reason = reason;
     if (store_run(f->store, &op.op, &STORE_INSTANCE_UPDATE) != STATUS_OK)
         log_warning("an instance's end could not be recorded", LOG_ERR(&op.op.error));

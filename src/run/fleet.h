@@ -26,6 +26,8 @@
 #include "store/instance.h"
 #include "store/prediction.h"
 
+enum { STORE_RETRY_MS = 1000 }; /* what could not be written is tried again */
+
 /* A version that is in use, shared by whoever runs it. */
 struct version {
     char *id, *model_id, *owner_id, *owner, *model;
@@ -226,6 +228,7 @@ struct fleet {
     int64_t lease_epoch;
     bool is_stopping;
     struct meters meters;
+    struct list ends;                 /* of instances, that could not be recorded yet */
     struct budgets *budgets;          /* NULL: nothing has a limit */
     struct metrics *metrics;          /* NULL: nothing is counted for them */
     struct change_listener *listener; /* NULL: nobody is told */
@@ -394,6 +397,8 @@ void instance_run_ended(struct instance *in); /* a slot is free */
 /* Leaves it and what runs in it to the next server: nothing is heard of it any more. */
 void instance_let_go(struct instance *in);
 void instance_free(struct instance *in); /* the driver has let go of it */
+/* Ends that are not recorded yet are the next server's to find. */
+void instance_ends_forget(struct fleet *f);
 void release_mark(struct release *r, struct pool *p, const char *failure);
 /* Whether another version takes its input; true when that is not at hand (it is asked again when it
  * is). */

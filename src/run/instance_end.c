@@ -11,20 +11,85 @@
 
 enum { EARLY_END_MS = 60000, STOP_GRACE_MS = 5000, KEPT_LOG = 16 * 1024 };
 
+/* The record of an end. It is tried until it is written, and that it is when the ledger has the
+ * whole life. */
+struct end_record {
+    struct list node; /* struct fleet.ends, while it waits to be tried again */
+    struct fleet *fleet;
+    struct timer retry;
+    bool is_late;
+    struct store_instance_update op;
+};
+
+static void on_recorded(struct store_op *op);
+
+static void end_record_free(struct end_record *r)
+{
+    timer_stop(&r->retry);
+    list_remove(&r->node);
+    store_op_deinit(&r->op.op);
+    free(r);
+}
+
+static void end_record_send(struct end_record *r)
+{
+    meters_retry(r->fleet);
+    store_start(r->fleet->store, &r->op.op, &STORE_INSTANCE_UPDATE, on_recorded);
+}
+
+static void on_record_retry(struct timer *t)
+{
+    struct end_record *r = container_of(t, struct end_record, retry);
+
+    list_remove(&r->node);
+    r->op.op.status = STATUS_OK;
+    end_record_send(r);
+}
+
+static void on_recorded(struct store_op *op)
+{
+    struct end_record *r = container_of(op, struct end_record, op.op);
+
+    if (op->status == STATUS_OK || op->status == STATUS_NOT_FOUND) {
+        end_record_free(r);
+        return;
+    }
+    if (!r->is_late)
+        log_error("an instance's end could not be recorded; it is tried again",
+                  LOG_S("instance", r->op.in.id), LOG_ERR(&op->error));
+    r->is_late = true;
+    list_push(&r->fleet->ends, &r->node);
+    timer_start(&r->retry, STORE_RETRY_MS);
+}
+
+void instance_ends_forget(struct fleet *f)
+{
+    struct end_record *r;
+
+    list_each (&f->ends, r, struct end_record, node)
+        end_record_free(r);
+}
+
 static void record_ended(struct instance *in, int64_t ended_at, const char *reason)
 {
     /* The end of the log is what tells why. */
     struct str log = buf_str(&in->setup_log);
     size_t kept = MIN(log.n, (size_t)KEPT_LOG);
-
-    struct store_instance_update *op = instance_update(in);
+    struct end_record *r = xnew(struct end_record);
+    struct store_op *op = &r->op.op;
 
     log = str_make(log.p + log.n - kept, kept);
-    meters_retry(in->fleet);
-    op->in.ended_at = ended_at;
-    op->in.end_reason = store_keep(&op->op, str_of(reason));
-    op->in.setup_log = str_make(store_keep(&op->op, log), log.n);
-    store_start(in->fleet->store, &op->op, &STORE_INSTANCE_UPDATE, instance_stored);
+    list_init(&r->node);
+    r->fleet = in->fleet;
+    timer_init(in->fleet->loop, &r->retry, on_record_retry);
+    r->op.in = (struct instance_row){
+        .id = store_keep(op, str_of(in->id)),
+        .ended_at = ended_at,
+        .end_reason = store_keep(op, str_of(reason)),
+        .setup_log = str_make(store_keep(op, log), log.n),
+        .metered_ms = in->meter.ledger.counted_ms,
+    };
+    end_record_send(r);
 }
 
 void instance_drain(struct instance *in, const char *why)

@@ -414,9 +414,9 @@ void meter_bill(struct prediction *p, struct store_prediction_end *op)
     op->cost = c.cost;
 }
 
-void meter_unbill(struct fleet *f, const struct store_prediction_end *op)
+void meter_unbill(struct fleet *f, struct store_prediction_end *op)
 {
-    const struct ledger_batch *b = &op->ledger;
+    struct ledger_batch *b = &op->ledger;
     struct meter_op *o;
 
     if (b->n == 0)
@@ -439,6 +439,8 @@ void meter_unbill(struct fleet *f, const struct store_prediction_end *op)
         .cost = op->cost,
     };
     o->op.batch.n_charges = 1;
+    *b = (struct ledger_batch){ 0 };
+    op->active_ms = op->cost = 0;
     send_op(o);
 }
 

@@ -38,8 +38,7 @@ void meters_init(struct fleet *f);
 void meters_deinit(struct fleet *f);
 /* Writes what was counted; an operation that is started afterwards finds it in the store. */
 void meters_flush(struct fleet *f);
-/* What could not be written is tried again, now: before the record of an instance's end, behind which
- * nobody counts it again. */
+/* What could not be written is tried again, now: the record of an instance's end waits for it. */
 void meters_retry(struct fleet *f);
 /* Of one pool, or of an account's, by its id. */
 void meters_flush_of(struct fleet *f, const char *id);
@@ -60,7 +59,7 @@ int64_t meter_abandon(struct fleet *f, const struct instance_row *row);
 
 /* It ends: what it had of its instance until now, into the operation that ends it. */
 void meter_bill(struct prediction *p, struct store_prediction_end *op);
-/* That operation came to nothing. */
-void meter_unbill(struct fleet *f, const struct store_prediction_end *op);
+/* That operation came to nothing, or is late: its part of the ledger goes its own way. */
+void meter_unbill(struct fleet *f, struct store_prediction_end *op);
 /* It leaves its instance without an end. */
 void meter_leave(struct prediction *p);

@@ -48,8 +48,11 @@ static void on_end_retry(struct timer *t)
     store_start(e->p->fleet->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
 }
 
+/* What it had of its instance goes to the ledger by itself: the record of the instance's end waits
+ * for that. */
 static void try_again(struct end_op *e)
 {
+    meter_unbill(e->p->fleet, &e->op);
     e->p->ending = e;
     timer_start(&e->retry, STORE_RETRY_MS);
 }

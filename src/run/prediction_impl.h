@@ -7,10 +7,9 @@
 #include "run/input_plan.h"
 
 enum {
-    KEEP_INPUT = 64 * 1024, /* larger inputs are read from the store when they are needed */
-    FLUSH_MS = 1000,        /* progress goes to the store at most so often */
-    SHORT_RUN_MS = 2000,    /* runs that are this quick may be started the short way */
-    STORE_RETRY_MS = 1000,
+    KEEP_INPUT = 64 * 1024,    /* larger inputs are read from the store when they are needed */
+    FLUSH_MS = 1000,           /* progress goes to the store at most so often */
+    SHORT_RUN_MS = 2000,       /* runs that are this quick may be started the short way */
     REFUSED_RETRY_MS = 100,    /* an instance did not take it: not again in the same moment */
     STREAM_SECRET_LEN = 52,    /* 256 bits */
     KEY_MS = 24 * 3600 * 1000, /* how long a request can be repeated under its key */

@@ -32,7 +32,9 @@ struct store_instance_create {
 };
 extern const struct store_op_type STORE_INSTANCE_CREATE;
 
-/* Sets what is given: handle.p, ready_at, ended_at and end_reason and setup_log. */
+/* Sets what is given: handle.p, ready_at, ended_at and end_reason and setup_log. CONFLICT while the
+ * ledger holds less of its life than `in.metered_ms`: behind the record of an end nobody counts it
+ * again. */
 struct store_instance_update {
     struct store_op op;
     struct instance_row in; /* id and the above */
@@ -47,7 +49,8 @@ struct store_instance_open {
 };
 extern const struct store_op_type STORE_INSTANCE_OPEN;
 
-/* The last that ended, newest first, without capability, handle and setup_log. */
+/* Those that ended (the last hundred are kept), in the order of their ends and the last first,
+ * without capability, handle and setup_log. */
 struct store_instance_ended {
     struct store_op op;
     const char *pool_id;

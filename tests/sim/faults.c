@@ -189,12 +189,11 @@ void sim_heal(struct sim *s)
 enum status sim_store_trouble(void *arg, const struct store_op_type *type, struct error *err)
 {
     struct sim *s = arg;
-    bool is_record = type == &STORE_INSTANCE_CREATE || type == &STORE_INSTANCE_UPDATE;
 
     if (!type->is_write || loop_now_ms(s->p->loop) >= s->store_fails_until)
         return STATUS_OK;
     s->had_trouble = true;
-    s->has_lost_records = s->has_lost_records || is_record;
+    s->has_lost_records = s->has_lost_records || type == &STORE_INSTANCE_CREATE;
     return s->store_fails_until % 2 ? FAIL(err, STATUS_DISK_FULL, "the disk is full")
                                     : FAIL(err, STATUS_BROKEN, "the disk does not write");
 }

@@ -60,6 +60,20 @@ static enum status prune(struct db *db, const char *id, struct error *err)
     return db_exec(db, &sql_instance_prune, args, NULL, err);
 }
 
+static enum status check_metered(struct db *db, const struct instance_row *i, struct error *err)
+{
+    const struct db_value args[SQL_INSTANCE_LACKS_PARAMS] = {
+        [SQL_INSTANCE_LACKS_ID] = DB_V_TEXT(i->id),
+        [SQL_INSTANCE_LACKS_METERED_MS] = DB_V_INT(i->metered_ms),
+    };
+    bool lacks = false;
+    enum status s = db_exists(db, &sql_instance_lacks, args, &lacks, err);
+
+    if (s == STATUS_OK && lacks)
+        return FAIL(err, STATUS_CONFLICT, "the ledger does not have its whole life yet");
+    return s;
+}
+
 static enum status instance_update(struct db *db, struct store_op *base)
 {
     struct store_instance_update *op = container_of(base, struct store_instance_update, op);
@@ -73,8 +87,10 @@ static enum status instance_update(struct db *db, struct store_op *base)
         [SQL_INSTANCE_UPDATE_SETUP_LOG] = DB_V_BLOB(i->setup_log),
     };
     int64_t changed = 0;
-    enum status s = db_exec(db, &sql_instance_update, args, &changed, &base->error);
+    enum status s = check_metered(db, i, &base->error);
 
+    if (s == STATUS_OK)
+        s = db_exec(db, &sql_instance_update, args, &changed, &base->error);
     if (s == STATUS_OK && changed == 0)
         return FAIL(&base->error, STATUS_NOT_FOUND, "no such instance");
     if (s == STATUS_OK && i->ended_at > 0)

@@ -16,19 +16,22 @@ UPDATE instance
    SET handle = COALESCE(:handle, handle),
        ready_at = CASE WHEN :ready_at > 0 THEN :ready_at ELSE ready_at END,
        ended_at = CASE WHEN :ended_at > 0 THEN :ended_at ELSE ended_at END,
+       end_number = CASE WHEN :ended_at > 0
+                         THEN (SELECT COALESCE(MAX(i.end_number), 0) + 1 FROM instance i
+                                WHERE i.pool_id = instance.pool_id)
+                         ELSE end_number END,
        end_reason = COALESCE(:end_reason, end_reason),
        setup_log = COALESCE(:setup_log, setup_log)
  WHERE id = :id;
 
+-- instance_lacks(id, metered_ms)
+SELECT 1 FROM instance WHERE id = :id AND metered_ms < :metered_ms;
+
 -- instance_prune(id)
--- What ended is kept for a while to be looked at: of each pool the hundred that ended last, however
--- old they became, and the one that ends now whatever the clock says.
+-- What ended is kept for a while to be looked at: of each pool the hundred that ended last.
 DELETE FROM instance
- WHERE pool_id = (SELECT pool_id FROM instance WHERE id = :id) AND ended_at > 0 AND id <> :id
-   AND (ended_at, id) < (SELECT i.ended_at, i.id FROM instance i
-                          WHERE i.pool_id = (SELECT pool_id FROM instance WHERE id = :id)
-                            AND i.ended_at > 0
-                          ORDER BY i.ended_at DESC, i.id DESC LIMIT 1 OFFSET 100);
+ WHERE pool_id = (SELECT pool_id FROM instance WHERE id = :id)
+   AND end_number BETWEEN 1 AND (SELECT end_number FROM instance WHERE id = :id) - 100;
 
 -- instance_open()
 SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, capability, gpus,
@@ -40,7 +43,7 @@ SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, drive
 SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, NULL, gpus,
        release, created_at, ready_at, ended_at, end_reason, NULL, NULL,
        metered_ms, price
-  FROM instance WHERE pool_id = :pool_id AND ended_at > 0 ORDER BY id DESC LIMIT :limit;
+  FROM instance WHERE pool_id = :pool_id AND end_number > 0 ORDER BY end_number DESC LIMIT :limit;
 
 -- instance_get(id)
 SELECT id, pool_id, pool_is_model, version_id, version_model_id, hardware, driver, capability, gpus,

@@ -3,8 +3,10 @@
  * it. */
 #include "place.h"
 
+#include "store/instance.h"
 #include "store/ledger.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct ledger_sum of_pool(struct place *p, const struct pool *pool)
@@ -277,11 +279,128 @@ static void one_pool_is_flushed_alone(void **state UNUSED)
     place_free(p);
 }
 
+/* --- a store that does not write all of it --- */
+
+struct refusals {
+    const struct store_op_type *types[2];
+    int left; /* of them all */
+};
+
+static enum status refuse(void *arg, const struct store_op_type *type, struct error *err)
+{
+    struct refusals *r = arg;
+
+    for (size_t i = 0; i < ARRAY_SIZE(r->types); i++)
+        if (r->types[i] == type && r->left > 0) {
+            r->left--;
+            return FAIL(err, STATUS_DISK_FULL, "the disk is full");
+        }
+    return STATUS_OK;
+}
+
+/* After three seconds, in which a prediction began that takes `ms`. */
+static struct job *crash_under(struct place *p, struct refusals *r, int ms)
+{
+    struct job *j;
+    char input[40];
+
+    place_deploy(p, "one", 1, "cpu", 1, 2);
+    place_run(p, 1000);
+    (void)snprintf(input, sizeof(input), "{\"ms\":%d}", ms);
+    store_set_trouble(p->store, refuse, r);
+    j = place_ask(p, "one", input);
+    place_run(p, 2000);
+    assert_true(fake_driver_crash(p->driver, pool_first_instance(place_pool(p, "one"))->id, 9));
+    place_run(p, 100);
+    return j;
+}
+
+static size_t n_ended(struct place *p, int64_t *out_ms)
+{
+    struct store_instance_ended op = { .pool_id = place_pool(p, "one")->id, .limit = 9 };
+    size_t n;
+
+    PLACE_RUN(p, STORE_INSTANCE_ENDED, op);
+    n = op.n;
+    *out_ms = n ? op.rows[n - 1].ended_at - op.rows[n - 1].created_at : 0;
+    if (n)
+        assert_int_equal(op.rows[n - 1].metered_ms, *out_ms);
+    store_op_deinit(&op.op);
+    return n;
+}
+
+/* An end that waits to be stored keeps nothing from the ledger. */
+static void an_end_that_is_late(void **state UNUSED)
+{
+    struct refusals r = { .types = { &STORE_PREDICTION_END }, .left = 3 };
+    struct place *p = place_new(NULL);
+    struct job *j = crash_under(p, &r, 1900);
+    int64_t lived, ms[2], cost[2];
+
+    assert_int_equal(r.left, 2);
+    assert_non_null(job_live(j));
+    assert_int_equal(n_ended(p, &lived), 1);
+    assert_in_range(lived, 3000, 3010);
+    charged(j, &ms[0], &cost[0]);
+    assert_in_range(ms[0], 1900, 2000);
+    place_run(p, 5000);
+    assert_job(j, PREDICTION_SUCCEEDED);
+    charged(j, &ms[1], &cost[1]);
+    assert_int_equal(ms[1], ms[0]);
+    assert_int_equal(cost[1], cost[0]);
+    place_free(p);
+}
+
+/* An instance has not ended before the ledger has all of its life; nor has it when the server dies
+ * until then, and the next one closes it at what the ledger has. */
+static void an_end_that_waits_for_the_ledger(void **state UNUSED)
+{
+    for (int dies = 0; dies < 2; dies++) {
+        struct refusals r = { .types = { &STORE_PREDICTION_END, &STORE_LEDGER_ADD }, .left = 1000 };
+        struct place *p = place_new(NULL);
+        struct job *j = crash_under(p, &r, 9000);
+        int64_t lived;
+
+        place_run(p, 3000);
+        assert_int_equal(n_ended(p, &lived), 0);
+        if (dies)
+            place_drop(p);
+        r.left = 0;
+        if (dies)
+            place_start(p);
+        place_run(p, 2000);
+        assert_int_equal(n_ended(p, &lived), 1);
+        assert_in_range(lived, dies ? 0 : 3000, 3010);
+        place_run(p, 20000);
+        assert_null(job_live(j));
+        place_free(p);
+    }
+}
+
+static void an_end_that_cannot_be_recorded(void **state UNUSED)
+{
+    struct refusals r = { .types = { &STORE_INSTANCE_UPDATE }, .left = 1000 };
+    struct place *p = place_new(NULL);
+    int64_t lived;
+
+    (void)crash_under(p, &r, 9000);
+    place_run(p, 5000);
+    assert_int_equal(n_ended(p, &lived), 0);
+    r.left = 0;
+    place_run(p, 2000);
+    assert_int_equal(n_ended(p, &lived), 1);
+    assert_in_range(lived, 3000, 3010);
+    place_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_boot_that_fails_under_the_next_release),
         cmocka_unit_test(one_pool_is_flushed_alone),
+        TEST(an_end_that_is_late),
+        TEST(an_end_that_waits_for_the_ledger),
+        TEST(an_end_that_cannot_be_recorded),
         TEST(a_life_is_told_apart),
         TEST(a_boot_that_fails_is_told_as_such),
         TEST(those_that_run_together_divide_the_time),

@@ -58,6 +58,29 @@ static void instances_are_found_until_they_end(void **state)
     assert_null(i->setup_log.p);
 }
 
+/* Behind the record of its end nobody counts it again. */
+static void an_end_waits_for_the_ledger(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_counted counted = { .instance_id = an_id('x', 1), .ms = 400 };
+    OP(store_instance_update, ended, .in = { .id = an_id('x', 1), .ended_at = 6 });
+    OP(store_instance_update, none, .in = { .id = an_id('x', 9), .ended_at = 6 });
+    OP(store_ledger_add, add, .batch = { .counted = &counted, .n_counted = 1 });
+    OP(store_instance_open, open);
+
+    ended.in.metered_ms = none.in.metered_ms = 800;
+    add_instance(f, 1);
+    assert_run(f, none, STORE_INSTANCE_UPDATE, STATUS_NOT_FOUND);
+    assert_run(f, add, STORE_LEDGER_ADD, STATUS_OK);
+    assert_run(f, ended, STORE_INSTANCE_UPDATE, STATUS_CONFLICT);
+    assert_run(f, open, STORE_INSTANCE_OPEN, STATUS_OK);
+    assert_int_equal(open.n, 1);
+    assert_run(f, add, STORE_LEDGER_ADD, STATUS_OK);
+    assert_run(f, ended, STORE_INSTANCE_UPDATE, STATUS_OK);
+    assert_run(f, open, STORE_INSTANCE_OPEN, STATUS_OK);
+    assert_int_equal(open.n, 0);
+}
+
 static void end_instance(struct fixture *f, int n, int64_t at)
 {
     OP(store_instance_update, end, .in = { .id = an_id('x', n), .ended_at = at });
@@ -67,26 +90,32 @@ static void end_instance(struct fixture *f, int n, int64_t at)
     assert_run(f, get, STORE_INSTANCE_GET, STATUS_OK);
 }
 
-/* One that outlived a hundred others is kept when it ends, as they are; so is one that ends when
- * the clock was set back. */
+/* One that outlived a hundred others is the last that ended; so is each that ends while the clock,
+ * and with it their ids, goes back. */
 static void the_last_that_ended_are_kept(void **state)
 {
     struct fixture *f = *state;
     OP(store_instance_ended, ended, .pool_id = an_id('d', 1), .limit = 1000);
 
-    add_instance(f, 1);
-    for (int n = 2; n <= 150; n++) {
+    add_instance(f, 500);
+    for (int n = 1; n <= 150; n++) {
         add_instance(f, n);
         end_instance(f, n, n);
     }
-    end_instance(f, 1, 1000);
+    end_instance(f, 500, 1000);
     assert_run(f, ended, STORE_INSTANCE_ENDED, STATUS_OK);
-    assert_int_equal(ended.n, 101);
-    assert_string_equal(ended.rows[0].id, an_id('x', 150));
-    assert_string_equal(ended.rows[99].id, an_id('x', 51));
-    assert_string_equal(ended.rows[100].id, an_id('x', 1));
-    add_instance(f, 151);
-    end_instance(f, 151, 1);
+    assert_int_equal(ended.n, 100);
+    assert_string_equal(ended.rows[0].id, an_id('x', 500));
+    for (int n = 1; n < 100; n++)
+        assert_string_equal(ended.rows[n].id, an_id('x', 151 - n));
+    for (int n = 300; n > 150; n--) {
+        add_instance(f, n);
+        end_instance(f, n, n - 150);
+    }
+    assert_run(f, ended, STORE_INSTANCE_ENDED, STATUS_OK);
+    assert_int_equal(ended.n, 100);
+    for (int n = 0; n < 100; n++)
+        assert_string_equal(ended.rows[n].id, an_id('x', 151 + n));
 }
 
 static void an_instance_is_created_once(void **state)
@@ -209,11 +238,9 @@ static void builds_of_a_stopped_server_have_failed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(instances_are_found_until_they_end),
-        TEST(the_last_that_ended_are_kept),
-        TEST(an_instance_is_created_once),
-        TEST(settings_are_put_replaced_and_removed),
-        TEST(a_build_goes_its_way),
+        TEST(instances_are_found_until_they_end),     TEST(an_end_waits_for_the_ledger),
+        TEST(the_last_that_ended_are_kept),           TEST(an_instance_is_created_once),
+        TEST(settings_are_put_replaced_and_removed),  TEST(a_build_goes_its_way),
         TEST(builds_of_a_stopped_server_have_failed),
     };
 

@@ -16,12 +16,23 @@ static sqlite3 *open_raw(const char *path)
     return db;
 }
 
+static void do_sql(sqlite3 *db, const char *text)
+{
+    assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+}
+
+/* The migrations `from` to `to`, without that. */
+static void migrate(sqlite3 *db, int from, int to)
+{
+    for (int i = from; i < to; i++)
+        do_sql(db, sql_migrations[i].text);
+}
+
 static sqlite3 *open_schema(void)
 {
     sqlite3 *db = open_raw(":memory:");
 
-    for (int i = 0; i < sql_n_migrations; i++)
-        assert_int_equal(sqlite3_exec(db, sql_migrations[i].text, NULL, NULL, NULL), SQLITE_OK);
+    migrate(db, 0, sql_n_migrations);
     return db;
 }
 
@@ -161,6 +172,35 @@ static void migrations_are_noted_and_run_once(void **state)
     (void)sqlite3_close(db);
 }
 
+/* Instances of before have the order of the hours in which they ended, each pool its own. */
+static void ends_of_before_are_numbered(void **state UNUSED)
+{
+    enum { BEFORE = 14 };
+    sqlite3 *db = open_raw(":memory:");
+    sqlite3_stmt *stmt = NULL;
+    char found[64] = "";
+
+    migrate(db, 0, BEFORE);
+    do_sql(db, "INSERT INTO instance (id, pool_id, pool_is_model, version_id, version_model_id, "
+               "hardware, driver, capability, release, created_at, ended_at) "
+               "SELECT column1, column2, 0, 'v', 'm', 'cpu', 'fake', 'c', 1, 1, column3 "
+               "FROM (VALUES ('a', 'x', 9), ('b', 'x', 0), ('c', 'x', 7), ('d', 'y', 8), "
+               "('e', 'x', 7))");
+    migrate(db, BEFORE, sql_n_migrations);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT id, end_number FROM instance ORDER BY id", -1, &stmt, NULL),
+        SQLITE_OK);
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        size_t n = strlen(found);
+
+        (void)snprintf(found + n, sizeof(found) - n, "%s%d ",
+                       (const char *)sqlite3_column_text(stmt, 0), sqlite3_column_int(stmt, 1));
+    }
+    assert_string_equal(found, "a3 b0 c1 d1 e2 ");
+    (void)sqlite3_finalize(stmt);
+    (void)sqlite3_close(db);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -186,6 +226,7 @@ int main(void)
         cmocka_unit_test(every_statement_prepares),
         cmocka_unit_test(no_statement_scans_what_grows),
         cmocka_unit_test(pages_are_not_sorted),
+        cmocka_unit_test(ends_of_before_are_numbered),
         cmocka_unit_test_setup_teardown(a_newer_database_is_refused, file_setup, store_teardown),
         cmocka_unit_test_setup_teardown(migrations_are_noted_and_run_once, file_setup,
                                         store_teardown),
