@@ -184,12 +184,12 @@ static void write_event(struct reader *d, struct buf *out, const struct note *x)
         [CHANGE_POOL] = "deployment",   [CHANGE_PREDICTION] = "prediction",
         [CHANGE_INSTANCE] = "instance", [CHANGE_RELEASE] = "release",
         [CHANGE_DECISION] = "decision", [CHANGE_BUILD] = "build",
-        [CHANGE_PROGRESS] = "progress",
+        [CHANGE_PROGRESS] = "progress", [CHANGE_LOG] = "log",
     };
     struct buf data CLEANUP(buf_deinit) = BUF_INIT(4096);
     bool is_build = x->kind == CHANGE_BUILD;
     bool has_id = x->kind == CHANGE_PREDICTION || x->kind == CHANGE_PROGRESS ||
-                  x->kind == CHANGE_INSTANCE || is_build;
+                  x->kind == CHANGE_INSTANCE || x->kind == CHANGE_LOG || is_build;
     struct json_writer w;
 
     json_writer_init(&w, &data);

@@ -41,6 +41,11 @@ void tell_instance(const struct instance *in, const char *state)
     tell(in->lane->pool, &(struct change){ .kind = CHANGE_INSTANCE, .id = in->id, .state = state });
 }
 
+void tell_log(const struct instance *in)
+{
+    tell(in->lane->pool, &(struct change){ .kind = CHANGE_LOG, .id = in->id });
+}
+
 void tell_release(const struct pool *p, int64_t number, const char *state)
 {
     tell(p, &(struct change){ .kind = CHANGE_RELEASE, .number = number, .state = state });

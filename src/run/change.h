@@ -15,6 +15,7 @@ enum change_kind {
     CHANGE_PREDICTION, /* was created, begins to run, has ended */
     CHANGE_PROGRESS,   /* one that runs has more output or logs */
     CHANGE_INSTANCE,
+    CHANGE_LOG, /* an instance that gets ready has said more */
     CHANGE_RELEASE,
     CHANGE_DECISION,
     CHANGE_BUILD,
@@ -39,6 +40,7 @@ void tell_pool(const struct pool *p);
 void tell_prediction(const struct prediction *p, const char *status);
 void tell_progress(const struct prediction *p);
 void tell_instance(const struct instance *in, const char *state);
+void tell_log(const struct instance *in);
 void tell_release(const struct pool *p, int64_t number, const char *state);
 void tell_decision(const struct pool *p);
 void tell_build(struct change_listener *l, const struct build_row *row);

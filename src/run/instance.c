@@ -271,6 +271,8 @@ static void on_line(struct launch *l, struct str line)
     buf_add_str(&in->setup_log, text);
     if (text.n == 0 || text.p[text.n - 1] != '\n')
         buf_addc(&in->setup_log, '\n');
+    if (in->state == INSTANCE_BOOTING)
+        tell_log(in);
 }
 
 static void became_ready(struct instance *in)

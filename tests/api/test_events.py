@@ -2,6 +2,7 @@
 """GET /v1/events: what changes is told to whoever may know of it, briefly, and once for what changes often."""
 
 import json
+import shutil
 import socket
 import time
 
@@ -94,6 +95,20 @@ def test_what_a_prediction_says_is_told_while_it_runs(acme, running, tmp_path, l
     assert (now["status"], now["logs"].startswith("mode wait")) == ("processing", True)
     gate.write_text("")
     assert heard.until("prediction", id=made["id"], status="succeeded")
+
+
+def test_what_an_instance_says_while_it_boots_is_told(house, acme, tmp_path, listen):
+    slow = tmp_path / "slow"
+    shutil.copytree(MODELS / "ctl", slow)
+    (slow / "setup.txt").write_text("hang")
+    heard = listen(acme)
+    path = acme.deploy("slow-boot", "acme/slow", house.push(acme, slow, "slow"), 1)
+    told = heard.until("log", deployment="acme/slow-boot")
+    assert told == {"id": told["id"], "deployment": "acme/slow-boot", "model": "acme/slow"}
+    assert not any(data.get("state") == "ready" for name, data in heard.got if name == "instance"), "it boots still"
+    assert "loading the weights" in acme.get(f"{path}/instances/{told['id']}/log").text
+    assert acme.patch(path, {"min_instances": 0, "max_instances": 0}).status == 200
+    heard.until("instance", state="ended", deployment="acme/slow-boot")
 
 
 def test_builds_are_told(house, acme, listen):

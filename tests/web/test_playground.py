@@ -15,6 +15,20 @@ def test_the_playground(house, drive, hello):
     drive("playground.mjs", acme, deployment="kinds", hooked=made["id"])
 
 
+def test_the_log_of_a_boot_is_live(house, drive, hello, tmp_path):
+    acme = hello["client"]
+    slow = tmp_path / "slow"
+    shutil.copytree(MODELS / "ctl", slow)
+    (slow / "setup.txt").write_text("hang")
+    source = (slow / "predict.py").read_text()
+    says = '            for step in range(10000):\n                print(f"step {step} of 10000", flush=True)\n                time.sleep(0.3)\n'
+    assert 'if HOW == "hang":\n' in source
+    (slow / "predict.py").write_text(source.replace('if HOW == "hang":\n', 'if HOW == "hang":\n' + says))
+    path = acme.deploy("slow", "acme/slow", house.push(acme, slow, "slow"), 1)
+    drive("booting.mjs", acme, deployment="slow")
+    assert acme.patch(path, {"min_instances": 0, "max_instances": 0}).status == 200
+
+
 def test_a_canary(house, drive, hello, tmp_path):
     acme = hello["client"]
     first = house.push(acme, MODELS / "ctl", "yellow")

@@ -34,6 +34,20 @@ def test_the_first_visit(house, drive):
     drive("first.mjs", house.account("new-here"))
 
 
+def test_more_models_than_a_page_of_them(house, drive):
+    me = house.account("much")
+    for n in range(60):
+        made = me.post("/models", {"owner": "much", "name": f"{'pick' if n % 2 else 'other'}-{n}", "visibility": "private", "hardware": "cpu"})
+        assert made.status == 201, made
+    pages, answer = [], me.get("/models").json
+    while True:
+        pages += answer["results"]
+        if not answer["next"]:
+            break
+        answer = me.get(answer["next"].split("/v1", 1)[1]).json
+    drive("picker.mjs", me, models=len(pages), word="pick", found=30)
+
+
 def test_the_network_is_cut(drive, hello):
     acme = hello["client"]
     acme.deploy("cut-off", "acme/hello", hello["version"], 1)

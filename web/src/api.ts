@@ -78,6 +78,8 @@ async function json<T>(method: string, address: string, body?: unknown, o?: Requ
     return (text ? JSON.parse(text) : undefined) as T;
 }
 
+// A question with a text: the search for models.
+export const find = <T>(address: string, text: string, o?: RequestOptions) => json<T>('QUERY', address, text, o);
 export const get = <T>(address: string, o?: RequestOptions) => json<T>('GET', address, undefined, o);
 export const post = <T>(address: string, body?: unknown, o?: RequestOptions) => json<T>('POST', address, body, o);
 export const put = <T>(address: string, body?: unknown, o?: RequestOptions) => json<T>('PUT', address, body, o);

@@ -3,7 +3,7 @@
 // and given up when the page goes. What was seen before is shown until the new answer is there.
 import type { ComponentChildren } from 'preact';
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { get, getText } from './api';
+import { find, get, getText } from './api';
 import { epoch, online, useLive, type LiveEvent } from './live';
 import { Unreachable } from './problem';
 import { account } from './session';
@@ -25,6 +25,7 @@ export interface QueryOptions {
     about?: (event: LiveEvent) => boolean; // … where this says so
     gather?: number; // ms: what comes within them is one request
     text?: boolean; // the answer is text
+    words?: string; // what to look for there; empty: everything
 }
 
 const seen = new Map<string, unknown>();
@@ -42,7 +43,7 @@ account.subscribe(() => seen.clear());
 // `address` null: nothing to ask for yet.
 export function useQuery<T>(address: string | null, o: QueryOptions = {}): Query<T> {
     const owner = useStore(account);
-    const key = address === null ? null : `${owner} ${address}`;
+    const key = address === null ? null : `${owner} ${address} ${o.words ?? ''}`;
     const [state, setState] = useState<{ key: string | null; data?: T; error?: Error; loading: boolean }>(
         () => ({ key, data: key === null ? undefined : (seen.get(key) as T | undefined), loading: key !== null }));
     const running = useRef<AbortController | null>(null);
@@ -57,7 +58,8 @@ export function useQuery<T>(address: string | null, o: QueryOptions = {}): Query
         const abort = new AbortController();
         running.current = abort;
         setState((s) => ({ ...(s.key === key ? s : { key, data: seen.get(key) as T | undefined }), key, loading: true }));
-        const asked: Promise<unknown> = o.text ? getText(address, { signal: abort.signal }) : get(address, { signal: abort.signal });
+        const given = { signal: abort.signal };
+        const asked: Promise<unknown> = o.text ? getText(address, given) : o.words ? find(address, o.words, given) : get(address, given);
         asked.then(
             (data) => {
                 if (abort.signal.aborted) return;

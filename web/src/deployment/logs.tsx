@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The instances of a deployment, those that run and the last that ended, and what each said.
-import { useEffect } from 'preact/hooks';
 import { LogView } from '../output/log_view';
 import { Loaded, useQuery } from '../query';
 import { navigate, path, useLocation, withQuery } from '../router';
@@ -10,27 +9,21 @@ import { Duration, StateBadge, Time, VersionId } from '../ui/text';
 import type { TabProps } from './page';
 import type { Instance, Instances } from './types';
 
-const WHILE_BOOTING = 1000; // ms between two looks at the log of an instance that sets up
+const GATHER = 500; // ms: many lines that come at once are one look at the log
 
 export function isBooting(i: Instance): boolean {
     return i.state === 'setting up';
 }
 
-// The log itself. No event says that a line came, so one that is still being written is read again
-// each second, while somebody looks at it.
 export function InstanceLog({ address, instance }: { address: string; instance: Instance }) {
     const log = useQuery<string>(`${address}${path`/instances/${instance.id}/log`}`, {
         text: true,
-        live: 'instance',
+        live: ['instance', 'log'],
         about: (e) => e.data.id === instance.id,
+        gather: GATHER,
     });
     const booting = isBooting(instance);
 
-    useEffect(() => {
-        if (!booting) return;
-        const timer = setInterval(() => document.hidden || log.reload(), WHILE_BOOTING);
-        return () => clearInterval(timer);
-    }, [booting, log.reload]);
     return (
         <Loaded query={log} what="the log">
             {(text) => <LogView text={text} label={`Setup log of ${instance.id}`}

@@ -1,35 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // The models that one may see: all, or what a search finds.
 import { useEffect, useState } from 'preact/hooks';
-import type { Page as Results } from '../api';
 import { plural } from '../format/number';
+import { useModels } from '../parts/models';
 import { PushInstructions } from '../parts/push';
-import { Loaded, useQuery } from '../query';
+import { Loaded } from '../query';
 import { navigate, path, useLocation, withQuery } from '../router';
 import { account } from '../session';
 import { useStore } from '../store';
 import type { Model } from '../types';
+import { Button } from '../ui/button';
 import { TextField } from '../ui/field';
 import { Card, Page } from '../ui/page';
-import { Empty } from '../ui/states';
-import { Pager } from '../ui/table';
+import { Empty, Failure } from '../ui/states';
 import { Badge, Time } from '../ui/text';
 
-const LIST = '/v1/models';
 const PAUSE = 200; // ms without a key before it is searched
-
-interface Found {
-    models: { model: Model }[];
-}
 
 export function ModelsPage() {
     const { query } = useLocation();
     const words = query.get('q') ?? '';
     const [typed, setTyped] = useState(words);
-    const [address, setAddress] = useState(LIST);
     const owner = useStore(account);
-    const all = useQuery<Results<Model>>(words ? null : address, { live: 'build', gather: 1000 });
-    const found = useQuery<Found>(words ? withQuery('/v1/search', { query: words, limit: 50 }) : null);
+    const { first, all, more, busy, error } = useModels(words, { live: 'build', gather: 1000 });
 
     // What is searched for is part of the address, so that it can be shared.
     useEffect(() => {
@@ -43,21 +36,15 @@ export function ModelsPage() {
             <div class="search">
                 <TextField label="Search models" type="search" value={typed} onInput={setTyped} placeholder="Words of the name or the description" />
             </div>
-            {words
-                ? (
-                    <Loaded query={found} what="what was found">
-                        {({ models }) => models.length > 0
-                            ? <Grid of={models.map((m) => m.model)} />
-                            : <Empty title="No models found"><p>No model has all of the words “{words}”.</p></Empty>}
-                    </Loaded>
-                )
-                : (
-                    <Loaded query={all} what="the models">
-                        {({ results, next, previous }) => results.length > 0 || previous
-                            ? <><Grid of={results} /><Pager previous={previous} next={next} onGo={setAddress} /></>
-                            : <Empty title="No models yet"><p>Push the first one; the examples that come with Berth are a good beginning.</p></Empty>}
-                    </Loaded>
-                )}
+            <Loaded query={first} what="the models">
+                {({ results }) => results.length > 0
+                    ? <Grid of={all ?? results} />
+                    : words
+                        ? <Empty title="No models found"><p>No model has all of the words “{words}”.</p></Empty>
+                        : <Empty title="No models yet"><p>Push the first one; the examples that come with Berth are a good beginning.</p></Empty>}
+            </Loaded>
+            {error && error !== first.error && <Failure error={error} what="more models" />}
+            {more && <div class="actions"><Button busy={busy} onClick={more}>Show more models</Button></div>}
             <Card title="Push a model"><PushInstructions model={`${owner ?? 'you'}/my-model`} /></Card>
         </Page>
     );

@@ -1,41 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// The choice of a model by typing: a list below the field, moved in with the arrow keys.
+// The choice of a model by typing: a list below the field, moved in with the arrow keys, which brings more where there is more.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Page } from '../api';
-import { useQuery } from '../query';
-import { withQuery } from '../router';
 import type { Model } from '../types';
+import { Button } from '../ui/button';
 import { Field } from '../ui/field';
 import { splitRef } from '../format/name';
-
-interface Found {
-    models: { model: Model }[];
-}
+import { useModels, type Models } from './models';
 
 const PAUSE = 150;
-const FOUND = 50; // as many as a search answers at once
+const NEAR = 80; // pixels before the list's end
 
 // All models while nothing is typed, else what the search finds.
-function useFound(text: string): { models: Model[] | undefined; error: Error | undefined; more: boolean } {
+function useFound(text: string): Models {
     const [words, setWords] = useState(text);
 
     useEffect(() => {
         const timer = setTimeout(() => setWords(text), PAUSE);
         return () => clearTimeout(timer);
     }, [text]);
-    const typed = words.trim();
-    const all = useQuery<Page<Model>>(typed ? null : '/v1/models');
-    const found = useQuery<Found>(typed ? withQuery('/v1/search', { query: typed.replace('/', ' '), limit: FOUND }) : null);
-    const models = typed ? found.data?.models.map((m) => m.model) : all.data?.results;
+    const found = useModels(words.trim().replace('/', ' '));
     const last = useRef<Model[] | undefined>(undefined);
-    const answered = models !== undefined && text === words;
+    const answered = found.all !== undefined && text === words;
 
     useEffect(() => {
-        if (models) last.current = models;
+        if (found.all) last.current = found.all;
     });
     // Until the answer is there, what was typed is looked for in the one before it, so that Enter takes no other model.
-    return { models: answered ? models : (models ?? last.current)?.filter((m) => fits(m, text)), error: typed ? found.error : all.error,
-        more: typed ? found.data?.models.length === FOUND : !!all.data?.next };
+    return answered ? found : { ...found, all: (found.all ?? last.current)?.filter((m) => fits(m, text)), more: undefined };
 }
 
 function fits(m: Model, text: string): boolean {
@@ -52,11 +43,13 @@ export function ModelPicker({ value, onChange, error }: {
     const [open, setOpen] = useState(false);
     const [at, setAt] = useState(0);
     const box = useRef<HTMLDivElement>(null);
-    const { models, error: failed, more } = useFound(text === value ? '' : text);
-    const list = models ?? [];
+    const { all, error: failed, more, busy } = useFound(text === value ? '' : text);
+    const list = all ?? [];
+    const options = useRef<HTMLUListElement>(null);
 
     useEffect(() => setText(value), [value]);
     useEffect(() => setAt(0), [text]);
+    useEffect(() => options.current?.children[at]?.scrollIntoView({ block: 'nearest' }), [at]);
     const take = (ref: string) => {
         setText(ref);
         setOpen(false);
@@ -66,7 +59,9 @@ export function ModelPicker({ value, onChange, error }: {
         if (e.key === 'ArrowDown' || e.key === 'ArrowUp') {
             e.preventDefault();
             setOpen(true);
-            if (list.length > 0) setAt((at + (e.key === 'ArrowDown' ? 1 : -1) + list.length) % list.length);
+            const to = at + (e.key === 'ArrowDown' ? 1 : -1);
+            if (open && to === list.length && more) more(); // and stay; the next key goes on in what has come
+            else if (list.length > 0) setAt((to + list.length) % list.length);
         } else if (e.key === 'Enter' && open) {
             e.preventDefault(); // the form is not meant while the list is open
             const chosen = list[at];
@@ -94,8 +89,10 @@ export function ModelPicker({ value, onChange, error }: {
                         onInput={(e) => { setText(e.currentTarget.value); setOpen(true); }}
                         onFocus={() => setOpen(true)} onClick={() => setOpen(true)} onKeyDown={keys} />
                     {open && (
-                        <div class="picker-list">
-                            <ul role="listbox" id={`${control.id}-list`} aria-label="Search results">
+                        <div class="picker-list" onScroll={({ currentTarget: box }) => {
+                            if (more && !busy && !failed && box.scrollTop + box.clientHeight > box.scrollHeight - NEAR) more();
+                        }}>
+                            <ul role="listbox" ref={options} id={`${control.id}-list`} aria-label="Search results">
                                 {list.map((m, i) => (
                                     <li key={m.url} id={`${control.id}-${i}`} role="option" aria-selected={i === at}
                                         onMouseDown={(e) => e.preventDefault()} onMouseMove={() => i === at || setAt(i)}
@@ -105,10 +102,15 @@ export function ModelPicker({ value, onChange, error }: {
                                     </li>
                                 ))}
                             </ul>
-                            {list.length > 0 && more && <p class="muted">There are more: type a part of the name or of the description.</p>}
+                            {list.length > 0 && more && (
+                                <div class="actions" onMouseDown={(e) => e.preventDefault()}>
+                                    <Button small kind="quiet" busy={busy} onClick={more}>Show more models</Button>
+                                    {failed && <span class="muted" role="status">{failed.message}</span>}
+                                </div>
+                            )}
                             {list.length === 0 && (
                                 <p class="muted">
-                                    {failed ? failed.message : models ? 'No models found. Push one with “berth push”.' : 'Searching…'}
+                                    {failed ? failed.message : all ? 'No models found. Push one with “berth push”.' : 'Searching…'}
                                 </p>
                             )}
                         </div>
