@@ -145,7 +145,8 @@ struct str prediction_pieces(const struct prediction *p)
 
 void prediction_whole(const struct prediction *p, struct str pieces, struct buf *out)
 {
-    bool is_array = p->lane->version->output.is_array;
+    /* Of one value there is one piece, unless the model says what its schema does not. */
+    bool is_array = p->lane->version->output.is_array || p->run.n_pieces > 1;
 
     buf_clear(out);
     buf_reserve(out, pieces.n + 2);
