@@ -30,6 +30,15 @@ void arena_deinit(struct arena *a)
     }
 }
 
+size_t arena_size(const struct arena *a)
+{
+    size_t n = 0;
+
+    for (const struct arena_block *b = a->head; b; b = b->next)
+        n += sizeof(*b) + b->size;
+    return n;
+}
+
 static struct arena_block *add_block(struct arena *a, size_t n)
 {
     size_t size = a->head ? MIN(a->head->size * 2, (size_t)LAST_BLOCK) : FIRST_BLOCK;

@@ -14,6 +14,8 @@ struct arena {
 void arena_init(struct arena *a);
 void arena_deinit(struct arena *a); /* for CLEANUP() */
 
+size_t arena_size(const struct arena *a); /* bytes that it has from the heap */
+
 void *arena_alloc(struct arena *a, size_t n) NODISCARD; /* zeroed, aligned for any type */
 void *arena_alloc_array(struct arena *a, size_t n, size_t size) NODISCARD;
 char *arena_copy(struct arena *a, struct str s) NODISCARD; /* NUL-terminated */

@@ -41,6 +41,10 @@ enum { JSON_DEPTH = 128, JSON_DEPTH_MOST = 1024 };
 struct json_limits {
     unsigned max_depth; /* 0: JSON_DEPTH; at most JSON_DEPTH_MOST */
     size_t max_values;  /* 0: no limit of its own (the size of the text is one) */
+    /* 0: all is kept. What lies deeper below the root is checked and counted in its container's
+     * `n`, and not kept: memory then has to do with the text's size and not with how many values
+     * stand in it. `max_values` counts what is kept. */
+    unsigned keep_depth;
 };
 
 /* Reads one whole document. On failure `err` says line, column and what was expected

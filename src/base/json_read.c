@@ -14,14 +14,15 @@ enum expect { VALUE, VALUE_OR_END, KEY, KEY_OR_END, COMMA_OR_END };
 
 struct frame {
     struct json *container;
-    struct json **tail; /* where the next child is hung */
+    struct json **tail;   /* where the next child is hung */
+    struct json *passing; /* one for all children on this level that are not kept */
 };
 
 struct reader {
     struct arena *arena;
     const char *begin, *p, *end;
     struct frame *frames;
-    unsigned depth, n_frames, max_depth;
+    unsigned depth, n_frames, max_depth, keep_depth;
     size_t n_values, max_values;
     struct str key; /* of the member whose value comes next */
     enum expect expect;
@@ -253,6 +254,8 @@ static enum status read_word(struct reader *r, struct json *v)
 
 static enum status open_container(struct reader *r, struct json *v, enum json_type type)
 {
+    struct frame *f;
+
     if (r->depth >= r->max_depth)
         return refuse(r, STATUS_TOO_LARGE, r->p, "nested deeper than %u levels", r->max_depth);
     if (r->depth == r->n_frames) {
@@ -264,7 +267,9 @@ static enum status open_container(struct reader *r, struct json *v, enum json_ty
         r->frames = frames;
         r->n_frames = n;
     }
-    r->frames[r->depth++] = (struct frame){ .container = v, .tail = &v->child };
+    f = &r->frames[r->depth++];
+    f->container = v;
+    f->tail = &v->child;
     v->type = type;
     r->p++;
     r->expect = type == JSON_OBJECT ? KEY_OR_END : VALUE_OR_END;
@@ -280,26 +285,43 @@ static void close_container(struct reader *r)
     r->expect = COMMA_OR_END;
 }
 
-static enum status read_value(struct reader *r, struct json **out_value)
+/* The value that begins here, hung into its container. */
+static enum status new_value(struct reader *r, struct json **out_value)
 {
-    struct json *v;
-    enum status status;
+    struct frame *f = r->depth > 0 ? &r->frames[r->depth - 1] : NULL;
+    bool is_kept = r->depth <= r->keep_depth;
+    struct json *v = is_kept || !f ? NULL : f->passing;
 
-    if (r->max_values && r->n_values == r->max_values)
+    if (is_kept && r->max_values && r->n_values == r->max_values)
         return refuse(r, STATUS_TOO_LARGE, r->p, "more than %zu values", r->max_values);
-    r->n_values++;
-    v = arena_new(r->arena, struct json);
+    r->n_values += is_kept;
+    if (v)
+        *v = (struct json){ 0 };
+    else
+        v = arena_new(r->arena, struct json);
     v->span.p = r->p;
     v->key = r->key;
     r->key = STR_NULL;
     *out_value = v;
-    if (r->depth > 0) {
-        struct frame *f = &r->frames[r->depth - 1];
-
-        *f->tail = v;
-        f->tail = &v->next;
-        f->container->n++;
+    if (!f)
+        return STATUS_OK;
+    f->container->n++;
+    if (!is_kept) {
+        f->passing = v;
+        return STATUS_OK;
     }
+    *f->tail = v;
+    f->tail = &v->next;
+    return STATUS_OK;
+}
+
+static enum status read_value(struct reader *r, struct json **out_value)
+{
+    enum status status = new_value(r, out_value);
+    struct json *v = *out_value;
+
+    if (status)
+        return status;
     if (at_char(r, '{'))
         return open_container(r, v, JSON_OBJECT);
     if (at_char(r, '['))
@@ -384,7 +406,9 @@ static enum status read_document(struct reader *r, struct json **out_root)
 enum status json_parse(struct arena *a, struct str source, const struct json_limits *limits,
                        struct json **out_root, struct error *err)
 {
-    struct reader r = { .arena = a, .err = err, .max_depth = JSON_DEPTH };
+    struct reader r = {
+        .arena = a, .err = err, .max_depth = JSON_DEPTH, .keep_depth = JSON_DEPTH_MOST
+    };
     struct json *root = NULL;
     enum status status;
 
@@ -394,6 +418,8 @@ enum status json_parse(struct arena *a, struct str source, const struct json_lim
         if (limits->max_depth)
             r.max_depth = MIN(limits->max_depth, (unsigned)JSON_DEPTH_MOST);
         r.max_values = limits->max_values;
+        if (limits->keep_depth)
+            r.keep_depth = limits->keep_depth;
     }
     status = read_document(&r, &root);
     *out_root = status ? NULL : root;

@@ -117,6 +117,10 @@ enum option_type {
       "bytes of one prediction's output")                                                          \
     X("Predictions", max_logs, SIZE, 1024, 1073741824, "1MiB",                                     \
       "bytes of one prediction's logs; the middle is cut out")                                     \
+    X("Predictions", max_error, SIZE, 256, 16777216, "64KiB",                                      \
+      "bytes of what a model says of one prediction's failure; the rest is cut off")               \
+    X("Predictions", max_metrics, SIZE, 256, 16777216, "64KiB",                                    \
+      "bytes of one prediction's metrics; more are not kept")                                      \
     X("Predictions", max_input, SIZE, 1024, 1073741824, "16MiB",                                   \
       "bytes of a prediction's request body")                                                      \
     X("Predictions", delete_after, DURATION, 0, 31536000000, "15m",                                \

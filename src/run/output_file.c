@@ -11,6 +11,7 @@
 
 enum {
     LOOSE_MIN = 64 * 1024, /* smaller data of which the schema says nothing stays as it is */
+    MAX_VALUES = 2000000,  /* in an output with files; one with more stays as it is */
     SECRET_LEN = 52,
 };
 
@@ -261,7 +262,7 @@ static void store_work(struct work *w)
 {
     struct storing *s = container_of(w, struct storing, work);
     struct arena a CLEANUP(arena_deinit) = { 0 };
-    struct json_limits limits = { .max_depth = JSON_DEPTH_MOST };
+    struct json_limits limits = { .max_depth = JSON_DEPTH_MOST, .max_values = MAX_VALUES };
     struct places p = { 0 };
     bool has_inline = false;
     struct json *v;

@@ -160,6 +160,11 @@ static enum status make_runtime(struct serve *s, struct error *err)
         .folders = s->options.instance_folders,
         .own_networks = serve_has_networks(s),
     };
+    const struct cog_limits limits = {
+        .max_health = (size_t)s->options.max_health,
+        .max_error = (size_t)s->options.max_error,
+        .max_metrics = (size_t)s->options.max_metrics,
+    };
     enum status st;
 
     if (s->options.enable_fake) {
@@ -167,7 +172,7 @@ static enum status make_runtime(struct serve *s, struct error *err)
         s->protocol = fake_protocol_new(s->loop, &server);
         return STATUS_OK;
     }
-    s->protocol = cog_protocol_new(s->loop, s->client, (size_t)s->options.max_health);
+    s->protocol = cog_protocol_new(s->loop, s->client, &limits);
     st = trust_folders(s->options.instance_folders, err);
     st = st ? st : trust_uids(&s->options, s->folder.path, &s->uids, err);
     config.uids = s->uids;

@@ -106,6 +106,30 @@ static void check_written(struct arena *a, const struct json *v, const struct js
     FUZZ_CHECK(!json_find_duplicate(v) == !json_find_duplicate(again), "%.*s", STR_ARG(v->span));
 }
 
+/* What is not kept is judged the same, and what is kept is the same but for its children. */
+static void check_shallow(struct arena *a, struct str text, const struct json *root,
+                          enum status expected)
+{
+    static const struct json_limits limits = { .max_depth = JSON_DEPTH_MOST, .keep_depth = 1 };
+    struct json *shallow, *kept;
+    struct error err;
+    enum status s = json_parse(a, text, &limits, &shallow, &err);
+
+    FUZZ_CHECK(s == expected, "%s", err.text);
+    if (s != STATUS_OK)
+        return;
+    FUZZ_CHECK(shallow->type == root->type && shallow->n == root->n);
+    kept = shallow->child;
+    json_each (root, v) {
+        FUZZ_CHECK(kept && kept->type == v->type && kept->n == v->n && !kept->child &&
+                       kept->span.p == v->span.p && kept->span.n == v->span.n &&
+                       str_eq(kept->text, v->text) && str_eq(kept->key, v->key),
+                   "%.*s", STR_ARG(v->span));
+        kept = kept->next;
+    }
+    FUZZ_CHECK(!kept);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     static const struct json_limits limits = { .max_depth = JSON_DEPTH_MOST };
@@ -117,6 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     enum oracle_verdict verdict = oracle_load((const char *)p, n, &other);
 
     FUZZ_CHECK((s == STATUS_OK) == (root != NULL));
+    check_shallow(&a, fuzz_text(p, n), root, s);
     FUZZ_CHECK(s == STATUS_OK || str_starts(str_of(err.text), "line "), "%s", err.text);
     /* jansson overlooks a NUL byte behind a number; we do not. */
     if (s == STATUS_INVALID && memchr(p, '\0', n))

@@ -23,8 +23,11 @@ const struct cog_timing cog_timing_default = {
     .cancel_again_ms = 500,
     .cancel_repeat_ms = 1000,
     .event_extra = 64 << 20,
-    .max_health = 64 << 20,
+    .limits = { .max_health = 64 << 20, .max_error = 64 << 10, .max_metrics = 64 << 10 },
 };
+
+const struct json_limits COG_JSON = { .keep_depth = 1, .max_values = 4096 };
+const struct json_limits COG_HEALTH_JSON = { .keep_depth = 2, .max_values = 4096 };
 
 static struct cog_protocol *cog_of(struct protocol *pr)
 {
@@ -185,10 +188,11 @@ struct protocol *cog_protocol_new_timed(struct loop *l, struct http_client *clie
     return &cog->base;
 }
 
-struct protocol *cog_protocol_new(struct loop *l, struct http_client *client, size_t max_health)
+struct protocol *cog_protocol_new(struct loop *l, struct http_client *client,
+                                  const struct cog_limits *limits)
 {
     struct cog_timing timing = cog_timing_default;
 
-    timing.max_health = max_health;
+    timing.limits = *limits;
     return cog_protocol_new_timed(l, client, &timing);
 }

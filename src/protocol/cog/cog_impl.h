@@ -37,7 +37,7 @@ struct cog_timing {
     int64_t cancel_again_ms;  /* a failed cancel is sent again */
     int64_t cancel_repeat_ms; /* one that was heard and has had no effect is sent again */
     size_t event_extra; /* how much larger than the output one event may be: the end has the logs */
-    size_t max_health;  /* of one answer to a health check: it has all that setup printed */
+    struct cog_limits limits;
 };
 
 extern const struct cog_timing cog_timing_default;
@@ -48,6 +48,10 @@ struct cog_protocol {
     struct cog_timing timing;
     struct list peers;
 };
+
+/* What a model server tells is read as deep as it is of use: `{"output":[0,0,0...` is short, and
+ * has millions of values. */
+extern const struct json_limits COG_JSON, COG_HEALTH_JSON;
 
 struct cog_peer {
     struct list node;
@@ -123,6 +127,7 @@ enum cog_fault {
 struct str cog_error_clean(struct str text); /* without the server's repeated prefixes */
 enum cog_fault cog_error_fault(struct str cleaned);
 struct str cog_setup_error(struct str text);
+struct str cog_trim_space(struct str s);
 /* A refusal's body as a sentence: problem lists, "detail", "error" or plain text. */
 const char *cog_refusal(struct arena *a, int status, struct str body);
 /* What the model printed, out of coglet's setup log: the lines of other targets dropped, prefixes
@@ -132,9 +137,11 @@ struct str cog_log_line(struct protocol *pr, struct arena *a, struct str line, b
 
 /* --- final.c --- */
 
-/* Reads a terminal object. INVALID when it is none. Texts point into `root` or the arena. */
-enum status cog_final_read(struct arena *a, const struct json *root, bool output_is_array,
-                           struct run_result *out, struct error *err) NODISCARD;
+/* Reads a terminal object, read within COG_JSON. INVALID when it is none. Texts point into `root`
+ * or the arena. */
+enum status cog_final_read(const struct cog_limits *limits, struct arena *a,
+                           const struct json *root, bool output_is_array, struct run_result *out,
+                           struct error *err) NODISCARD;
 enum status cog_read_final(struct protocol *pr, struct arena *a, struct str body,
                            bool output_is_array, struct run_result *out,
                            struct error *err) NODISCARD;
@@ -229,6 +236,10 @@ void cog_events_feed(struct cog_run *cr, struct str piece);
 /* What was read of an event; of a large one `memory` is what it stands in, else NULL. */
 void cog_event_take(struct cog_run *cr, enum cog_event kind, struct arena *a,
                     const struct json *root, struct buf *memory);
+/* An event that could not be read: the run fails with the reason. */
+void cog_event_refuse(struct cog_run *cr, const struct error *err);
+/* An answer that goes on and on. */
+void cog_answer_too_large(struct cog_run *cr);
 /* The stream is over and `completed` was too large to be read: true when its tail told the status.
  */
 bool cog_events_finish_by_tail(struct cog_run *cr);

@@ -166,7 +166,7 @@ static void on_sync_answer(struct cog_run *cr)
     if (!cr->run)
         return;
     if (cog_events_merge(cr, buf_str(&cr->answer), &err) != STATUS_OK && cr->run)
-        cog_run_fail(cr, RUN_DONE, "The model server's answer is not understood");
+        cog_event_refuse(cr, &err);
     else if (cr->run)
         cog_run_await(cr, 0, LATE_FAILED);
 }
@@ -214,7 +214,7 @@ static void on_create_broken(struct cog_run *cr, const struct error *err)
     if (err->status == STATUS_UNREACHABLE || !cr->put.request_sent) {
         cog_run_fail(cr, RUN_NEVER_RAN, "the model server does not answer");
     } else if (err->status == STATUS_TOO_LARGE) {
-        cog_run_fail(cr, RUN_DONE, "The model server's answer is larger than the limit");
+        cog_answer_too_large(cr);
     } else if (cr->kind == PUT_ASYNC && cr->peer->internal_url) {
         cr->unsure = true;
         if (cog_peer_streams(cr->peer) && !cr->streamless)
@@ -273,6 +273,8 @@ static void on_join_broken(struct cog_run *cr, const struct error *err)
     cog_probe_now(cr->peer);
     if (err->status == STATUS_UNREACHABLE)
         cog_run_await(cr, cr->peer->cog->timing.sick_wait_ms, LATE_LOST);
+    else if (err->status == STATUS_TOO_LARGE)
+        cog_answer_too_large(cr);
     else
         pause_and_join(cr);
 }
@@ -316,8 +318,8 @@ static bool on_put_data(struct http_call *c, struct str piece)
         return false;
     if (cr->flow.at == AT_STREAMING)
         cog_events_feed(cr, piece);
-    else
-        buf_add_str(&cr->answer, piece);
+    else if (!buf_add_str(&cr->answer, piece))
+        cog_answer_too_large(cr);
     return true;
 }
 
@@ -325,6 +327,8 @@ void cog_put_over(struct cog_run *cr, const struct error *err)
 {
     if (!cr->run)
         timer_stop(&cr->timer);
+    else if (cr->flow.at == AT_STREAMING && err && err->status == STATUS_TOO_LARGE)
+        cog_answer_too_large(cr);
     else if (cr->flow.at == AT_STREAMING)
         on_stream_over(cr);
     else if (cr->flow.at == AT_JOINING && err)

@@ -13,7 +13,7 @@ static bool strip(struct str *s, const char *prefix)
     return true;
 }
 
-static struct str trim_space(struct str s)
+struct str cog_trim_space(struct str s)
 {
     while (s.n > 0 && isspace((unsigned char)s.p[0]))
         s = str_make(s.p + 1, s.n - 1);
@@ -24,12 +24,12 @@ static struct str trim_space(struct str s)
 
 struct str cog_error_clean(struct str text)
 {
-    struct str s = trim_space(text);
+    struct str s = cog_trim_space(text);
 
     while (strip(&s, "Prediction failed:") || strip(&s, "Async prediction failed:") ||
            strip(&s, "Generator iteration error:") || strip(&s, "Async generator iteration error:"))
-        s = trim_space(s);
-    return s.n > 0 ? s : trim_space(text);
+        s = cog_trim_space(s);
+    return s.n > 0 ? s : cog_trim_space(text);
 }
 
 enum cog_fault cog_error_fault(struct str cleaned)
@@ -65,12 +65,12 @@ static bool strip_slot(struct str *s)
 
 struct str cog_setup_error(struct str text)
 {
-    struct str s = trim_space(text);
+    struct str s = cog_trim_space(text);
 
     while (strip_slot(&s) || strip(&s, "worker setup failed:") || strip(&s, "Setup failed:") ||
            strip(&s, "setup failed:"))
-        s = trim_space(s);
-    return s.n > 0 ? s : trim_space(text);
+        s = cog_trim_space(s);
+    return s.n > 0 ? s : cog_trim_space(text);
 }
 
 /* One entry of a validation error: "input.steps: Field required". */
@@ -108,7 +108,7 @@ const char *cog_refusal(struct arena *a, int status, struct str body)
         json_each (json_is(detail, JSON_ARRAY) ? detail : NULL, problem)
             add_problem(&text, problem);
     } else {
-        body = trim_space(body);
+        body = cog_trim_space(body);
         if (body.n <= 2048)
             buf_add_str(&text, body);
     }

@@ -11,6 +11,29 @@ enum { TAIL_KEPT = 256 };
 
 /* --- pieces --- */
 
+/* The run goes on there, and what it says is of no use. */
+static void give_up(struct cog_run *cr, const char *text)
+{
+    if (!cr->cancel_sent)
+        cog_run_send_cancel(cr);
+    if (cr->put_open)
+        http_call_cancel(&cr->put);
+    cog_run_fail(cr, RUN_DONE, text);
+}
+
+void cog_event_refuse(struct cog_run *cr, const struct error *err)
+{
+    char *text = xasprintf("The model server's answer is not understood: %s", err->text);
+
+    give_up(cr, text);
+    free(text);
+}
+
+void cog_answer_too_large(struct cog_run *cr)
+{
+    give_up(cr, "The model server's answer is larger than the limit");
+}
+
 static void too_large(struct cog_run *cr)
 {
     char limit[TIME_TEXT_SIZE];
@@ -20,14 +43,10 @@ static void too_large(struct cog_run *cr)
     text = xasprintf("The output is larger than the limit of %s (max_output). Return less, or "
                      "have it raised by who runs this server",
                      limit);
-    if (!cr->cancel_sent)
-        cog_run_send_cancel(cr);
     buf_clear(&cr->run->pieces);
     cr->run->n_pieces = 0;
     cr->canceled = false; /* the reason is this, whoever else asked */
-    if (cr->put_open)
-        http_call_cancel(&cr->put);
-    cog_run_fail(cr, RUN_DONE, text);
+    give_up(cr, text);
     free(text);
 }
 
@@ -66,14 +85,28 @@ static void add_logs(struct cog_run *cr, size_t offset, struct str text)
 
 /* --- the end --- */
 
+static bool is_own(const struct cog_run *cr, const struct json *root, struct error *err)
+{
+    struct str id = json_to_str(json_get(root, "id"));
+
+    if (!id.p || str_is(id, cr->id))
+        return true;
+    (void)FAIL(err, STATUS_INVALID, "this is about another prediction");
+    return false;
+}
+
 static void finish(struct cog_run *cr, struct arena *a, const struct json *root, struct buf *memory)
 {
     struct buf array CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
     struct run_result res;
     struct run *r = cr->run;
+    struct error err;
 
-    if (cog_final_read(a, root, cr->output_is_array, &res, NULL) != STATUS_OK)
+    if (!is_own(cr, root, &err) ||
+        cog_final_read(&cr->peer->cog->timing.limits, a, root, cr->output_is_array, &res, &err)) {
+        cog_event_refuse(cr, &err);
         return;
+    }
     if (res.status == PREDICTION_CANCELED && !cr->canceled && !cr->join) {
         /* Nobody asked: the server still had this id, on its way out, from an attempt whose
          * connection broke. */
@@ -180,13 +213,16 @@ static void on_event(struct sse_reader *reader, const struct sse_event *e)
     struct arena a CLEANUP(arena_deinit) = { 0 };
     enum cog_event kind = kind_of(e->name);
     struct json *root;
+    struct error err;
 
     if (!cr->run || kind == EVENT_OTHER)
         return;
     if (e->data.n > COG_LARGE_EVENT)
         cog_reading_start(cr, kind, e);
-    else if (json_parse(&a, e->data, NULL, &root, NULL) == STATUS_OK)
+    else if (json_parse(&a, e->data, &COG_JSON, &root, &err) == STATUS_OK)
         cog_event_take(cr, kind, &a, root, NULL);
+    else
+        cog_event_refuse(cr, &err);
 }
 
 void cog_events_begin(struct cog_run *cr)
@@ -259,19 +295,24 @@ bool cog_events_finish_by_tail(struct cog_run *cr)
 
 /* --- a webhook, or a sync answer --- */
 
-static void merge_state(struct cog_run *cr, const struct json *root)
+static enum status merge_state(struct cog_run *cr, struct arena *a, const struct json *root,
+                               struct error *err)
 {
+    static const struct json_limits limits = { .keep_depth = 1, .max_values = 1 << 20 };
     struct json *output = json_get(root, "output");
     struct str logs = json_to_str(json_get(root, "logs"));
     uint64_t i = 0;
 
+    if (json_is(output, JSON_ARRAY) && json_parse(a, output->span, &limits, &output, err))
+        return STATUS_INVALID;
     if (logs.n)
         add_logs(cr, 0, logs);
     json_each (json_is(output, JSON_ARRAY) ? output : NULL, chunk) {
         if (!cr->run)
-            return;
+            break;
         add_piece(cr, i++, chunk->span);
     }
+    return STATUS_OK;
 }
 
 enum status cog_events_merge(struct cog_run *cr, struct str body, struct error *err)
@@ -279,22 +320,19 @@ enum status cog_events_merge(struct cog_run *cr, struct str body, struct error *
     struct arena a CLEANUP(arena_deinit) = { 0 };
     enum prediction_status status;
     struct json *root;
-    struct str id;
 
-    if (json_parse(&a, body, NULL, &root, err) != STATUS_OK)
+    if (json_parse(&a, body, &COG_JSON, &root, err) != STATUS_OK)
         return STATUS_INVALID;
-    id = json_to_str(json_get(root, "id"));
-    if (id.p && !str_is(id, cr->id))
-        return FAIL(err, STATUS_INVALID, "this is about another prediction");
+    if (!is_own(cr, root, err))
+        return STATUS_INVALID;
     if (!prediction_status_parse(json_to_str(json_get(root, "status")), &status))
         return FAIL(err, STATUS_INVALID, "there is no status that is known");
     if (cr->flow.at == AT_CREATING) /* it was faster than the answer to our PUT */
         cog_run_accept(cr);
     if (!cr->run)
         return STATUS_OK;
-    if (prediction_is_terminal(status))
-        finish(cr, &a, root, NULL);
-    else
-        merge_state(cr, root);
+    if (!prediction_is_terminal(status))
+        return merge_state(cr, &a, root, err);
+    finish(cr, &a, root, NULL);
     return STATUS_OK;
 }

@@ -2,6 +2,7 @@
 /* A terminal object of either dialect as a result. */
 #include "protocol/cog/cog_impl.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define CRASH_TEXT "The model's process ended by itself while it ran this prediction"
@@ -13,6 +14,12 @@ static bool status_of(const struct json *root, enum prediction_status *out)
     if (!s.p || !prediction_status_parse(s, out))
         return false;
     return *out == PREDICTION_SUCCEEDED || *out == PREDICTION_FAILED || *out == PREDICTION_CANCELED;
+}
+
+/* The only element of an array, without its brackets. */
+static struct str inside(struct str array)
+{
+    return cog_trim_space(str_make(array.p + 1, array.n - 2));
 }
 
 /* A prediction that failed or was cancelled has the pieces that came so far, as an array even for a
@@ -27,7 +34,36 @@ static struct str output_of(const struct json *root, bool succeeded, bool output
         return output->span;
     if (output->n == 0)
         return STR_NULL;
-    return output->n == 1 && !output_is_array ? output->child->span : output->span;
+    return output->n == 1 && !output_is_array ? inside(output->span) : output->span;
+}
+
+static struct str metrics_of(const struct cog_limits *limits, struct arena *a,
+                             const struct json *root, double *out_time)
+{
+    const struct json *metrics = json_get(root, "metrics");
+    struct json *read;
+
+    if (!json_is(metrics, JSON_OBJECT) || metrics->span.n > limits->max_metrics ||
+        json_parse(a, metrics->span, NULL, &read, NULL) != STATUS_OK)
+        return STR_NULL;
+    if (!json_to_double(json_get(read, "predict_time"), out_time))
+        *out_time = -1;
+    return metrics->span;
+}
+
+/* The reason, as far as there is room for it. */
+static const char *error_of(const struct cog_limits *limits, struct arena *a, struct str text)
+{
+    char limit[TIME_TEXT_SIZE];
+    size_t n = limits->max_error;
+
+    if (text.n <= n)
+        return arena_copy(a, text);
+    while (n > 0 && ((unsigned char)text.p[n] & 0xc0) == 0x80) /* not inside a character */
+        n--;
+    size_format((int64_t)limits->max_error, limit);
+    return arena_printf(a, "%.*s ... [the rest is cut off: max_error is %s]", (int)n, text.p,
+                        limit);
 }
 
 /* What an error text says beyond itself. */
@@ -49,26 +85,22 @@ static void judge(struct run_result *out, struct str cleaned)
     out->peer_is_sick = true;
 }
 
-enum status cog_final_read(struct arena *a, const struct json *root, bool output_is_array,
-                           struct run_result *out, struct error *err)
+enum status cog_final_read(const struct cog_limits *limits, struct arena *a,
+                           const struct json *root, bool output_is_array, struct run_result *out,
+                           struct error *err)
 {
     struct run_result res = { .verdict = RUN_DONE, .predict_time = -1 };
-    struct json *metrics = json_get(root, "metrics");
     struct str error;
 
     if (!json_is(root, JSON_OBJECT) || !status_of(root, &res.status))
         return FAIL(err, STATUS_INVALID, "this is not the end of a prediction");
     res.output = output_of(root, res.status == PREDICTION_SUCCEEDED, output_is_array);
     res.logs = json_to_str(json_get(root, "logs"));
-    if (json_is(metrics, JSON_OBJECT)) {
-        res.metrics = metrics->span;
-        if (!json_to_double(json_get(metrics, "predict_time"), &res.predict_time))
-            res.predict_time = -1;
-    }
+    res.metrics = metrics_of(limits, a, root, &res.predict_time);
     error = json_to_str(json_get(root, "error"));
     if (res.status == PREDICTION_FAILED) {
         error = error.n ? cog_error_clean(error) : STR("The model failed without saying why");
-        res.error = arena_copy(a, error);
+        res.error = error_of(limits, a, error);
         judge(&res, error);
     }
     *out = res;
@@ -84,10 +116,10 @@ enum status cog_read_final(struct protocol *pr, struct arena *a, struct str body
     struct json *root;
     enum status st;
 
-    (void)pr;
-    st = json_parse(a, body, NULL, &root, err);
+    st = json_parse(a, body, &COG_JSON, &root, err);
     if (st == STATUS_OK)
-        st = cog_final_read(a, root, output_is_array, &res, err);
+        st = cog_final_read(&container_of(pr, struct cog_protocol, base)->timing.limits, a, root,
+                            output_is_array, &res, err);
     if (st != STATUS_OK)
         return st == STATUS_TOO_LARGE ? st : STATUS_INVALID;
     if (res.logs.p) {

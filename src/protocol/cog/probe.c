@@ -233,7 +233,7 @@ static void on_too_large(struct cog_peer *cp)
     char limit[TIME_TEXT_SIZE];
     char *text;
 
-    size_format((int64_t)cp->cog->timing.max_health, limit);
+    size_format((int64_t)cp->cog->timing.limits.max_health, limit);
     text =
         xasprintf("the model server's answer to its health check is too large: with what setup() "
                   "printed it may have %s (max_health), and its header fields "
@@ -296,7 +296,8 @@ static void on_probe_done(struct http_call *c, const struct error *err)
         return;
     if (err)
         on_no_answer(cp, err->status);
-    else if (c->status != 200 || json_parse(&a, buf_str(&c->body), NULL, &root, NULL) != STATUS_OK)
+    else if (c->status != 200 ||
+             json_parse(&a, buf_str(&c->body), &COG_HEALTH_JSON, &root, NULL) != STATUS_OK)
         on_no_answer(cp, STATUS_INVALID);
     else
         read_health(cp, root);
@@ -321,7 +322,7 @@ static void start_probe(struct cog_peer *cp)
                                               .url = cp->probe_url,
                                               .unix_socket = cp->unix_socket,
                                               .timeout_ms = cp->cog->timing.probe_timeout_ms,
-                                              .max_body = cp->cog->timing.max_health },
+                                              .max_body = cp->cog->timing.limits.max_health },
                     &probe_events);
 }
 

@@ -17,6 +17,7 @@ struct cog_reading {
     struct arena arena;
     struct json *root;
     enum status status;
+    struct error error;
 };
 
 static void free_work(struct work *w)
@@ -57,6 +58,8 @@ static void on_read(struct work *w)
         cr->reading = NULL;
         if (cr->run && x->status == STATUS_OK)
             cog_event_take(cr, x->kind, &x->arena, x->root, &x->bytes);
+        else if (cr->run)
+            cog_event_refuse(cr, &x->error);
         go_on(cr);
         cog_run_unref(cr);
     }
@@ -67,7 +70,7 @@ static void read_work(struct work *w)
 {
     struct cog_reading *x = container_of(w, struct cog_reading, work);
 
-    x->status = json_parse(&x->arena, x->text, NULL, &x->root, NULL);
+    x->status = json_parse(&x->arena, x->text, &COG_JSON, &x->root, &x->error);
 }
 
 void cog_reading_start(struct cog_run *cr, enum cog_event kind, const struct sse_event *e)

@@ -255,6 +255,66 @@ static void number_of_values_is_limited(void **state)
     assert_string_equal(err.text, "line 1, column 12: more than 4 values");
 }
 
+/* What is not kept is checked as strictly, and counted. */
+static void what_lies_deep_is_not_kept(void **state)
+{
+    const struct json_limits limits = { .keep_depth = 1, .max_values = 4 };
+    struct json *root, *list;
+    struct error err;
+
+    (void)state;
+    assert_int_equal(
+        json_parse(&arena,
+                   STR("{\"a\": [ 1, [2, {\"b\": \"\\n\"}], {} ], \"c\":{\"d\":[]},\"e\":5}"),
+                   &limits, &root, &err),
+        STATUS_OK);
+    assert_int_equal(root->n, 3);
+    list = json_get(root, "a");
+    assert_int_equal(list->type, JSON_ARRAY);
+    assert_int_equal(list->n, 3);
+    assert_null(list->child);
+    assert_true(str_is(list->span, "[ 1, [2, {\"b\": \"\\n\"}], {} ]"));
+    assert_int_equal(json_get(root, "c")->n, 1);
+    assert_null(json_get(root, "c")->child);
+    assert_true(str_is(json_get(root, "e")->text, "5"));
+    assert_int_equal(
+        json_parse(&arena, STR("{\"a\":1,\"b\":2,\"c\":3,\"d\":4}"), &limits, &root, &err),
+        STATUS_TOO_LARGE);
+    assert_int_equal(json_parse(&arena, STR("{\"a\":[[1,]]}"), &limits, &root, &err),
+                     STATUS_INVALID);
+    assert_int_equal(json_parse(&arena, STR("{\"a\":[[1}]}"), &limits, &root, &err),
+                     STATUS_INVALID);
+    assert_int_equal(
+        json_parse(&arena, STR("{\"a\":{\"b\":{\"c\":\"\\x\"}}}"), &limits, &root, &err),
+        STATUS_INVALID);
+}
+
+/* Two bytes each, and then four: as many values as there may be cost next to nothing. */
+static void values_that_are_not_kept_cost_nothing(void **state)
+{
+    enum { N = 200000 };
+    static const struct {
+        const char *piece, *last;
+    } rows[] = { { "0,", "0]" }, { "[0],", "0]" }, { "{\"a\":[{}]},", "0]" } };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct json_limits limits = { .keep_depth = 1 };
+        struct buf text = BUF_INIT(BUF_UNBOUNDED);
+        struct json *root;
+
+        buf_adds(&text, "[[");
+        for (int k = 0; k < N; k++)
+            buf_adds(&text, rows[i].piece);
+        buf_adds(&text, rows[i].last);
+        buf_adds(&text, "]");
+        assert_int_equal(json_parse(&arena, buf_str(&text), &limits, &root, NULL), STATUS_OK);
+        assert_int_equal(root->child->n, N + 1);
+        assert_true(arena_size(&arena) < 65536);
+        buf_deinit(&text);
+    }
+}
+
 static void a_long_string_is_one_span(void **state)
 {
     enum { LONG = 1 << 20 };
@@ -283,6 +343,8 @@ int main(void)
         TEST(a_null_source_is_empty_text),
         TEST(depth_is_limited),
         TEST(number_of_values_is_limited),
+        TEST(what_lies_deep_is_not_kept),
+        TEST(values_that_are_not_kept_cost_nothing),
         TEST(a_long_string_is_one_span),
     };
 

@@ -20,7 +20,7 @@ void cog_place_open(struct cog_place *pl, const char *health, const struct peer_
     pl->server.health = health;
     pl->client = http_client_new(pl->loop);
     pl->timing.event_extra = 4096;
-    pl->timing.max_health = COG_PLACE_HEALTH;
+    pl->timing.limits.max_health = COG_PLACE_HEALTH;
     pl->protocol = cog_protocol_new_timed(pl->loop, pl->client, &pl->timing);
     pl->at.loop = pl->loop;
     buf_init(&pl->at.trail, BUF_UNBOUNDED);

@@ -412,7 +412,8 @@ static void test_server_that_answers_at_once(void **state)
     pl.server.creates[0] = (struct answer){ 200, "<html>" };
     cog_place_run(&pl, RUN_SHORT);
     assert_string_equal(pl.w.trail.p,
-                        "accepted done failed err=The model server's answer is not understood");
+                        "accepted done failed err=The model server's answer is not understood: "
+                        "line 1, column 1: expected a value");
     cog_place_close(&pl);
 }
 

@@ -128,6 +128,8 @@ static void test_log_lines(void **state)
 
 static void test_final(void **state)
 {
+    struct cog_protocol cog = { .timing = cog_timing_default };
+    struct protocol *pr = &cog.base;
     struct arena a;
     struct run_result r;
     struct error err;
@@ -141,6 +143,8 @@ static void test_final(void **state)
         { "{\"status\":\"succeeded\",\"output\":null}", false, PREDICTION_SUCCEEDED, "null" },
         { "{\"status\":\"canceled\",\"output\":[\"x\"]}", false, PREDICTION_CANCELED, "\"x\"" },
         { "{\"status\":\"canceled\",\"output\":[\"x\"]}", true, PREDICTION_CANCELED, "[\"x\"]" },
+        { "{\"status\":\"canceled\",\"output\":[ [1, [2]]\n]}", false, PREDICTION_CANCELED,
+          "[1, [2]]" },
         { "{\"status\":\"failed\",\"output\":[],\"error\":\"e\"}", true, PREDICTION_FAILED, NULL },
         { "{\"status\":\"failed\",\"output\":null,\"logs\":null,\"metrics\":null}", true,
           PREDICTION_FAILED, NULL },
@@ -149,7 +153,7 @@ static void test_final(void **state)
     (void)state;
     arena_init(&a);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        assert_int_equal(cog_read_final(NULL, &a, str_of(rows[i].body), rows[i].is_array, &r, &err),
+        assert_int_equal(cog_read_final(pr, &a, str_of(rows[i].body), rows[i].is_array, &r, &err),
                          STATUS_OK);
         assert_int_equal(r.status, rows[i].status);
         if (rows[i].output)
@@ -160,7 +164,7 @@ static void test_final(void **state)
     assert_string_equal(r.error, "The model failed without saying why");
     assert_int_equal(
         cog_read_final(
-            NULL, &a,
+            pr, &a,
             STR("{\"status\":\"succeeded\",\"logs\":\"l\",\"metrics\":{\"predict_time\":1.5,"
                 "\"n\":2},\"extra\":1}"),
             false, &r, &err),
@@ -168,10 +172,37 @@ static void test_final(void **state)
     assert_true(r.predict_time == 1.5);
     assert_str(r.metrics, "{\"predict_time\":1.5,\"n\":2}");
     assert_str(r.logs, "l");
-    assert_int_equal(cog_read_final(NULL, &a, STR("{\"status\":\"processing\"}"), false, &r, &err),
+    assert_int_equal(cog_read_final(pr, &a, STR("{\"status\":\"processing\"}"), false, &r, &err),
                      STATUS_INVALID);
-    assert_int_equal(cog_read_final(NULL, &a, STR("nonsense"), false, &r, &err), STATUS_INVALID);
-    assert_int_equal(cog_read_final(NULL, &a, STR("[]"), false, &r, &err), STATUS_INVALID);
+    assert_int_equal(cog_read_final(pr, &a, STR("nonsense"), false, &r, &err), STATUS_INVALID);
+    assert_int_equal(cog_read_final(pr, &a, STR("[]"), false, &r, &err), STATUS_INVALID);
+    arena_deinit(&a);
+}
+
+static void test_what_is_said_has_limits(void **state)
+{
+    struct cog_protocol cog = { .timing = cog_timing_default };
+    struct run_result r;
+    struct arena a;
+
+    (void)state;
+    arena_init(&a);
+    cog.timing.limits = (struct cog_limits){ .max_error = 5, .max_metrics = 20 };
+    assert_int_equal(cog_read_final(&cog.base, &a,
+                                    STR("{\"status\":\"failed\",\"error\":\"abcd\\u00e4xyz\","
+                                        "\"metrics\":{\"predict_time\":1.5}}"),
+                                    false, &r, NULL),
+                     STATUS_OK);
+    assert_string_equal(r.error, "abcd ... [the rest is cut off: max_error is 5 B]");
+    assert_str(r.metrics, "{\"predict_time\":1.5}");
+    assert_int_equal(cog_read_final(&cog.base, &a,
+                                    STR("{\"status\":\"failed\",\"error\":\"abcde\","
+                                        "\"metrics\":{\"predict_time\":1.55}}"),
+                                    false, &r, NULL),
+                     STATUS_OK);
+    assert_string_equal(r.error, "abcde");
+    assert_null(r.metrics.p);
+    assert_true(r.predict_time < 0);
     arena_deinit(&a);
 }
 
@@ -184,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_setup_log),
         cmocka_unit_test(test_log_lines),
         cmocka_unit_test(test_final),
+        cmocka_unit_test(test_what_is_said_has_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
