@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/canary.h"
 
+#include "api/shadow.h"
 #include "run/canary.h"
+#include "run/shadow.h"
 #include "store/canary.h"
 
 static void on_fault(void *arg, const char *path, const struct error *err)
@@ -31,7 +33,8 @@ static void show_count(struct json_writer *w, const char *key, const struct cana
 
     json_key(w, key);
     json_begin_object(w);
-    json_member_int(w, "requests", n->requests);
+    if (!c->is_shadow)
+        json_member_int(w, "requests", n->requests);
     json_member_int(w, "ended", n->ended);
     json_member_int(w, "errors", n->errors);
     if (median < 0)
@@ -41,12 +44,11 @@ static void show_count(struct json_writer *w, const char *key, const struct cana
     json_end_object(w);
 }
 
-static void show_canary(struct json_writer *w, const struct canary_live *live)
+void show_canary(struct json_writer *w, const struct canary_live *live)
 {
     const struct canary *c = &live->is;
     bool is_on = c->state == CANARY_ON;
 
-    json_begin_object(w);
     json_member_string(w, "state",
                        is_on && !c->began_at ? "setting up" : canary_state_name(c->state));
     json_member_int(w, "release", c->release);
@@ -55,9 +57,10 @@ static void show_canary(struct json_writer *w, const struct canary_live *live)
     show_time(w, "until", is_on && c->began_at ? canary_until(c, &live->terms) : 0);
     show_time(w, "ended_at", c->ended_at);
     json_member_string(w, "why", c->why[0] ? c->why : NULL);
+    if (c->is_shadow)
+        show_shadow_counts(w, &live->pool->shadow->report);
     show_count(w, "new", c, CANARY_NEW);
     show_count(w, "old", c, CANARY_OLD);
-    json_end_object(w);
 }
 
 void show_rollout(struct json_writer *w, const struct pool *p, const char *stored)
@@ -70,14 +73,20 @@ void show_rollout(struct json_writer *w, const struct pool *p, const char *store
         canary_terms_write(&t, true, w);
     }
     if (p && p->canary && p->canary->is.state != CANARY_NONE) {
-        json_key(w, "canary");
+        json_key(w, p->canary->is.is_shadow ? "shadow" : "canary");
+        json_begin_object(w);
         show_canary(w, p->canary);
+        json_end_object(w);
     }
 }
 
-bool canary_is_of(const struct pool *p, int64_t release)
+const char *canary_state_of(const struct pool *p, int64_t release)
 {
-    return p && p->canary && p->canary->is.state == CANARY_ON && p->canary->is.release == release;
+    const struct canary *c = p && p->canary ? &p->canary->is : NULL;
+
+    if (!c || !canary_is_open(c) || c->release != release)
+        return NULL;
+    return c->is_shadow ? "shadow" : "canary";
 }
 
 static void on_ended(struct http_request *r, struct store_op *op)
@@ -100,7 +109,7 @@ static void end_now(struct http_request *r, enum canary_state state)
     if (!p)
         return;
     if (canary_end_now(p, state, &err) != STATUS_OK) {
-        http_problem(r, 422, "No canary", "%s", err.text);
+        http_problem(r, 422, "Nothing to end", "%s", err.text);
         return;
     }
     op = api_op_new(sizeof(*op));

@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "api/metrics.h"
 #include "run/canary.h"
+#include "run/shadow.h"
 
 #include <stdlib.h>
 
@@ -20,6 +21,7 @@ struct row {
     const struct canary_live *canary; /* NULL: a model's, or of many put together */
     int canaries[CANARY_STATES];
     struct canary_count sides[CANARY_SIDES]; /* without how long they ran */
+    int64_t same, differ, dropped;           /* copies for shadows */
 };
 
 /* --- collecting --- */
@@ -44,13 +46,22 @@ static void add_canary(struct row *row, const struct canary *c)
     }
 }
 
+static void add_shadow(struct row *row, const struct shadow_report *r)
+{
+    row->same += r->same;
+    row->differ += r->differ;
+    row->dropped += shadow_dropped(r);
+}
+
 static void add_pool(struct row *row, const struct pool *p)
 {
     struct lane *l;
 
     row->is_deployment |= p->canary != NULL;
-    if (p->canary && p->canary->is.state != CANARY_NONE)
+    if (p->canary && p->canary->is.state != CANARY_NONE && !p->canary->is.is_shadow)
         add_canary(row, &p->canary->is);
+    if (p->shadow)
+        add_shadow(row, &p->shadow->report);
 
     list_each (&p->lanes, l, struct lane, node)
         row->queue += l->n_queue;
@@ -111,7 +122,7 @@ static struct row *collect(struct http_request *r, struct pool_metrics *rest, si
         add_pool(row, p);
         if (i < most) {
             row->m = p->metrics;
-            row->canary = p->canary;
+            row->canary = p->canary && !p->canary->is.is_shadow ? p->canary : NULL;
             row->labels = arena_printf(r->arena, "owner=\"%s\",name=\"%s\",type=\"%s\"", p->owner,
                                        p->name, p->is_model ? "model" : "deployment");
             continue;
@@ -221,7 +232,7 @@ static void w_cost(struct buf *out, const char *name, const struct row *row)
 
 static void w_canary_state(struct buf *out, const char *name, const struct row *row)
 {
-    for (int i = CANARY_ON; row->is_deployment && i < CANARY_STATES; i++)
+    for (int i = CANARY_ON; row->is_deployment && i < CANARY_OVER; i++)
         add_label(out, name, row, "state", canary_state_name((enum canary_state)i),
                   row->canaries[i]);
 }
@@ -266,6 +277,15 @@ static void w_canary_run(struct buf *out, const char *name, const struct row *ro
     }
 }
 
+static void w_shadow(struct buf *out, const char *name, const struct row *row)
+{
+    if (!row->is_deployment)
+        return;
+    add_label(out, name, row, "result", "same", (double)row->same);
+    add_label(out, name, row, "result", "differ", (double)row->differ);
+    add_label(out, name, row, "result", "dropped", (double)row->dropped);
+}
+
 static const struct {
     const char *name, *type, *help;
     void (*write)(struct buf *out, const char *name, const struct row *row);
@@ -301,6 +321,8 @@ static const struct {
     { "berth_canary_errors_total", "counter", "Those that have failed.", w_canary_errors },
     { "berth_canary_run_median_seconds", "gauge", "How long half of those that succeeded ran.",
       w_canary_run },
+    { "berth_shadow_copies_total", "counter",
+      "Copies of predictions for the last shadow, by how its answers compare.", w_shadow },
 };
 
 void metrics_text(struct http_request *r)

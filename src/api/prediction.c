@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "run/shadow.h"
 #include "store/retention.h"
 
 #include <stdlib.h>
@@ -225,7 +226,7 @@ static void on_erased(struct http_request *r, struct store_op *op)
 
 static void after_erase(struct api *a, struct store_op *op)
 {
-    (void)op;
+    shadow_forget(a->fleet, container_of(op, struct store_prediction_erase, op)->id);
     files_wake(a->fleet->files); /* its files have gone with it */
 }
 

@@ -54,16 +54,17 @@ static void show_releases(struct http_request *r, struct store_op *op, struct js
     json_begin_array(w);
     for (size_t i = 0; i < list->n; i++) {
         const struct release_row *row = &list->rows[i];
+        const char *tries = canary_state_of(p, row->number);
 
         json_begin_object(w);
         json_key(w, "release");
         show_release_row(w, row);
         show_change(w, i + 1 < list->n ? row + 1 : NULL, row);
         json_member_string(w, "state",
-                           row->failed_at                 ? "failed"
-                           : canary_is_of(p, row->number) ? "canary"
-                           : row->ready_at                ? "ready"
-                                                          : "new");
+                           row->failed_at  ? "failed"
+                           : tries         ? tries
+                           : row->ready_at ? "ready"
+                                           : "new");
         show_time(w, "ready_at", row->ready_at);
         show_time(w, "failed_at", row->failed_at);
         json_member_string(w, "failure", row->failure);

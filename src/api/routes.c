@@ -9,6 +9,7 @@
 #include "api/page.h"
 #include "api/scaling.h"
 #include "api/session.h"
+#include "api/shadow.h"
 
 const struct http_route API_ROUTES[] = {
 #define ROUTE(m, p, h, f, n, s)                                                                    \
@@ -88,9 +89,12 @@ const struct http_route API_ROUTES[] = {
     ROUTE("POST", "/v1/deployments/{owner}/{name}/rollback", deployment_rollback, HTTP_BODY_TEXT,
           "deployments.rollback", "Go back to an older release: a new one with what that one had"),
     ROUTE("POST", "/v1/deployments/{owner}/{name}/promote", deployment_promote, HTTP_BODY_NONE,
-          "deployments.promote", "End a deployment's canary: its release takes over now"),
+          "deployments.promote", "End a deployment's canary or shadow: its release takes over now"),
     ROUTE("POST", "/v1/deployments/{owner}/{name}/halt", deployment_halt, HTTP_BODY_NONE,
-          "deployments.halt", "End a deployment's canary: its release is given up"),
+          "deployments.halt", "End a deployment's canary or shadow: its release is given up"),
+    ROUTE("GET", "/v1/deployments/{owner}/{name}/shadow", deployment_shadow, HTTP_BODY_NONE,
+          "deployments.shadow",
+          "How the answers of a new release differ from those that were given"),
     ROUTE("GET", "/v1/deployments/{owner}/{name}/instances/{id}/log", deployment_instance_log,
           HTTP_BODY_NONE, "deployments.instances.log",
           "What an instance said while it got ready, also when it has ended"),

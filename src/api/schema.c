@@ -129,8 +129,36 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
             "until": {"type": ["string", "null"], "format": "date-time"},
             "ended_at": {"type": ["string", "null"], "format": "date-time"},
             "why": {"type": ["string", "null"]}, "new": {"$ref": "#/components/schemas/CanaryCount"},
-            "old": {"$ref": "#/components/schemas/CanaryCount"}}}}}) },
-    { "CanaryCount", J({"type": "object", "required": ["requests", "ended", "errors", "median_seconds"], "properties": {
+            "old": {"$ref": "#/components/schemas/CanaryCount"}}},
+        "shadow": {"$ref": "#/components/schemas/ShadowState"}}}) },
+    { "ShadowState", J({"type": "object", "description": "That goes on, or went on last",
+            "required": ["state", "release", "beside", "copied", "same", "differ", "failed", "dropped"],
+            "properties": {"state": {"enum": ["setting up", "on", "over", "promoted", "halted", "past"]},
+            "release": {"type": "integer"}, "beside": {"type": "integer"},
+            "began_at": {"type": ["string", "null"], "format": "date-time"},
+            "until": {"type": ["string", "null"], "format": "date-time"},
+            "ended_at": {"type": ["string", "null"], "format": "date-time"},
+            "why": {"type": ["string", "null"]},
+            "copied": {"type": "integer", "minimum": 0}, "same": {"type": "integer", "minimum": 0},
+            "differ": {"type": "integer", "minimum": 0}, "failed": {"type": "integer", "minimum": 0},
+            "dropped": {"type": "integer", "minimum": 0},
+            "new": {"$ref": "#/components/schemas/CanaryCount"},
+            "old": {"$ref": "#/components/schemas/CanaryCount"}}}) },
+    { "Shadow", J({"allOf": [{"$ref": "#/components/schemas/ShadowState"}, {"type": "object",
+        "required": ["by_kind", "dropped_by", "examples"], "properties": {
+        "by_kind": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0},
+            "description": "Answers that differ in this way"},
+        "dropped_by": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+        "examples": {"type": "array", "maxItems": 20, "description": "The latest first", "items": {"type": "object",
+            "required": ["prediction", "at", "differences", "kind", "path", "old", "new", "withheld",
+                "old_seconds", "new_seconds"], "properties": {
+            "prediction": {"type": "string"}, "at": {"type": "string", "format": "date-time"},
+            "differences": {"type": "integer", "minimum": 1},
+            "kind": {"enum": ["status", "input", "type", "text", "number", "file", "missing", "added"]},
+            "path": {"type": "string"}, "old": {"type": ["string", "null"]}, "new": {"type": ["string", "null"]},
+            "withheld": {"enum": ["secret", "erased", null], "description": "Why there are no values"},
+            "old_seconds": {"type": ["number", "null"]}, "new_seconds": {"type": ["number", "null"]}}}}}}]}) },
+    { "CanaryCount", J({"type": "object", "required": ["ended", "errors", "median_seconds"], "properties": {
         "requests": {"type": "integer", "minimum": 0}, "ended": {"type": "integer", "minimum": 0},
         "errors": {"type": "integer", "minimum": 0}, "median_seconds": {"type": ["number", "null"]}}}) },
     { "Rollout", J({"type": ["object", "null"], "additionalProperties": false, "properties": {
@@ -140,7 +168,15 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "seconds": {"type": ["integer", "null"], "minimum": 1, "maximum": 604800},
         "max_error_rate": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
         "max_latency_ratio": {"type": ["number", "null"], "minimum": 1.2, "maximum": 1000},
-        "min_requests": {"type": ["integer", "null"], "minimum": 1, "maximum": 100000}}}}}) },
+        "min_requests": {"type": ["integer", "null"], "minimum": 1, "maximum": 100000}}},
+        "shadow": {"type": ["object", "null"], "additionalProperties": false,
+        "description": "Not together with a canary", "properties": {
+        "share": {"type": ["number", "null"], "minimum": 0.001, "maximum": 1,
+                  "description": "Of the predictions, those that are copied"},
+        "seconds": {"type": ["integer", "null"], "minimum": 1, "maximum": 604800},
+        "relative_tolerance": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        "absolute_tolerance": {"type": ["number", "null"], "minimum": 0, "maximum": 1000000},
+        "max_copies": {"type": ["integer", "null"], "minimum": 1, "maximum": 64}}}}}) },
     { "Duration", J({"description": "Seconds, or text such as 90s, 5m, 1m30s; at most 7 days", "anyOf": [
         {"type": "number", "minimum": 0, "maximum": 604800}, {"type": "string", "pattern": "^[1-9][0-9]{0,3}[sm]$"}]}) },
     { "Scaling", J({"type": "object", "additionalProperties": false, "properties": {
@@ -217,7 +253,7 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
         "results": {"type": "array", "items": {"type": "object", "required": ["release", "change", "state"], "properties": {
             "release": {"$ref": "#/components/schemas/Release"},
             "change": {"type": ["object", "null"], "description": "By key; null for the first release",
-                "additionalProperties": {"type": "object", "required": ["from", "to"]}}, "state": {"enum": ["new", "canary", "ready", "failed"]},
+                "additionalProperties": {"type": "object", "required": ["from", "to"]}}, "state": {"enum": ["new", "canary", "shadow", "ready", "failed"]},
             "ready_at": {"type": ["string", "null"]}, "failed_at": {"type": ["string", "null"]},
             "failure": {"type": ["string", "null"]}}}}}}) },
     { "DeploymentMetrics", J({"type": "object", "required": ["now", "hours", "day"], "properties": {

@@ -83,6 +83,7 @@ const struct openapi_operation OPENAPI_OPERATIONS[] = {
     GET("deployments.enable", ONE, "Deployment"),
     GET("deployments.promote", ONE, "Deployment"),
     GET("deployments.halt", ONE, "Deployment"),
+    GET("deployments.shadow", ONE, "Shadow"),
     { .name = "deployments.rollback", .request = "DeploymentRollback", .status = 200, .shape = OPENAPI_ONE,
       .answer = "Deployment", .body_is_optional = true },
     GET("deployments.instances.list", ONE, "Instances"),

@@ -10,10 +10,8 @@
 #include <stdio.h>
 
 static const char *const STATE_NAMES[CANARY_STATES] = {
-    [CANARY_NONE] = "none",
-    [CANARY_ON] = "on",
-    [CANARY_PROMOTED] = "promoted",
-    [CANARY_HALTED] = "halted",
+    [CANARY_NONE] = "none",     [CANARY_ON] = "on",     [CANARY_PROMOTED] = "promoted",
+    [CANARY_HALTED] = "halted", [CANARY_OVER] = "over",
 };
 
 const char *canary_state_name(enum canary_state s)
@@ -21,24 +19,47 @@ const char *canary_state_name(enum canary_state s)
     return STATE_NAMES[s];
 }
 
-void canary_begin(struct canary *c, int64_t release, int64_t base)
+void canary_begin(struct canary *c, int64_t release, int64_t base, bool is_shadow)
 {
-    *c = (struct canary){ .state = CANARY_ON, .release = release, .base = base };
+    *c = (struct canary){
+        .state = CANARY_ON,
+        .is_shadow = is_shadow,
+        .release = release,
+        .base = base,
+    };
+}
+
+bool canary_is_open(const struct canary *c)
+{
+    return c->state == CANARY_ON || c->state == CANARY_OVER;
 }
 
 bool canary_is_due(const struct canary *c, const struct canary_terms *t)
 {
-    return c->state == CANARY_ON && c->due + canary_term(t, CANARY_SHARE) >= CANARY_WHOLE;
+    return c->state == CANARY_ON && !c->is_shadow &&
+           c->due + canary_term(t, CANARY_SHARE) >= CANARY_WHOLE;
 }
 
 void canary_sent(struct canary *c, const struct canary_terms *t, enum canary_side to, bool can_take)
 {
-    if (c->state != CANARY_ON || !can_take)
+    if (c->state != CANARY_ON || c->is_shadow || !can_take)
         return;
     c->sides[to].requests++;
     c->due += canary_term(t, CANARY_SHARE) - (to == CANARY_NEW ? CANARY_WHOLE : 0);
     /* What it did not take is not made up for: the next one is its, and then its share. */
     c->due = MIN(c->due, CANARY_WHOLE - 1);
+}
+
+bool canary_copies(struct canary *c, const struct canary_terms *t)
+{
+    bool is_due;
+
+    if (c->state != CANARY_ON || !c->is_shadow || !c->began_at)
+        return false;
+    c->due += canary_term(t, SHADOW_SHARE);
+    is_due = c->due >= CANARY_WHOLE;
+    c->due -= is_due ? CANARY_WHOLE : 0;
+    return is_due;
 }
 
 void canary_ended(struct canary *c, enum canary_side on, bool failed, int64_t ran_ms)
@@ -55,7 +76,9 @@ void canary_ended(struct canary *c, enum canary_side on, bool failed, int64_t ra
 
 int64_t canary_until(const struct canary *c, const struct canary_terms *t)
 {
-    return c->began_at ? c->began_at + 1000 * canary_term(t, CANARY_SECONDS) : INT64_MAX;
+    enum canary_term seconds = c->is_shadow ? SHADOW_SECONDS : CANARY_SECONDS;
+
+    return c->began_at ? c->began_at + 1000 * canary_term(t, seconds) : INT64_MAX;
 }
 
 int64_t canary_median_ms(const struct canary *c, enum canary_side side)
@@ -120,12 +143,25 @@ static void say_slow(const struct canary *c, const struct canary_terms *t,
                    c->sides[CANARY_NEW].ended, new, c->sides[CANARY_OLD].ended, old, limit);
 }
 
+/* What a shadow tells is for somebody to read. */
+static enum canary_state judge_shadow(const struct canary_terms *t, bool is_over,
+                                      char why[CANARY_WHY_SIZE])
+{
+    if (is_over)
+        (void)snprintf(why, CANARY_WHY_SIZE,
+                       "Its %" PRId64 " seconds are over. It waits to be promoted or halted.",
+                       canary_term(t, SHADOW_SECONDS));
+    return is_over ? CANARY_OVER : CANARY_ON;
+}
+
 enum canary_state canary_judge(const struct canary *c, const struct canary_terms *t, int64_t now,
                                bool is_ready, char why[CANARY_WHY_SIZE])
 {
     bool is_over = now >= canary_until(c, t);
 
     why[0] = '\0';
+    if (c->is_shadow)
+        return judge_shadow(t, is_over, why);
     if (errs_too_often(c, t, is_over)) {
         say_errors(c, t, why);
         return CANARY_HALTED;
@@ -195,6 +231,7 @@ void canary_write(const struct canary *c, struct buf *out)
     json_writer_init(&w, out);
     json_begin_object(&w);
     json_member_string(&w, "state", canary_state_name(c->state));
+    json_member_bool(&w, "is_shadow", c->is_shadow);
     json_member_int(&w, "release", c->release);
     json_member_int(&w, "base", c->base);
     json_member_int(&w, "began_at", c->began_at);
@@ -236,6 +273,7 @@ bool canary_read(struct canary *c, struct str stored)
     for (int i = 0; i < CANARY_STATES; i++)
         if (str_is(json_to_str(json_get(v, "state")), STATE_NAMES[i]))
             read.state = (enum canary_state)i;
+    (void)json_to_bool(json_get(v, "is_shadow"), &read.is_shadow); /* not there before shadows */
     ok = json_to_i64(json_get(v, "release"), &read.release) &&
          json_to_i64(json_get(v, "base"), &read.base) &&
          json_to_i64(json_get(v, "began_at"), &read.began_at) &&

@@ -15,11 +15,30 @@ static const struct {
     [CANARY_MAX_LATENCY] = { "max_latency_ratio", "canary/max_latency_ratio", 3, 1200, 1000000,
                              2000 },
     [CANARY_MIN_REQUESTS] = { "min_requests", "canary/min_requests", 0, 1, 100000, 20 },
+    [SHADOW_SHARE] = { "share", "shadow/share", 6, 1000, CANARY_WHOLE, 100000 },
+    [SHADOW_SECONDS] = { "seconds", "shadow/seconds", 0, 1, 604800, 3600 },
+    [SHADOW_RELATIVE] = { "relative_tolerance", "shadow/relative_tolerance", 9, 0, 1000000000,
+                          1000 },
+    [SHADOW_ABSOLUTE] = { "absolute_tolerance", "shadow/absolute_tolerance", 9, 0, 1000000000000000,
+                          1 },
+    [SHADOW_COPIES] = { "max_copies", "shadow/max_copies", 0, 1, 64, 4 },
+};
+
+/* Which of them stand below which member. */
+static const struct kind {
+    const char *key;
+    size_t first, end;
+    const char *known;
+} KINDS[] = {
+    { "canary", CANARY_SHARE, SHADOW_SHARE,
+      "share, seconds, max_error_rate, max_latency_ratio and min_requests" },
+    { "shadow", SHADOW_SHARE, CANARY_TERMS,
+      "share, seconds, relative_tolerance, absolute_tolerance and max_copies" },
 };
 
 void canary_terms_init(struct canary_terms *t)
 {
-    t->is_set = false;
+    t->is_set = t->is_shadow = false;
     for (size_t i = 0; i < CANARY_TERMS; i++)
         t->given[i] = -1;
 }
@@ -49,19 +68,17 @@ static enum status read_term(const struct json *v, size_t at, int64_t *out, stru
                 TERMS[at].scale);
 }
 
-static enum status change_term(struct canary_terms *t, const struct json *v, const char **out_path,
-                               struct error *err)
+static enum status change_term(struct canary_terms *t, const struct kind *k, const struct json *v,
+                               const char **out_path, struct error *err)
 {
-    for (size_t i = 0; i < CANARY_TERMS; i++)
+    for (size_t i = k->first; i < k->end; i++)
         if (str_is(v->key, TERMS[i].key)) {
             *out_path = TERMS[i].path;
             return read_term(v, i, &t->given[i], err);
         }
-    *out_path = "canary";
-    return FAIL(err, STATUS_INVALID,
-                "\"%.*s\" is not known here. Known are share, seconds, max_error_rate, "
-                "max_latency_ratio and min_requests.",
-                (int)MIN(v->key.n, (size_t)60), v->key.p);
+    *out_path = k->key;
+    return FAIL(err, STATUS_INVALID, "\"%.*s\" is not known here. Known are %s.",
+                (int)MIN(v->key.n, (size_t)60), v->key.p, k->known);
 }
 
 static enum status must_be_object(const struct json *v, struct error *err)
@@ -71,25 +88,30 @@ static enum status must_be_object(const struct json *v, struct error *err)
     return FAIL(err, STATUS_INVALID, "This must be an object, or null, not %s.", json_type_name(v));
 }
 
-static enum status change_canary(struct canary_terms *t, const struct json *canary,
-                                 canary_fault fault, void *arg)
+static enum status change_kind(struct canary_terms *t, const struct kind *k,
+                               const struct json *wanted, canary_fault fault, void *arg)
 {
-    const char *path = "canary";
+    bool is_shadow = k == &KINDS[1];
+    const char *path = k->key;
     struct error err;
     enum status result;
 
-    if (json_is(canary, JSON_NULL)) {
+    if (t->is_shadow != is_shadow && !json_is(wanted, JSON_NULL))
         canary_terms_init(t);
+    if (json_is(wanted, JSON_NULL)) {
+        if (t->is_shadow == is_shadow)
+            canary_terms_init(t);
         return STATUS_OK;
     }
-    result = must_be_object(canary, &err);
+    result = must_be_object(wanted, &err);
     if (result != STATUS_OK) {
         fault(arg, path, &err);
         return result;
     }
     t->is_set = true;
-    json_each (canary, v) {
-        enum status s = change_term(t, v, &path, &err);
+    t->is_shadow = is_shadow;
+    json_each (wanted, v) {
+        enum status s = change_term(t, k, v, &path, &err);
 
         if (s != STATUS_OK) {
             fault(arg, path, &err);
@@ -97,6 +119,31 @@ static enum status change_canary(struct canary_terms *t, const struct json *cana
         }
     }
     return result;
+}
+
+static enum status change_member(struct canary_terms *t, const struct json *v, canary_fault fault,
+                                 void *arg)
+{
+    struct error err;
+    enum status s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(KINDS); i++)
+        if (str_is(v->key, KINDS[i].key))
+            return change_kind(t, &KINDS[i], v, fault, arg);
+    s = FAIL(&err, STATUS_INVALID, "\"%.*s\" is not known here. Known are canary and shadow.",
+             (int)MIN(v->key.n, (size_t)60), v->key.p);
+    fault(arg, NULL, &err);
+    return s;
+}
+
+static enum status must_be_one(const struct json *rollout, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(KINDS); i++)
+        if (!json_is(json_get(rollout, KINDS[i].key), JSON_OBJECT))
+            return STATUS_OK;
+    return FAIL(err, STATUS_INVALID,
+                "This is a canary and a shadow: a new release can be one of the two at a time. "
+                "Begin with the shadow, and set the canary when that has told enough.");
 }
 
 enum status canary_terms_change(struct canary_terms *t, const struct json *rollout,
@@ -111,18 +158,13 @@ enum status canary_terms_change(struct canary_terms *t, const struct json *rollo
         return STATUS_OK;
     }
     result = must_be_object(rollout, &err);
+    if (result == STATUS_OK)
+        result = must_be_one(rollout, &err);
     if (result != STATUS_OK)
         fault(arg, NULL, &err);
     json_each (rollout, v) {
-        enum status s = STATUS_OK;
+        enum status s = change_member(&changed, v, fault, arg);
 
-        if (str_is(v->key, "canary")) {
-            s = change_canary(&changed, v, fault, arg);
-        } else {
-            s = FAIL(&err, STATUS_INVALID, "\"%.*s\" is not known here. Known is canary.",
-                     (int)MIN(v->key.n, (size_t)60), v->key.p);
-            fault(arg, NULL, &err);
-        }
         result = s != STATUS_OK ? s : result;
     }
     if (result == STATUS_OK)
@@ -132,17 +174,18 @@ enum status canary_terms_change(struct canary_terms *t, const struct json *rollo
 
 void canary_terms_write(const struct canary_terms *t, bool all, struct json_writer *w)
 {
+    const struct kind *k = &KINDS[t->is_shadow];
     char text[48];
 
     json_begin_object(w);
-    json_key(w, "canary");
+    json_key(w, k->key);
     if (!t->is_set) {
         json_null(w);
         json_end_object(w);
         return;
     }
     json_begin_object(w);
-    for (size_t i = 0; i < CANARY_TERMS; i++) {
+    for (size_t i = k->first; i < k->end; i++) {
         if (t->given[i] < 0 && !all)
             continue;
         decimal_format(canary_term(t, (enum canary_term)i), TERMS[i].scale, text);

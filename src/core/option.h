@@ -139,6 +139,8 @@ enum option_type {
       "up to so many bytes, since clients make file objects of https: and data: only; 0 is off")   \
     X("Limits", metrics_pools, INT, 0, 100000, "200",                                              \
       "deployments and models that /metrics tells apart; the others are put together")             \
+    X("Limits", shadow_max_input, SIZE, 1024, 1073741824, "1MiB",                                  \
+      "bytes of an input up to which a shadow has copies of the prediction")                       \
     X("Limits", rate_limit_predictions, INT, 0, 100000000, "600",                                  \
       "predictions an account may create in a minute; 0 is off")                                   \
     X("Limits", rate_limit_sign_ins, INT, 0, 100000000, "30",                                      \

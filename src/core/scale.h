@@ -35,6 +35,7 @@ struct scale_lane {
     bool must_prove; /* a new release that was never ready: one boot, even with nothing waiting */
     bool tries;      /* not current: a new release that has a share of the new predictions; one
                         instance at least, where others keep room for one of the current lane */
+    bool yields;     /* also `tries`: nobody waits for it; it takes a free place, and gives it up */
     bool is_failed;  /* boots nothing until somebody asks again */
     bool no_capacity;  /* the last try to boot found no room on the machine, and there would be some
                           without the other lanes' instances */

@@ -8,11 +8,12 @@
 #include "base/mem.h"
 #include "run/pool_impl.h"
 #include "run/scaling.h"
+#include "run/shadow.h"
 #include "store/canary.h"
 
 #include <stdlib.h>
 
-enum { FLUSH_MS = 1000, MAX_STORED = 64 * 1024 };
+enum { FLUSH_MS = 1000, MAX_STORED = 256 * 1024 };
 
 /* Begins what a release says that failed for this. */
 static const char HALTED[] = "Its canary was halted. ";
@@ -30,6 +31,7 @@ static void on_stored(struct store_op *op)
 static void save(struct canary_live *c)
 {
     struct buf text CLEANUP(buf_deinit) = BUF_INIT(MAX_STORED);
+    struct buf shadow CLEANUP(buf_deinit) = BUF_INIT(MAX_STORED);
     struct store_canary_put *op;
 
     timer_stop(&c->flush);
@@ -39,6 +41,10 @@ static void save(struct canary_live *c)
     canary_write(&c->is, &text);
     op->deployment_id = store_keep(&op->op, str_of(c->pool->id));
     op->data = store_keep(&op->op, buf_str(&text));
+    if (c->pool->shadow->report.release) {
+        shadow_write(&c->pool->shadow->report, &shadow);
+        op->shadow = store_keep(&op->op, buf_str(&shadow));
+    }
     store_start(c->pool->fleet->store, &op->op, &STORE_CANARY_PUT, on_stored);
 }
 
@@ -53,6 +59,16 @@ static void save_soon(struct canary_live *c)
         timer_start(&c->flush, FLUSH_MS);
 }
 
+void canary_save(struct pool *p)
+{
+    save(p->canary);
+}
+
+void canary_save_soon(struct pool *p)
+{
+    save_soon(p->canary);
+}
+
 void canary_flush_all(struct fleet *f)
 {
     struct pool *p;
@@ -63,7 +79,7 @@ void canary_flush_all(struct fleet *f)
 }
 
 enum status canary_load(struct fleet *f, const char *deployment_id, struct canary *out,
-                        struct error *err)
+                        char **out_shadow, struct error *err)
 {
     struct store_canary_get op = { .deployment_id = deployment_id };
     enum status s = store_run(f->store, &op.op, &STORE_CANARY_GET);
@@ -74,6 +90,7 @@ enum status canary_load(struct fleet *f, const char *deployment_id, struct canar
     else if (op.data && !canary_read(out, str_of(op.data)))
         log_warning("what is stored of a deployment's canary cannot be read",
                     LOG_S("deployment", deployment_id));
+    *out_shadow = s == STATUS_OK ? xstrdup(op.shadow) : NULL;
     store_op_deinit(&op.op);
     return s;
 }
@@ -88,12 +105,14 @@ void canary_new(struct pool *p)
     canary_terms_init(&c->terms);
     timer_init(p->fleet->loop, &c->flush, on_flush);
     p->canary = c;
+    shadow_new(p);
 }
 
 void canary_free(struct pool *p)
 {
     if (!p->canary)
         return;
+    shadow_free(p);
     timer_stop(&p->canary->flush);
     free(p->canary);
     p->canary = NULL;
@@ -113,6 +132,7 @@ static void end(struct canary_live *c, enum canary_state state, const char *why)
     (void)snprintf(c->is.why, sizeof(c->is.why), "%s", why);
     log_info("canary ended", LOG_S("deployment", p->name), LOG_I("release", c->is.release),
              LOG_S("how", canary_state_name(state)), LOG_S("why", c->is.why));
+    shadow_stops(p);
     save(c);
     tell_pool(p);
     pool_wake(p);
@@ -146,8 +166,11 @@ static void begin(struct canary_live *c, int64_t base)
 {
     struct release *r = pool_current(c->pool);
 
-    canary_begin(&c->is, r->number, base);
-    log_info("canary begins", LOG_S("deployment", c->pool->name), LOG_I("release", r->number),
+    canary_begin(&c->is, r->number, base, c->terms.is_shadow);
+    if (c->is.is_shadow)
+        shadow_starts(c->pool, r->number, base);
+    log_info(c->is.is_shadow ? "shadow begins" : "canary begins",
+             LOG_S("deployment", c->pool->name), LOG_I("release", r->number),
              LOG_I("beside", base));
     save(c);
 }
@@ -164,6 +187,7 @@ static void give_up(struct canary_live *c, const struct release *next)
     if (r && r->lane != next->lane)
         fail_release(c->pool, r, why);
     c->is.state = CANARY_NONE;
+    shadow_stops(c->pool);
 }
 
 void canary_released(struct pool *p, struct release *served, bool is_new)
@@ -172,12 +196,12 @@ void canary_released(struct pool *p, struct release *served, bool is_new)
     struct release *r = pool_current(p), *before = pool_release(p, c->is.release);
     bool was = c->is.state != CANARY_NONE;
 
-    if (c->is.state == CANARY_ON && before && before->lane == r->lane) {
+    if (canary_is_open(&c->is) && before && before->lane == r->lane) {
         c->is.release = r->number;
         save(c);
         return;
     }
-    if (c->is.state == CANARY_ON)
+    if (canary_is_open(&c->is))
         give_up(c, r);
     c->is.state = CANARY_NONE;
     if (c->terms.is_set && is_new && served && served->was_ready && served->lane != r->lane)
@@ -186,12 +210,13 @@ void canary_released(struct pool *p, struct release *served, bool is_new)
         save(c);
 }
 
-void canary_resume(struct pool *p, const struct canary *stored, bool is_same)
+void canary_resume(struct pool *p, const struct canary *stored, const char *shadow, bool is_same)
 {
     struct canary_live *c = p->canary;
     struct release *r = pool_current(p);
 
-    if (stored->release != r->number && !(stored->state == CANARY_ON && is_same))
+    shadow_resume(p, shadow);
+    if (stored->release != r->number && !(canary_is_open(stored) && is_same))
         return;
     c->is = *stored;
     c->is.release = r->number;
@@ -214,10 +239,11 @@ enum status canary_end_now(struct pool *p, enum canary_state state, struct error
 {
     struct canary_live *c = p->canary;
 
-    if (c->is.state != CANARY_ON)
+    if (!canary_is_open(&c->is))
         return FAIL(err, STATUS_UNPROCESSABLE,
-                    "No canary goes on in the deployment %s/%s: there is nothing to end.", p->owner,
-                    p->name);
+                    "No canary goes on in the deployment %s/%s, and no shadow: there is nothing to "
+                    "end.",
+                    p->owner, p->name);
     if (state == CANARY_HALTED)
         halt(c, "It was halted by hand.");
     else
@@ -234,7 +260,7 @@ struct release *canary_base(const struct pool *p)
 
     if (!c || !current || c->is.release != current->number)
         return NULL;
-    if (c->is.state != CANARY_ON && !(c->is.state == CANARY_HALTED && current->is_failed))
+    if (!canary_is_open(&c->is) && !(c->is.state == CANARY_HALTED && current->is_failed))
         return NULL;
     base = pool_release(p, c->is.base);
     return base && !base->is_failed && base->lane != current->lane ? base : NULL;
@@ -290,7 +316,7 @@ void canary_arrived(const struct prediction *p)
 {
     struct canary_live *c = live(p->lane->pool);
 
-    if (!c || p->row.release == 0)
+    if (!c || c->is.is_shadow || p->row.release == 0)
         return;
     canary_sent(&c->is, &c->terms, p->row.release == c->is.release ? CANARY_NEW : CANARY_OLD,
                 p->row.release == c->is.release || can_take(p->lane->pool));
@@ -305,7 +331,7 @@ void canary_finished(const struct prediction *p, enum prediction_status s)
     struct release *base = c ? canary_base(p->lane->pool) : NULL;
     bool is_new = c && canary_has(p->lane->pool, p->lane);
 
-    if (!base || !p->instance || !began || (!is_new && p->lane != base->lane) ||
+    if (!base || c->is.is_shadow || !p->instance || !began || (!is_new && p->lane != base->lane) ||
         (s != PREDICTION_SUCCEEDED && s != PREDICTION_FAILED))
         return;
     canary_ended(&c->is, is_new ? CANARY_NEW : CANARY_OLD, s == PREDICTION_FAILED,
@@ -316,12 +342,13 @@ void canary_finished(const struct prediction *p, enum prediction_status s)
 
 /* --- on its way --- */
 
-/* What waits for a new release that has no instance goes back to where there will be one. */
+/* What waits for a new release that has no instance, or takes copies only, goes back to where there
+ * will be one. */
 static void give_back(struct pool *p, struct release *base, bool is_ready)
 {
     struct lane *l = pool_current(p)->lane;
 
-    if (!is_ready && !list_empty(&l->queue))
+    if ((!is_ready || p->canary->is.is_shadow) && !list_empty(&l->queue))
         lane_move_queue(l, base, base->lane);
 }
 
@@ -336,6 +363,9 @@ static void judge(struct canary_live *c, bool is_ready, int64_t *out_change)
         return;
     case CANARY_HALTED:
         halt(c, why);
+        return;
+    case CANARY_OVER:
+        end(c, CANARY_OVER, why);
         return;
     default:
         until = canary_until(&c->is, &c->terms);
@@ -352,6 +382,18 @@ static const char *why_failed(const struct release *r)
     return str_starts(str_of(text), HALTED) ? text + strlen(HALTED) : text;
 }
 
+/* A shadow that was over has been given more time. */
+static bool goes_on(struct canary_live *c)
+{
+    if (canary_until(&c->is, &c->terms) <= loop_wall_ms(c->pool->fleet->loop))
+        return false;
+    c->is.state = CANARY_ON;
+    c->is.ended_at = 0;
+    c->is.why[0] = '\0';
+    save(c);
+    return true;
+}
+
 void canary_look(struct pool *p, int64_t *out_change)
 {
     struct canary_live *c = p->canary;
@@ -361,16 +403,24 @@ void canary_look(struct pool *p, int64_t *out_change)
     if (c && c->is.state == CANARY_HALTED && current && !current->is_failed &&
         c->is.release == current->number)
         canary_again(p);
-    if (!c || c->is.state != CANARY_ON)
+    if (!c || !canary_is_open(&c->is))
         return;
     if (current->is_failed) {
         end(c, CANARY_HALTED, why_failed(current));
         return;
     }
     if (!c->terms.is_set || !base) {
-        promote(c, base ? "No canary is set any more." : "There is no release beside it any more.");
+        promote(c, base && c->is.is_shadow ? "No shadow is set any more."
+                   : base                  ? "No canary is set any more."
+                                           : "There is no release beside it any more.");
         return;
     }
+    if (c->terms.is_shadow != c->is.is_shadow) { /* the one follows the other */
+        shadow_stops(p);
+        begin(c, c->is.base);
+    }
+    if (c->is.state == CANARY_OVER && !goes_on(c))
+        return;
     is_ready = lane_count(current->lane, INSTANCE_READY) > 0;
     if (is_ready && !c->is.began_at) {
         c->is.began_at = loop_wall_ms(p->fleet->loop);
@@ -378,4 +428,5 @@ void canary_look(struct pool *p, int64_t *out_change)
     }
     give_back(p, base, is_ready);
     judge(c, is_ready, out_change);
+    shadow_dispatch(p);
 }

@@ -21,19 +21,23 @@ void canary_set(struct pool *p, const char *settings);
 /* A new release is the current one. `served`: the one that took new predictions before it (NULL:
  * none); `is_new`: it was never ready. Begins a canary, goes on with one, or ends it. */
 void canary_released(struct pool *p, struct release *served, bool is_new);
-/* At start-up: what is stored of a deployment's, before its releases are made. */
+/* At start-up: what is stored of a deployment's, before its releases are made, and of what its
+ * shadow told (of the heap; NULL: nothing). */
 enum status canary_load(struct fleet *f, const char *deployment_id, struct canary *out,
-                        struct error *err) NODISCARD;
+                        char **out_shadow, struct error *err) NODISCARD;
 /* And after: `is_same` when the release it was of has the version and hardware of the current one.
  */
-void canary_resume(struct pool *p, const struct canary *stored, bool is_same);
+void canary_resume(struct pool *p, const struct canary *stored, const char *shadow, bool is_same);
+/* Stores it, and what its shadow told: now, or once a second. */
+void canary_save(struct pool *p);
+void canary_save_soon(struct pool *p);
 /* Stores what is not stored yet; before the server ends. */
 void canary_flush_all(struct fleet *f);
 
 /* The release that serves instead of the current one: while a canary goes on, and after it was
  * halted. NULL: none does. */
 struct release *canary_base(const struct pool *p);
-/* Whether a lane has a share of the new predictions only. */
+/* Whether a lane has a share of the new predictions only, or none. */
 bool canary_has(const struct pool *p, const struct lane *l);
 /* The release that has the next prediction, where `serving` would: that one, or the current one. */
 struct release *canary_choose(struct pool *p, struct release *serving);

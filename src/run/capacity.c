@@ -5,6 +5,7 @@
 #include "core/capacity.h"
 #include "run/clock.h"
 #include "run/scaling.h"
+#include "run/shadow.h"
 
 #include <string.h>
 
@@ -50,7 +51,8 @@ static bool must_prove(const struct pool *p, const struct lane *l)
 {
     const struct release *r = pool_current(p);
 
-    return r && r->lane == l && !r->was_ready && !r->is_failed && r->number > 1;
+    return r && r->lane == l && !r->was_ready && !r->is_failed && r->number > 1 &&
+           !shadow_has(p, l);
 }
 
 bool capacity_is_lacking(const struct lane *l)

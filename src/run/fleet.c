@@ -136,11 +136,11 @@ static bool is_canary_of(const struct store_release_list *all, const struct cana
 static const struct release_row *find_fallback(const struct store_release_list *all,
                                                const struct canary *c, bool is_same)
 {
-    bool is_pinned = c->state == CANARY_ON || c->state == CANARY_HALTED;
+    bool is_pinned = canary_is_open(c) || c->state == CANARY_HALTED;
 
     if (all->n == 0)
         return NULL;
-    if (all->rows[0].ready_at && !all->rows[0].failed_at && !(c->state == CANARY_ON && is_same))
+    if (all->rows[0].ready_at && !all->rows[0].failed_at && !(canary_is_open(c) && is_same))
         return NULL;
     for (size_t i = 1; i < all->n; i++)
         if (is_pinned ? all->rows[i].number == c->base
@@ -156,13 +156,14 @@ static enum status load_deployment(struct fleet *f, const struct deployment_row 
     struct store_release_list open = { 0 }, all = { 0 };
     const struct release_row *fallback = NULL;
     struct canary canary;
+    char *shadow CLEANUP(mem_free) = NULL;
     bool is_same = false;
     enum status s = list_releases(f, row->id, true, &open, err);
 
     if (s == STATUS_OK)
         s = list_releases(f, row->id, false, &all, err);
     if (s == STATUS_OK)
-        s = canary_load(f, row->id, &canary, err);
+        s = canary_load(f, row->id, &canary, &shadow, err);
     if (s == STATUS_OK) {
         is_same = is_canary_of(&all, &canary);
         fallback = find_fallback(&all, &canary, is_same);
@@ -181,7 +182,7 @@ static enum status load_deployment(struct fleet *f, const struct deployment_row 
     store_op_deinit(&open.op);
     store_op_deinit(&all.op);
     if (s == STATUS_OK)
-        canary_resume(map_get(&f->pools, str_of(row->id)), &canary, is_same);
+        canary_resume(map_get(&f->pools, str_of(row->id)), &canary, shadow, is_same);
     if (s == STATUS_OK)
         s = scaling_restore(map_get(&f->pools, str_of(row->id)), err);
     if (s != STATUS_OK)

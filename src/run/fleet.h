@@ -75,7 +75,9 @@ struct instance {
     struct buf setup_log;
     char *setup_error; /* what the model server said of its failed setup */
     const char *why_stop;
-    struct list runs; /* struct prediction.run_node */
+    struct list runs;   /* struct prediction.run_node */
+    struct list copies; /* struct shadow_copy.run_node: they have places besides those in_flight */
+    int n_copies;
     struct meter meter;
 };
 
@@ -123,6 +125,7 @@ struct pool {
     int64_t min, max;
     struct scaling *scaling;    /* deployments only */
     struct canary_live *canary; /* likewise */
+    struct shadow *shadow;      /* likewise */
     int64_t last_used_at;
     struct deferred reconcile;
     struct timer timer;
@@ -382,6 +385,8 @@ void lane_release(struct lane *l);
 void lane_push(struct lane *l, struct prediction *p, bool at_head);
 void lane_take(struct prediction *p); /* out of its queue; harmless when it stands in none */
 void lane_dispatch(struct lane *l);
+/* The ready instance with the fewest predictions, if it has a free place. */
+struct instance *lane_free_instance(const struct lane *l);
 void lane_move_queue(struct lane *from, struct release *to_release, struct lane *to);
 void lane_fail_queue(struct lane *l, const char *error);
 struct lane *lane_find(struct pool *p, const struct version *v, const char *sku);

@@ -15,6 +15,7 @@
 #include "run/fleet.h"
 #include "run/instance_impl.h"
 #include "run/scaling.h"
+#include "run/shadow.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -136,6 +137,7 @@ static struct instance *instance_new(struct lane *l)
     in->created_at = in->idle_since = loop_wall_ms(f->loop);
     buf_init(&in->setup_log, (size_t)f->options->max_setup_log);
     list_init(&in->runs);
+    list_init(&in->copies);
     timer_init(f->loop, &in->deadline, on_deadline);
     list_push(&l->instances, &in->node);
     return in;
@@ -192,7 +194,7 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
         .mode = v->trains ? "train" : "predict",
         .weights = weights.n ? weights.p : NULL,
         .internal_url = url,
-        .upload = f->files && wants_uploads(v),
+        .upload = f->files && wants_uploads(v) && !shadow_has(l->pool, l),
         .sku = l->sku,
         .gpu_indexes = gpus,
         .setup_timeout_ms = f->options->setup_timeout,
@@ -384,6 +386,8 @@ enum status instance_webhook(struct fleet *f, struct str capability, struct str 
 
     if (!in)
         return FAIL(err, STATUS_NOT_FOUND, "no such instance");
+    if (shadow_webhook(in, prediction_id, body, &s, err))
+        return s;
     if (!x || x->is_ending)
         return STATUS_OK; /* it has ended already: nothing to learn */
     if (x->instance != in)

@@ -5,6 +5,7 @@
 #include "run/capacity.h"
 #include "run/instance_impl.h"
 #include "run/scaling.h"
+#include "run/shadow.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -222,6 +223,7 @@ void instance_let_go(struct instance *in)
     if (in->peer_is_open)
         peer_close(&in->peer);
     in->peer_is_open = false;
+    shadow_instance_gone(in, NULL);
     timer_stop(&in->deadline);
     if (in->has_launch)
         driver_release(&in->launch);
@@ -232,7 +234,7 @@ void instance_free(struct instance *in)
 {
     struct fleet *f = in->fleet;
 
-    assert(!in->has_launch && list_empty(&in->runs));
+    assert(!in->has_launch && list_empty(&in->runs) && list_empty(&in->copies));
     timer_stop(&in->deadline);
     map_remove(&f->instances, str_of(in->id));
     map_remove(&f->capabilities, str_of(in->capability));
@@ -266,6 +268,7 @@ void instance_ended(struct launch *l, const struct exit_info *how, const struct 
     if (in->peer_is_open)
         peer_close(&in->peer);
     in->peer_is_open = false;
+    shadow_instance_gone(in, in->stop_is_ours ? NULL : how->text);
     if (is_failed_boot)
         boot_failed(in, how, err);
     else if (list_empty(&in->runs) && (!in->stop_is_ours || strcmp(reason, SICK) == 0))

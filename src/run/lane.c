@@ -51,15 +51,14 @@ void lane_take(struct prediction *p)
     metrics_queue(l->pool, -1);
 }
 
-/* The ready instance with the fewest predictions, if it has a free slot. */
-static struct instance *free_instance(struct lane *l)
+struct instance *lane_free_instance(const struct lane *l)
 {
     int slots = (int)MAX(l->version->config.concurrency, 1);
     struct instance *best = NULL, *in;
 
     list_each (&l->instances, in, struct instance, node)
-        if (in->state == INSTANCE_READY && in->in_flight < slots &&
-            (!best || in->in_flight < best->in_flight))
+        if (in->state == INSTANCE_READY && in->in_flight + in->n_copies < slots &&
+            (!best || in->in_flight + in->n_copies < best->in_flight + best->n_copies))
             best = in;
     return best;
 }
@@ -68,7 +67,7 @@ static struct instance *free_instance(struct lane *l)
  * that will have to wait for an instance are prepared meanwhile. */
 void lane_dispatch(struct lane *l)
 {
-    struct instance *in = free_instance(l);
+    struct instance *in = lane_free_instance(l);
     struct prediction *p;
     int n_ahead = 0;
 
@@ -79,7 +78,7 @@ void lane_dispatch(struct lane *l)
             lane_take(p);
             scaling_started(p);
             prediction_begin(p, in);
-            in = free_instance(l);
+            in = lane_free_instance(l);
         } else if (++n_ahead >= LOOK_AHEAD) {
             break;
         }

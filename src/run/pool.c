@@ -8,6 +8,7 @@
 #include "run/fleet.h"
 #include "run/pool_impl.h"
 #include "run/scaling.h"
+#include "run/shadow.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -266,6 +267,8 @@ void pool_remove(struct fleet *f, const char *id)
     map_remove(&f->by_name, str_of(key));
     p->is_deleted = true;
     p->min = p->max = 0;
+    if (p->shadow)
+        shadow_stops(p);
     pool_cancel_all(p);
     pool_wake(p); /* frees it once the last instance is gone */
 }

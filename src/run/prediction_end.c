@@ -10,6 +10,7 @@
 #include "run/live_output.h"
 #include "run/output_file.h"
 #include "run/scaling.h"
+#include "run/shadow.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -104,6 +105,7 @@ static void on_end_stored(struct store_op *op)
         metrics_ended(p);
         tell_prediction(p, prediction_status_text(p->row.status));
     }
+    shadow_answered(p);
     prediction_unlist(p);
     if (p->row.destination && p->row.status == PREDICTION_SUCCEEDED)
         training_finish(p->fleet, p->id);
@@ -250,6 +252,8 @@ static void end_with(struct prediction *p, const struct run_result *res)
     e->op.model_id = p->row.model_id;
     prediction_join_start(p, &e->op);
     e->op.no_input_files = !p->files && !p->is_rebound && !input_has_uris(p->lane->version->schema);
+    if (shadow_needs_inputs(p, res->status))
+        e->op.inputs_until = now + p->fleet->options->run_timeout;
     e->op.predict_time = res->predict_time;
     if (e->op.predict_time < 0)
         e->op.predict_time = p->row.started_at ? (double)(now - p->row.started_at) / 1000 : 0;

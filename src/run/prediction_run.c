@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/live_output.h"
+#include "run/shadow.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -95,6 +96,8 @@ static void run_begin(struct prediction *p, bool join)
     run_start(&p->instance->peer, &p->run, &spec, &run_events);
     if (p->row.cancel_requested)
         prediction_ask_to_end(p);
+    else if (!join)
+        shadow_began(p);
 }
 
 static void start_failed(struct prediction *p, const struct error *err)

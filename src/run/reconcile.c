@@ -12,6 +12,7 @@
 #include "run/clock.h"
 #include "run/pool_impl.h"
 #include "run/scaling.h"
+#include "run/shadow.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -102,6 +103,7 @@ static void view_lane(struct pool *p, const struct lane *l, struct arena *a, str
         .slots = (int)MAX(l->version->config.concurrency, 1),
         .is_current = p->is_model || (leading && leading->lane == l),
         .tries = canary_has(p, l),
+        .yields = shadow_has(p, l),
         .no_capacity = l->no_capacity && others_hold_room(p, l, a),
         .failures = l->failures,
         .retry_at = l->retry_at,
@@ -124,7 +126,8 @@ static void view_lane(struct pool *p, const struct lane *l, struct arena *a, str
     }
     if (!p->is_model && current && current->lane == l && !out->tries) {
         /* Release 1 has nothing to take over from: it boots when there is a reason to. */
-        out->must_prove = !current->was_ready && !current->is_failed && current->number > 1;
+        out->must_prove =
+            !current->was_ready && !current->is_failed && current->number > 1 && leading == current;
     }
 }
 

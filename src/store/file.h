@@ -72,6 +72,13 @@ struct store_file_delete {
 };
 extern const struct store_op_type STORE_FILE_DELETE;
 
+/* The copies of a prediction's inputs have served: they expire now. */
+struct store_file_expire_inputs {
+    struct store_op op;
+    const char *prediction_id;
+};
+extern const struct store_op_type STORE_FILE_EXPIRE_INPUTS;
+
 /* What has expired, and when the next one will (0: none will). */
 struct store_file_expired {
     struct store_op op;

@@ -165,6 +165,7 @@ struct store_prediction_end {
     const char *started_instance;
     bool started_long;
     bool no_input_files;        /* it is known that there are no copies of its inputs */
+    int64_t inputs_until;       /* when they expire; 0: now */
     const char *model_id;       /* whose run_count is raised; NULL: is looked up */
     struct ledger_batch ledger; /* its last time on an instance; no charges: */
     int64_t active_ms, cost;    /* are what is added to its own */

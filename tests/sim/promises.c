@@ -4,6 +4,7 @@
 #include "sim.h"
 
 #include "run/canary.h"
+#include "run/shadow.h"
 #include "store/ledger.h"
 
 /* Beyond the grace after a cancel: finding an instance again, and ending it. */
@@ -96,6 +97,30 @@ static void check_canary(struct sim *s, struct sim_deployment *d)
         fail_msg("P4: %d wait for a release that has no instance", l->n_queue);
 }
 
+/* Copies are few, and run where nothing else does, in places that are free. */
+static void check_shadow(struct sim *s, struct sim_deployment *d)
+{
+    const struct pool *pool = place_pool(s->p, d->name);
+    const struct shadow_report *r = &pool->shadow->report;
+    struct instance *in;
+    struct lane *l;
+
+    if (pool->shadow->n_copies > 4 || r->copied < r->same + r->differ)
+        fail_msg("%d copies are under way: %lld begun, %lld compared", pool->shadow->n_copies,
+                 (long long)r->copied, (long long)(r->same + r->differ));
+    list_each (&pool->lanes, l, struct lane, node)
+        list_each (&l->instances, in, struct instance, node) {
+            bool is_shadow = in->state != INSTANCE_READY || shadow_has(pool, l);
+
+            if (in->n_copies > MAX(l->version->config.concurrency, 1) ||
+                in->n_copies != (int)list_length(&in->copies))
+                fail_msg("an instance runs %d copies", in->n_copies);
+            if (in->n_copies > 0 && pool->canary->is.is_shadow &&
+                pool->canary->is.state == CANARY_ON && !is_shadow)
+                fail_msg("P4: a copy runs where predictions do");
+        }
+}
+
 void sim_after_turn(void *arg)
 {
     struct sim *s = arg;
@@ -115,8 +140,10 @@ void sim_after_turn(void *arg)
                  fake_driver_running(s->p->driver), alive);
     check_spending(s);
     check_capacity(s);
-    for (int i = 0; i < DEPLOYMENTS; i++)
+    for (int i = 0; i < DEPLOYMENTS; i++) {
         check_canary(s, &s->deployments[i]);
+        check_shadow(s, &s->deployments[i]);
+    }
     if (loop_now_ms(s->p->loop) < s->loses_until)
         lose_wakes(s);
 }

@@ -53,6 +53,10 @@ static void choose_nature(struct sim *s)
         s->nature.rollout = s->nature.share == 500000
                                 ? "{\"canary\":{\"share\":0.5,\"seconds\":40,\"min_requests\":5}}"
                                 : "{\"canary\":{\"seconds\":120,\"max_error_rate\":0.2}}";
+        if (s->seed % 3 == 0) /* no draw: the other seeds stay what they were */
+            s->nature.rollout = s->nature.share == 500000
+                                    ? "{\"shadow\":{\"share\":0.5,\"seconds\":90}}"
+                                    : "{\"shadow\":{\"share\":1,\"max_copies\":2}}";
     }
 }
 

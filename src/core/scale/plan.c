@@ -271,6 +271,8 @@ static void make_place(const struct scale_view *v, size_t for_lane, struct scale
     bool waited = l->waiting > 0 && v->now >= l->oldest_waiting + v->fair_after_ms;
     bool forced = waited || (l->is_current && l->must_prove);
 
+    if (l->yields) /* it takes what is free */
+        return;
     for (size_t i = 0; i < out->n; i++)
         if (out->actions[i].verb == SCALE_DRAIN)
             return; /* a place will be free */
@@ -301,6 +303,23 @@ static void make_place(const struct scale_view *v, size_t for_lane, struct scale
         look_again(out, l->oldest_waiting + v->fair_after_ms);
 }
 
+/* More instances for those who wait come before one for a shadow. */
+static void take_shadow_place(const struct scale_view *v, struct scale_plan *out)
+{
+    const struct scale_instance *in;
+
+    for (size_t i = 0; i < v->n_lanes; i++) {
+        if (count_lane(&v->lanes[i]).all > count_lane(&v->lanes[i]).live)
+            return; /* a place is on its way */
+        if (!v->lanes[i].yields)
+            continue;
+        in = least_missed(&v->lanes[i], out, false);
+        if (in)
+            add(out, SCALE_SINCE_PLACE, i, in->id);
+        return;
+    }
+}
+
 static int boots_now(const struct scale_view *v, const struct scale_lane *l, int missing,
                      struct scale_plan *out)
 {
@@ -323,6 +342,8 @@ static bool comes_before(const struct scale_view *v, size_t a, size_t b)
     int64_t x_served = count_lane(x).live > 0 ? v->now : x->served_at;
     int64_t y_served = count_lane(y).live > 0 ? v->now : y->served_at;
 
+    if (x->yields != y->yields)
+        return y->yields;
     if (x->must_prove != y->must_prove)
         return x->must_prove;
     if (x_served != y_served)
@@ -422,6 +443,8 @@ static void boot_lane(const struct scale_view *v, size_t at, bool taken_over, in
         if (*total >= allowed) {
             if (count_lane(l).live == 0)
                 make_place(v, at, out);
+            else if (l->is_current)
+                take_shadow_place(v, out);
             break;
         }
         add(out, cause_of(v, at, live, taken_over, out), at, NULL);

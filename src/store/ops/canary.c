@@ -9,6 +9,7 @@ static enum status canary_put(struct db *db, struct store_op *base)
     const struct db_value args[SQL_CANARY_PUT_PARAMS] = {
         [SQL_CANARY_PUT_DEPLOYMENT_ID] = DB_V_TEXT(op->deployment_id),
         [SQL_CANARY_PUT_DATA] = DB_V_TEXT(op->data),
+        [SQL_CANARY_PUT_SHADOW] = DB_V_TEXT(op->shadow),
     };
 
     return db_exec(db, &sql_canary_put, args, NULL, &base->error);
@@ -29,9 +30,11 @@ static enum status canary_get(struct db *db, struct store_op *base)
     CLEANUP(reader_close) struct reader r = READER_INIT;
     enum status s = reader_open(&r, db, &sql_canary_get, args, &base->arena, &base->error);
 
-    op->data = NULL;
-    if (s == STATUS_OK && reader_next(&r))
+    op->data = op->shadow = NULL;
+    if (s == STATUS_OK && reader_next(&r)) {
         op->data = read_text(&r);
+        op->shadow = read_text(&r);
+    }
     return s == STATUS_OK ? r.status : s;
 }
 

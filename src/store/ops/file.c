@@ -177,6 +177,23 @@ const struct store_op_type STORE_FILE_DELETE = {
     .exec = file_delete,
 };
 
+static enum status file_expire_inputs(struct db *db, struct store_op *base)
+{
+    struct store_file_expire_inputs *op = container_of(base, struct store_file_expire_inputs, op);
+    const struct db_value args[SQL_FILE_EXPIRE_INPUTS_PARAMS] = {
+        [SQL_FILE_EXPIRE_INPUTS_PREDICTION_ID] = DB_V_TEXT(op->prediction_id),
+        [SQL_FILE_EXPIRE_INPUTS_AT] = DB_V_INT(1),
+    };
+
+    return db_exec(db, &sql_file_expire_inputs, args, NULL, &base->error);
+}
+
+const struct store_op_type STORE_FILE_EXPIRE_INPUTS = {
+    .name = "file_expire_inputs",
+    .is_write = true,
+    .exec = file_expire_inputs,
+};
+
 static enum status next_expiry(struct db *db, struct store_file_expired *op)
 {
     const struct db_value args[SQL_FILE_NEXT_EXPIRY_PARAMS] = {

@@ -130,6 +130,7 @@ static enum status prediction_end(struct db *db, struct store_op *base)
     };
     const struct db_value inputs[SQL_FILE_EXPIRE_INPUTS_PARAMS] = {
         [SQL_FILE_EXPIRE_INPUTS_PREDICTION_ID] = DB_V_TEXT(op->id),
+        [SQL_FILE_EXPIRE_INPUTS_AT] = DB_V_INT(op->inputs_until ? op->inputs_until : 1),
     };
     const struct webhook_row message = {
         .id = op->webhook_id,

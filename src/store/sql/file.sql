@@ -58,6 +58,6 @@ DELETE FROM file WHERE id = :id;
 -- file_exists(id)
 SELECT 1 FROM file WHERE id = :id;
 
--- file_expire_inputs(prediction_id)
+-- file_expire_inputs(prediction_id, at)
 -- The copies of its inputs served the run only.
-UPDATE file SET expires_at = 1 WHERE prediction_id = :prediction_id AND kind = 2;
+UPDATE file SET expires_at = :at WHERE prediction_id = :prediction_id AND kind = 2;

@@ -120,7 +120,7 @@ static int given(int64_t share, int n)
 
     canary_terms_init(&t);
     t.given[CANARY_SHARE] = share * 1000;
-    canary_begin(&c, 2, 1);
+    canary_begin(&c, 2, 1, false);
     for (int i = 0; i < n; i++) {
         bool due = canary_is_due(&c, &t);
 
@@ -154,7 +154,7 @@ static void no_burst_afterwards(void **state)
 
     (void)state;
     canary_terms_init(&t);
-    canary_begin(&c, 2, 1);
+    canary_begin(&c, 2, 1, false);
     for (int i = 0; i < 1000; i++)
         canary_sent(&c, &t, CANARY_OLD, i % 2);
     for (int i = 0; i < 10; i++) {
@@ -238,7 +238,7 @@ static void verdicts(void **state)
         enum canary_state got;
         struct canary c;
 
-        canary_begin(&c, 2, 1);
+        canary_begin(&c, 2, 1, false);
         c.began_at = 1000000;
         count(&c, CANARY_NEW, rows[i].new);
         count(&c, CANARY_OLD, rows[i].old);
@@ -257,7 +257,7 @@ static void before_it_began_nothing_counts(void **state)
 
     (void)state;
     canary_terms_init(&t);
-    canary_begin(&c, 2, 1);
+    canary_begin(&c, 2, 1, false);
     count(&c, CANARY_OLD, (struct tally){ 9, 9, 1 });
     assert_int_equal(c.sides[CANARY_OLD].ended, 0);
     assert_int_equal(canary_until(&c, &t), INT64_MAX);
@@ -270,7 +270,7 @@ static void kept_and_read_again(void **state)
     struct canary c, back;
 
     (void)state;
-    canary_begin(&c, 7, 5);
+    canary_begin(&c, 7, 5, false);
     c.began_at = 123456789;
     c.due = -5;
     c.state = CANARY_HALTED;
@@ -290,6 +290,72 @@ static void kept_and_read_again(void **state)
     assert_false(canary_read(&back, STR("nothing")));
 }
 
+static void the_other_kind(void **state)
+{
+    struct buf b CLEANUP(buf_deinit) = BUF_INIT(1000);
+    struct canary_terms t;
+    struct json_writer w;
+    struct faults f;
+
+    (void)state;
+    canary_terms_init(&t);
+    assert_int_equal(change(&t, "{\"shadow\":{\"share\":1,\"relative_tolerance\":1e-3}}", &f),
+                     STATUS_OK);
+    assert_true(t.is_set && t.is_shadow);
+    assert_int_equal(canary_term(&t, SHADOW_SHARE), CANARY_WHOLE);
+    assert_int_equal(canary_term(&t, SHADOW_RELATIVE), 1000000);
+    assert_int_equal(canary_term(&t, SHADOW_SECONDS), 3600);
+    json_writer_init(&w, &b);
+    canary_terms_write(&t, false, &w);
+    assert_string_equal(b.p, "{\"shadow\":{\"share\":1,\"relative_tolerance\":0.001}}");
+    assert_int_equal(change(&t, "{\"canary\":null}", &f), STATUS_OK); /* there is none */
+    assert_true(t.is_set && t.is_shadow);
+    assert_int_equal(change(&t, "{\"canary\":{},\"shadow\":{}}", &f), STATUS_INVALID);
+    assert_true(t.is_shadow);
+    assert_int_equal(change(&t, "{\"canary\":{}}", &f), STATUS_OK);
+    assert_true(t.is_set && !t.is_shadow);
+    assert_int_equal(change(&t, "{\"shadow\":{}}", &f), STATUS_OK);
+    assert_int_equal(canary_term(&t, SHADOW_SHARE), 100000); /* what was given is not kept */
+    assert_int_equal(change(&t, "{\"shadow\":null}", &f), STATUS_OK);
+    assert_false(t.is_set);
+}
+
+static void a_shadow_has_copies_only(void **state)
+{
+    struct buf b CLEANUP(buf_deinit) = BUF_INIT(10000);
+    struct canary_terms t;
+    struct canary c, back;
+    struct faults f;
+    char why[CANARY_WHY_SIZE];
+    int n = 0;
+
+    (void)state;
+    canary_terms_init(&t);
+    assert_int_equal(change(&t, "{\"shadow\":{\"share\":0.25,\"seconds\":10}}", &f), STATUS_OK);
+    canary_begin(&c, 2, 1, true);
+    assert_false(canary_copies(&c, &t)); /* it is not ready */
+    c.began_at = 1000;
+    for (int i = 0; i < 40; i++) {
+        assert_false(canary_is_due(&c, &t));
+        canary_sent(&c, &t, CANARY_OLD, true);
+        n += canary_copies(&c, &t);
+    }
+    assert_int_equal(n, 10);
+    assert_int_equal(c.sides[CANARY_OLD].requests, 0);
+    for (int i = 0; i < 100; i++)
+        canary_ended(&c, CANARY_NEW, true, 1);
+    assert_int_equal(canary_judge(&c, &t, 10999, true, why), CANARY_ON); /* however bad it is */
+    assert_int_equal(canary_judge(&c, &t, 11000, true, why), CANARY_OVER);
+    assert_non_null(strstr(why, "10 seconds are over"));
+    c.state = CANARY_OVER;
+    assert_true(canary_is_open(&c));
+    assert_false(canary_copies(&c, &t));
+    canary_write(&c, &b);
+    assert_true(canary_read(&back, buf_str(&b)));
+    assert_true(back.is_shadow);
+    assert_int_equal(back.state, CANARY_OVER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +366,8 @@ int main(void)
         cmocka_unit_test(verdicts),
         cmocka_unit_test(before_it_began_nothing_counts),
         cmocka_unit_test(kept_and_read_again),
+        cmocka_unit_test(the_other_kind),
+        cmocka_unit_test(a_shadow_has_copies_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
