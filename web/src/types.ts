@@ -120,6 +120,13 @@ export interface Canary {
     old: CanarySide;
 }
 
+// One that answers copies: the release beside it has all predictions.
+export interface Shadow {
+    state: 'setting up' | 'on' | 'over' | 'promoted' | 'halted';
+    release: number;
+    beside: number;
+}
+
 export interface Deployment {
     owner: string;
     name: string;
@@ -128,6 +135,7 @@ export interface Deployment {
     scaling: Scaling;
     rollout?: { canary?: CanaryTerms };
     canary?: Canary;
+    shadow?: Shadow;
 }
 
 export type PredictionStatus = 'starting' | 'processing' | 'succeeded' | 'failed' | 'canceled' | 'aborted';

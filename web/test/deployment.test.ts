@@ -98,6 +98,9 @@ test('while a canary goes on, and after its halt, the release before leads', () 
     assert.equal(leadingRelease({ ...d, canary }), 1);
     assert.equal(leadingRelease({ ...d, canary: { ...canary, state: 'halted' } }), 1);
     assert.equal(leadingRelease({ ...d, canary: { ...canary, state: 'promoted' } }), 2);
+    const shadow = { state: 'over', release: 2, beside: 1 } as const;
+    assert.equal(leadingRelease({ ...d, shadow }), 1);
+    assert.equal(leadingRelease({ ...d, shadow: { ...shadow, state: 'promoted' } }), 2);
 });
 
 function step(change: Partial<Step> = {}): Step {

@@ -13,7 +13,8 @@ export function isOn(c: Canary | undefined): boolean {
 // The release that has most or all of the predictions.
 export function leadingRelease(d: Deployment): number {
     const { number } = d.current_release;
-    return d.canary && d.canary.release === number && d.canary.state !== 'promoted' ? d.canary.beside : number;
+    const tried = d.canary ?? d.shadow;
+    return tried && tried.release === number && tried.state !== 'promoted' ? tried.beside : number;
 }
 
 export function percentText(share: number): string {

@@ -84,7 +84,7 @@ export interface Instances {
 
 export interface ReleaseRow {
     release: Release;
-    state: 'new' | 'canary' | 'ready' | 'failed';
+    state: 'new' | 'canary' | 'shadow' | 'ready' | 'failed';
     ready_at: string | null;
     failed_at: string | null;
     failure: string | null;
