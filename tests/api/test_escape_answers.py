@@ -102,30 +102,34 @@ class House(Server):
 def house(data, *options):
     data.mkdir(mode=0o700)
     (data / "berth.yaml").write_text(HARDWARE)
-    return House(data, "--run-timeout", "10s", "--cancel-grace", "1s", "--idle-timeout", "10m", "--max-output", "1MB",
+    return House(data, "--cancel-grace", "1s", "--idle-timeout", "10m", "--max-output", "1MB",
                  "--max-health", "16MiB", "--cpu-overcommit", "1000", "--memory-overcommit", "1000", *options)
+
+
+def lives(server):
+    try:
+        yield server.begin()
+        server.stop()
+    finally:
+        server.end()
 
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory):
     """Runs are created, and then joined for their events: whatever is tried once is not tried short."""
-    server = house(tmp_path_factory.mktemp("answers") / "data", "--max-attempts", "1")
-    try:
-        yield server.begin()
-        server.stop()
-    finally:
-        server.end()
+    yield from lives(house(tmp_path_factory.mktemp("answers") / "data", "--max-attempts", "1"))
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
     """Runs are created by the request that has their events, once one was seen to be short."""
-    server = house(tmp_path_factory.mktemp("answers") / "data", "--max-attempts", "2")
-    try:
-        yield server.begin()
-        server.stop()
-    finally:
-        server.end()
+    yield from lives(house(tmp_path_factory.mktemp("answers") / "data", "--max-attempts", "2"))
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory):
+    """As the first, and no run is long."""
+    yield from lives(house(tmp_path_factory.mktemp("answers") / "data", "--max-attempts", "1", "--run-timeout", "10s"))
 
 
 def reasons(kind):
@@ -174,21 +178,21 @@ def test_pieces_of_one_value(short):
     short.works()
 
 
-def test_time_ends_the_rest(long):
+def test_time_ends_the_rest(brief):
     """All at once, each on an instance of its own."""
     made = {}
     for what in IN_TIME:
         for at in ("create", "join"):
             if isinstance(AT_ONCE.get(what), tuple) and at == "create":
                 continue
-            path = long.me.deploy(f"{what}-{at}".replace("_", "-"), "me/hostile", long.version)
-            made[what, at] = long.me.predict(path, {"attempt": what, "at": at}, wait=False)
-    long.others_work()
+            path = brief.me.deploy(f"{what}-{at}".replace("_", "-"), "me/hostile", brief.version)
+            made[what, at] = brief.me.predict(path, {"attempt": what, "at": at}, wait=False)
+    brief.others_work()
     for one in made:
-        ended = long.me.ended(made[one])
+        ended = brief.me.ended(made[one])
         assert ended["status"] == "failed" and re.search(TOO_LONG, ended["error"]), (one, ended)
-    assert long.grew() < MOST
-    long.others_work()
+    assert brief.grew() < MOST
+    brief.others_work()
 
 
 def variant(folder, how):
