@@ -45,6 +45,7 @@ struct api {
     struct map tokens;   /* 32 bytes of hash -> struct api_token */
     struct map sessions; /* 32 bytes of hash -> struct session, of browsers */
     struct map sign_ins; /* address -> struct bucket, of who tried in vain */
+    struct map searches; /* likewise, of who searches without a token */
     struct list waits;   /* requests that wait for a prediction */
     struct list streams; /* readers of output, as server-sent events */
     struct list readers; /* of what changes, likewise */
@@ -350,6 +351,11 @@ struct api_token *api_token_given(struct api *a, struct str authorization);
 struct api_token *api_token_find(struct api *a, struct str token);
 /* Which token this request came with, or its session was begun with. */
 struct api_token *api_token_of(const struct http_request *r);
+/* Whether the address of `r` has something left of what it may do in a minute; 0 is no limit. What
+ * `costs` is counted. */
+bool api_address_may(struct map *buckets, const struct http_request *r, int64_t per_minute,
+                     bool costs);
+void api_addresses_free(struct map *buckets);
 /* Makes a token for an account; `done` has a struct new_token. */
 void api_token_make(struct http_request *r, const struct api_account *x, const char *label,
                     void (*done)(struct http_request *r, struct store_op *op));

@@ -278,6 +278,7 @@ enum status api_init(struct api *a, struct loop *l, struct store *st, struct fle
     map_init(&a->tokens);
     map_init(&a->sessions);
     map_init(&a->sign_ins);
+    map_init(&a->searches);
     s = load_accounts(a, err);
     if (s != STATUS_OK)
         return s;
@@ -300,6 +301,7 @@ void api_deinit(struct api *a)
         account_free(value);
     a->fleet->listener = NULL;
     sessions_free(a);
+    api_addresses_free(&a->searches);
     map_deinit(&a->replays);
     map_deinit(&a->tokens);
     map_deinit(&a->by_name);

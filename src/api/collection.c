@@ -117,6 +117,7 @@ void search_show(struct http_request *r)
 {
     struct str query = http_query(r, "query"), limit = http_query(r, "limit");
     const struct api_token *given = api_token_of(r);
+    struct api *a = api_of(r);
     struct api_account *who = given ? given->account : NULL;
     struct store_search *s;
     int64_t n = FOUND;
@@ -133,6 +134,14 @@ void search_show(struct http_request *r)
     if (limit.p && (!str_to_i64(limit, &n) || n < 1 || n > MOST_FOUND)) {
         http_problem(r, 400, NULL, "limit is \"%.*s\"; it must be from 1 to %d.", STR_ARG(limit),
                      MOST_FOUND);
+        return;
+    }
+    if (!given && !api_address_may(&a->searches, r, a->options->rate_limit_searches, true)) {
+        http_set_header(r, "Retry-After", "60");
+        http_problem(r, 429, NULL,
+                     "More searches without a token came from this address than one may have in a "
+                     "minute (%lld, rate_limit_searches). Come again in a minute, or with a token.",
+                     (long long)a->options->rate_limit_searches);
         return;
     }
     s = api_op_new(sizeof(*s));

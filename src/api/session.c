@@ -97,14 +97,11 @@ enum status sessions_load(struct api *a, struct error *err)
 void sessions_free(struct api *a)
 {
     struct session *s;
-    void *bucket;
 
     for (size_t at = 0; map_next(&a->sessions, &at, NULL, (void **)&s);)
         session_free(a, s);
-    for (size_t at = 0; map_next(&a->sign_ins, &at, NULL, &bucket);)
-        free(bucket);
     map_deinit(&a->sessions);
-    map_deinit(&a->sign_ins);
+    api_addresses_free(&a->sign_ins);
 }
 
 /* --- the cookie --- */

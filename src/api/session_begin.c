@@ -7,10 +7,7 @@
 
 #include <stdlib.h>
 
-enum {
-    MAX_BODY = 1 << 20,
-    MAX_ADDRESSES = 10000, /* that tried in vain and are remembered */
-};
+enum { MAX_BODY = 1 << 20 };
 
 struct signing {
     struct store_session_put put;
@@ -104,40 +101,12 @@ static void on_signed_in(struct http_request *r, struct store_op *op)
     answer_session(r, 201, s, str_of(x->secret));
 }
 
-/* Those that have waited long enough are as good as never seen. */
-static void forget_addresses(struct api *a)
-{
-    void *bucket;
-
-    if (a->sign_ins.n < MAX_ADDRESSES)
-        return;
-    for (size_t at = 0; map_next(&a->sign_ins, &at, NULL, &bucket);)
-        free(bucket);
-    map_deinit(&a->sign_ins);
-    map_init(&a->sign_ins);
-}
-
 /* Whether this address may still guess; a guess that was wrong costs one. */
 static bool may_guess(struct http_request *r, bool was_wrong)
 {
     struct api *a = api_of(r);
-    int64_t limit = a->options->rate_limit_sign_ins;
-    struct bucket *b = map_get(&a->sign_ins, r->peer);
 
-    if (limit == 0 || (!b && !was_wrong))
-        return true;
-    if (!b) {
-        forget_addresses(a);
-        b = xnew(struct bucket);
-        b->level = (double)limit;
-        b->at_ms = loop_now_ms(a->loop);
-        map_put(&a->sign_ins, r->peer, b);
-    }
-    bucket_refill(b, limit, loop_now_ms(a->loop));
-    if (b->level < 1)
-        return false;
-    b->level -= was_wrong;
-    return true;
+    return api_address_may(&a->sign_ins, r, a->options->rate_limit_sign_ins, was_wrong);
 }
 
 static bool refuse_guessing(struct http_request *r)

@@ -145,6 +145,8 @@ enum option_type {
       "predictions an account may create in a minute; 0 is off")                                   \
     X("Limits", rate_limit_sign_ins, INT, 0, 100000000, "30",                                      \
       "attempts of one address in a minute to sign in with a token that is none; 0 is off")        \
+    X("Limits", rate_limit_searches, INT, 0, 100000000, "120",                                     \
+      "searches of one address in a minute without a token; 0 is off")                             \
     X("Limits", max_sessions, INT, 1, 1000000, "50",                                               \
       "browsers an account is signed in with; one more ends the oldest")                           \
     X("Limits", max_tokens, INT, 1, 1000000, "100", "tokens that an account may make for itself")  \

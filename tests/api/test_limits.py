@@ -141,3 +141,15 @@ def test_a_long_path_to_the_data(tmp_path):
     said = serve(data)
     assert f"has {len(str(data))} bytes, and 300 is the limit" in said
     assert not (data / "key").exists()
+
+
+def test_searches_without_a_token(new_server):
+    """So many a minute come from one address; what is refused for its form is none, and tokens have limits of their own."""
+    server = new_server("--rate-limit-searches", "3")
+    nobody, me = server.nobody(), server.account("me")
+    assert [nobody.get("/search").status for _ in range(5)] == [400] * 5
+    answers = [nobody.get("/search?query=a") for _ in range(5)]
+    assert [answer.status for answer in answers[:3]] == [200] * 3
+    refused = next(answer for answer in [*answers[3:], *(nobody.get("/search?query=a") for _ in range(20))] if answer.status != 200)
+    assert refused.status == 429 and "3, rate_limit_searches" in refused.json["detail"] and refused.headers["Retry-After"] == "60"
+    assert [me.get("/search?query=a").status for _ in range(5)] == [200] * 5
