@@ -73,6 +73,7 @@ static void peer_free(struct cog_peer *cp)
     list_remove(&cp->node);
     timer_stop(&cp->probe_timer);
     deferred_cancel(&cp->tell);
+    cog_reading_drop(&cp->reading);
     http_call_deinit(&cp->probe);
     http_call_deinit(&cp->farewell);
     buf_deinit(&cp->setup_log);

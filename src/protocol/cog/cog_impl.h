@@ -76,6 +76,7 @@ struct cog_peer {
     int64_t full_since_ms;      /* -1; since when it has no slot although we hold none */
     struct deferred tell;       /* health events come on a stack of their own */
     char *text;
+    struct cog_reading *reading; /* of a large answer, on another thread: the probe is open */
     struct buf setup_log;
     bool has_setup_log;
 };
@@ -246,11 +247,30 @@ bool cog_events_finish_by_tail(struct cog_run *cr);
 /* The whole state so far, as a webhook or a sync answer has it. */
 enum status cog_events_merge(struct cog_run *cr, struct str body, struct error *err);
 
-/* reading.c */
-enum { COG_LARGE_EVENT = 64 << 10 };
+/* reading.c: what is too large to be read on the loop */
+enum { COG_LARGE = 64 << 10 };
+
+struct cog_reading {
+    struct work work;
+    const struct json_limits *limits;
+    struct buf bytes; /* taken from who had them */
+    struct str text;  /* of these: what is read */
+    struct arena arena;
+    struct json *root;
+    enum status status;
+    struct error error;
+    struct buf extra; /* what `also` made */
+    int kind;
+    void (*also)(struct cog_reading *x); /* on the other thread, when it was read; may be NULL */
+    void (*done)(struct cog_reading *x); /* on the loop, unless nobody wants it any more */
+    void *owner;                         /* NULL: nobody does */
+};
+
+/* It frees itself. */
+void cog_reading_begin(struct loop *l, struct cog_reading *x);
+void cog_reading_drop(struct cog_reading **x); /* nobody wants it any more; may be NULL */
 /* A large event is read on another thread; the stream stands still until it was taken. */
 void cog_reading_start(struct cog_run *cr, enum cog_event kind, const struct sse_event *e);
-void cog_reading_drop(struct cog_run *cr); /* nobody wants it any more */
 
 /* create.c */
 void cog_put_over(struct cog_run *cr, const struct error *err); /* the PUT has ended */

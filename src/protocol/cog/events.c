@@ -217,7 +217,7 @@ static void on_event(struct sse_reader *reader, const struct sse_event *e)
 
     if (!cr->run || kind == EVENT_OTHER)
         return;
-    if (e->data.n > COG_LARGE_EVENT)
+    if (e->data.n > COG_LARGE)
         cog_reading_start(cr, kind, e);
     else if (json_parse(&a, e->data, &COG_JSON, &root, &err) == STATUS_OK)
         cog_event_take(cr, kind, &a, root, NULL);

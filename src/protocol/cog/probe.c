@@ -77,19 +77,36 @@ void cog_peer_full(struct cog_peer *cp)
     }
 }
 
-static void keep_setup_log(struct cog_peer *cp, struct str log)
+static enum cog_dialect dialect_of(const struct json *root)
+{
+    return json_path(root, "version.coglet") ? COG_COGLET : COG_LEGACY;
+}
+
+/* What is kept of a setup's log. */
+static void make_setup_log(enum cog_dialect dialect, struct str log, struct buf *out)
 {
     struct buf clean CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
     struct cog_logs kept;
 
-    if (cp->dialect == COG_COGLET) {
+    if (dialect == COG_COGLET) {
         cog_setup_log(log, &clean);
         log = buf_str(&clean);
     }
-    cp->has_setup_log = true;
-    cog_logs_init(&kept, &cp->setup_log, SETUP_LOG_MAX);
+    cog_logs_init(&kept, out, SETUP_LOG_MAX);
     cog_logs_add(&kept, log);
     cog_logs_settle(&kept);
+}
+
+static void keep_setup_log(struct cog_peer *cp, struct str log)
+{
+    cp->has_setup_log = true;
+    if (!cp->reading) {
+        make_setup_log(cp->dialect, log, &cp->setup_log);
+        return;
+    }
+    buf_deinit(&cp->setup_log);
+    cp->setup_log = cp->reading->extra;
+    cp->reading->extra = (struct buf){ 0 };
 }
 
 /* Setup is over. */
@@ -171,7 +188,7 @@ static void learn_dialect(struct cog_peer *cp, const struct json *root)
 
     if (cp->dialect != COG_UNKNOWN)
         return;
-    cp->dialect = json_path(root, "version.coglet") ? COG_COGLET : COG_LEGACY;
+    cp->dialect = dialect_of(root);
     list_each (&cp->runs, cr, struct cog_run, node)
         cog_run_peer_known(cr);
 }
@@ -281,26 +298,21 @@ static int64_t next_interval(struct cog_peer *cp)
     return MIN(MAX((cog_now(cp) - cp->began_ms) / 100, t->probe_first_ms), t->probe_max_ms);
 }
 
-static void on_probe_done(struct http_call *c, const struct error *err)
+/* There is an answer (`root`), or none that is of use. */
+static void probe_over(struct cog_peer *cp, enum status st, const struct json *root)
 {
-    struct cog_peer *cp = container_of(c, struct cog_peer, probe);
-    struct arena a CLEANUP(arena_deinit) = { 0 };
-    struct json *root = NULL;
+    bool is_wanted = cp->peer && !is_final(cp);
 
     cp->probe_open = false;
+    if (is_wanted && st)
+        on_no_answer(cp, st);
+    else if (is_wanted)
+        read_health(cp, root);
+    cp->reading = NULL;
     if (!cp->peer) {
         cog_peer_unref(cp);
         return;
     }
-    if (is_final(cp))
-        return;
-    if (err)
-        on_no_answer(cp, err->status);
-    else if (c->status != 200 ||
-             json_parse(&a, buf_str(&c->body), &COG_HEALTH_JSON, &root, NULL) != STATUS_OK)
-        on_no_answer(cp, STATUS_INVALID);
-    else
-        read_health(cp, root);
     if (is_final(cp))
         return;
     if (cp->probe_again) {
@@ -309,6 +321,53 @@ static void on_probe_done(struct http_call *c, const struct error *err)
         return;
     }
     timer_start(&cp->probe_timer, next_interval(cp));
+}
+
+static void on_health_read(struct cog_reading *x)
+{
+    probe_over(x->owner, x->status == STATUS_OK ? STATUS_OK : STATUS_INVALID, x->root);
+}
+
+/* On another thread. */
+static void read_setup_log(struct cog_reading *x)
+{
+    struct str logs = json_to_str(json_path(x->root, "setup.logs"));
+
+    if (logs.n)
+        make_setup_log(dialect_of(x->root), logs, &x->extra);
+}
+
+static void read_large(struct cog_peer *cp, struct buf *body)
+{
+    struct cog_reading *x = xnew(struct cog_reading);
+
+    x->owner = cp;
+    x->limits = &COG_HEALTH_JSON;
+    x->bytes = *body;
+    *body = (struct buf){ 0 };
+    x->text = buf_str(&x->bytes);
+    buf_init(&x->extra, BUF_UNBOUNDED); /* struct cog_logs bounds it */
+    x->also = cp->health == PEER_STARTING ? read_setup_log : NULL;
+    x->done = on_health_read;
+    cp->reading = x;
+    cog_reading_begin(cp->cog->base.loop, x);
+}
+
+static void on_probe_done(struct http_call *c, const struct error *err)
+{
+    struct cog_peer *cp = container_of(c, struct cog_peer, probe);
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    enum status st = err ? err->status : STATUS_OK;
+    struct json *root = NULL;
+
+    if (!st && c->status == 200 && c->body.n > COG_LARGE && cp->peer && !is_final(cp)) {
+        read_large(cp, &c->body);
+        return;
+    }
+    if (!st && (c->status != 200 ||
+                json_parse(&a, buf_str(&c->body), &COG_HEALTH_JSON, &root, NULL) != STATUS_OK))
+        st = STATUS_INVALID;
+    probe_over(cp, st, root);
 }
 
 static const struct http_call_events probe_events = { .done = on_probe_done };

@@ -58,7 +58,7 @@ void cog_run_free(struct cog_run *cr)
     timer_stop(&cr->timer);
     timer_stop(&cr->cancel_timer);
     deferred_cancel(&cr->soon);
-    cog_reading_drop(cr);
+    cog_reading_drop(&cr->reading);
     http_call_deinit(&cr->put);
     http_call_deinit(&cr->cancel);
     buf_deinit(&cr->body);

@@ -239,6 +239,65 @@ static void test_endless_health(void **state)
     free(much);
 }
 
+struct last_turn {
+    struct loop *loop;
+    struct peer *peer;
+    int left;
+    bool closes; /* only the peer */
+};
+
+static void on_turn(void *arg)
+{
+    struct last_turn *x = arg;
+
+    if (--x->left != 0)
+        return;
+    if (x->closes)
+        peer_close(x->peer);
+    else
+        loop_stop(x->loop);
+}
+
+/* What a setup printed may be much: it is read on another thread, and on every turn something else
+ * may have come in between. */
+static void test_large_health(void **state)
+{
+    struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    struct buf log CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    struct last_turn last_turn;
+    struct cog_place pl;
+
+    (void)state;
+    buf_adds(&text, "{\"status\":\"READY\",\"setup\":{\"logs\":\"");
+    for (int i = 0; i < 3000; i++) {
+        buf_addf(&text, "[coglet::worker] of no interest\\n[coglet::setup] line %d\\n", i);
+        buf_addf(&log, "line %d\n", i);
+    }
+    buf_adds(&text, "\"}," COGLET "}");
+    assert_true(text.n > COG_LARGE && text.n < COG_PLACE_HEALTH);
+    cog_place_open(&pl, text.p, NULL);
+    cog_place_pass(&pl, 300);
+    assert_non_null(strstr(pl.at.trail.p, log.p));
+    assert_int_equal(pl.at.health, PEER_READY);
+    pl.server.health = "{\"status\":\"STARTING\"}";
+    cog_place_pass(&pl, 10000); /* and it goes on being asked */
+    assert_int_equal(pl.at.health, PEER_SICK);
+    cog_place_close(&pl);
+
+    /* All may be taken down on any turn of it. */
+    for (int turns = 1; turns < 20; turns++) {
+        cog_place_open(&pl, NULL, NULL);
+        pl.server.health = text.p;
+        last_turn = (struct last_turn){
+            .loop = pl.loop, .left = turns, .closes = turns % 2 == 0, .peer = &pl.at.peer
+        };
+        loop_after_turn(pl.loop, on_turn, &last_turn);
+        cog_place_pass(&pl, 300);
+        loop_after_turn(pl.loop, NULL, NULL);
+        cog_place_close(&pl);
+    }
+}
+
 static void test_shutdown(void **state)
 {
     struct cog_place pl;
@@ -297,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_lost_slot_by_health),
         cmocka_unit_test(test_nonsense_is_borne),
         cmocka_unit_test(test_endless_health),
+        cmocka_unit_test(test_large_health),
         cmocka_unit_test(test_shutdown),
         cmocka_unit_test(test_closed_inside_its_event),
         cmocka_unit_test(test_adopted_with_a_busy_worker),
