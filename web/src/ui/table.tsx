@@ -2,6 +2,7 @@
 // Tables. On narrow screens each row becomes a card with the columns' names; the roles keep it a
 // table for those who hear it.
 import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
 import { Button } from './button';
 
 export interface Column<T> {
@@ -13,6 +14,20 @@ export interface Column<T> {
     hideTitle?: boolean; // the column of buttons: named for those who hear it only
 }
 
+const FIRST = 40; // rows: more than a screen holds
+
+// What nobody can see yet is drawn once the rest has been painted.
+function useLength(rows: number): number {
+    const [all, setAll] = useState(rows <= FIRST);
+
+    useEffect(() => {
+        if (all) return;
+        const timer = setTimeout(() => setAll(true));
+        return () => clearTimeout(timer);
+    }, [all]);
+    return all ? rows : Math.min(rows, FIRST);
+}
+
 export function Table<T>({ caption, columns, rows, keyOf, rowClass }: {
     caption: string; // for those who cannot see what stands above
     columns: readonly Column<T>[];
@@ -20,6 +35,8 @@ export function Table<T>({ caption, columns, rows, keyOf, rowClass }: {
     keyOf: (row: T) => string | number;
     rowClass?: (row: T) => string | undefined;
 }) {
+    const length = useLength(rows.length);
+
     return (
         <div class="table-box">
             <table role="table" aria-label={caption}>
@@ -33,7 +50,7 @@ export function Table<T>({ caption, columns, rows, keyOf, rowClass }: {
                     </tr>
                 </thead>
                 <tbody role="rowgroup">
-                    {rows.map((row) => (
+                    {rows.slice(0, length).map((row) => (
                         <tr key={keyOf(row)} role="row" class={rowClass?.(row)}>
                             {columns.map((c) => c.head
                                 ? <th key={c.title} role="rowheader" scope="row" class={c.wide ? 'wide' : undefined}>{c.cell(row)}</th>
