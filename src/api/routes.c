@@ -61,7 +61,8 @@ const struct http_route API_ROUTES[] = {
           "models.versions.list", "List model versions"),
     ROUTE("POST", "/v1/models/{owner}/{name}/versions", version_push,
           HTTP_BODY_STREAM | HTTP_TAKES_ROOM, "models.versions.push",
-          "Push a folder with a cog.yaml (a gzip tar) as a new version; answers 202 with a build"),
+          "Push a folder with a cog.yaml or model.yaml (a gzip tar) as a new version; answers 202 "
+          "with a build"),
     ROUTE("GET", "/v1/models/{owner}/{name}/versions/{id}", version_show, HTTP_BODY_NONE,
           "models.versions.get", "Get a model version"),
     ROUTE("DELETE", "/v1/models/{owner}/{name}/versions/{id}", version_delete, HTTP_BODY_NONE,

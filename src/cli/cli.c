@@ -304,7 +304,8 @@ static const struct command commands[] = {
       .usage = "DIR OWNER/NAME",
       .run = push_command,
       .flags = push_flags,
-      .help = "Push a folder with a cog.yaml as a new version of a model. Waits until it is built. "
+      .help = "Push a folder with a cog.yaml or model.yaml as a new version of a model. Waits "
+              "until it is built. "
               "The last line "
               "printed is OWNER/NAME:VERSION." },
 };

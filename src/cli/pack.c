@@ -149,7 +149,7 @@ static bool is_skipped(struct packer *p, const char *relative)
 {
     if (strcmp(relative, ".git") == 0)
         return true;
-    if (strcmp(relative, "cog.yaml") == 0) /* without it there is nothing to build */
+    if (strcmp(relative, "cog.yaml") == 0 || strcmp(relative, "model.yaml") == 0) /* the build's */
         return false;
     return ignore_match(&p->patterns, str_of(relative));
 }

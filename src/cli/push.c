@@ -29,17 +29,19 @@ static void packed_deinit(struct packed *x)
 static bool pack(const char *folder, struct packed *out)
 {
     struct buf file CLEANUP(buf_deinit) = BUF_INIT(8192);
+    struct buf model CLEANUP(buf_deinit) = BUF_INIT(8192);
     char size[TIME_TEXT_SIZE];
     struct error err;
     int64_t bytes;
     int files, fd;
 
     buf_addf(&file, "%s/cog.yaml", folder);
-    if (access(file.p, R_OK) != 0) {
+    buf_addf(&model, "%s/model.yaml", folder);
+    if (access(model.p, R_OK) != 0 && access(file.p, R_OK) != 0) {
         fprintf(stderr,
                 "berth push: %s has no cog.yaml that can be read (%s). A model's folder needs one: "
-                "it says which "
-                "class to run.\n",
+                "it says which class to run; or a model.yaml, which says how another server is "
+                "started.\n",
                 folder, strerror(errno));
         return false;
     }

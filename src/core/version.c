@@ -30,25 +30,72 @@ static enum status read_bool(const struct json *root, const char *key, bool *out
     return FAIL(err, STATUS_INVALID, "version configuration: %s must be true or false", key);
 }
 
-static enum status read_environment(struct arena *a, const struct json *root,
-                                    const char *const **out, struct error *err)
+static enum status read_list(struct arena *a, const struct json *root, const char *key,
+                             const char *const **out, struct error *err)
 {
-    const struct json *list = json_get(root, "environment");
+    const struct json *list = json_get(root, key);
     const char **names;
     size_t n = 0;
 
     if (list && !json_is(list, JSON_NULL) && !json_is(list, JSON_ARRAY))
-        return FAIL(err, STATUS_INVALID, "version configuration: environment must be a list");
+        return FAIL(err, STATUS_INVALID, "version configuration: %s must be a list", key);
     names = arena_array(a, const char *, (list ? list->n : 0) + 1);
     json_each (list, entry) {
         struct str s = json_to_str(entry);
 
-        if (!s.p || s.n == 0 || s.p[0] == '=' || !memchr(s.p, '=', s.n) || memchr(s.p, '\0', s.n))
-            return FAIL(err, STATUS_INVALID,
-                        "version configuration: environment holds NAME=value only");
+        if (!s.p || memchr(s.p, '\0', s.n))
+            return FAIL(err, STATUS_INVALID, "version configuration: %s holds texts only", key);
         names[n++] = arena_copy(a, s);
     }
     *out = names;
+    return STATUS_OK;
+}
+
+static enum status read_environment(struct arena *a, const struct json *root,
+                                    const char *const **out, struct error *err)
+{
+    enum status st = read_list(a, root, "environment", out, err);
+
+    for (const char *const *s = *out; !st && *s; s++)
+        if (**s == '=' || !strchr(*s, '='))
+            st = FAIL(err, STATUS_INVALID,
+                      "version configuration: environment holds NAME=value only");
+    return st;
+}
+
+static enum status read_path(struct arena *a, const struct json *root, const char *key,
+                             const char **out, struct error *err)
+{
+    enum status st = read_text(a, root, key, out, err);
+
+    if (!st && (!*out || **out != '/'))
+        st = FAIL(err, STATUS_INVALID, "version configuration: http.%s must be a path", key);
+    return st;
+}
+
+bool version_is_cog(const struct version_config *c)
+{
+    return strcmp(c->dialect, "cog") == 0;
+}
+
+static enum status read_http(struct arena *a, const struct json *http, struct version_http *out,
+                             struct error *err)
+{
+    enum status st = read_list(a, http, "command", &out->command, err);
+
+    if (!st)
+        st = read_path(a, http, "health", &out->health, err);
+    if (!st)
+        st = read_path(a, http, "path", &out->path, err);
+    if (!st)
+        st = read_text(a, http, "model", &out->model, err);
+    if (!st)
+        st = read_text(a, http, "output", &out->output, err);
+    if (st)
+        return st;
+    if (json_get(http, "port") &&
+        (!json_to_i64(json_get(http, "port"), &out->port) || out->port < 0 || out->port > 65535))
+        return FAIL(err, STATUS_INVALID, "version configuration: http.port must be a port");
     return STATUS_OK;
 }
 
@@ -78,6 +125,15 @@ static enum status read_all(struct arena *a, const struct json *root, struct ver
         return st;
     if (!c->dialect)
         return FAIL(err, STATUS_INVALID, "version configuration: dialect is missing");
+    if (!version_is_cog(c)) {
+        if (strcmp(c->dialect, "openai") != 0 && strcmp(c->dialect, "plain") != 0)
+            return FAIL(err, STATUS_INVALID,
+                        "version configuration: dialect is %.40s, which this server does not speak",
+                        c->dialect);
+        st = read_http(a, json_get(root, "http"), &c->http, err);
+        if (st)
+            return st;
+    }
     c->concurrency = 1;
     if (concurrency && (!json_to_i64(concurrency, &c->concurrency) || c->concurrency < 1 ||
                         c->concurrency > MAX_CONCURRENCY))
@@ -108,6 +164,28 @@ enum status version_config_parse(struct arena *a, struct str text, struct versio
     return st;
 }
 
+static void write_list(struct json_writer *w, const char *key, const char *const *list)
+{
+    json_key(w, key);
+    json_begin_array(w);
+    for (; list && *list; list++)
+        json_stringz(w, *list);
+    json_end_array(w);
+}
+
+static void write_http(struct json_writer *w, const struct version_http *http)
+{
+    json_key(w, "http");
+    json_begin_object(w);
+    write_list(w, "command", http->command);
+    json_member_int(w, "port", http->port);
+    json_member_string(w, "health", http->health);
+    json_member_string(w, "path", http->path);
+    json_member_string(w, "model", http->model);
+    json_member_string(w, "output", http->output);
+    json_end_object(w);
+}
+
 void version_config_write(const struct version_config *c, struct buf *out)
 {
     struct json_writer w;
@@ -122,11 +200,9 @@ void version_config_write(const struct version_config *c, struct buf *out)
     json_member_string(&w, "env", c->env);
     if (c->weights)
         json_member_string(&w, "weights", c->weights);
-    json_key(&w, "environment");
-    json_begin_array(&w);
-    for (const char *const *e = c->environment; e && *e; e++)
-        json_stringz(&w, *e);
-    json_end_array(&w);
+    if (!version_is_cog(c))
+        write_http(&w, &c->http);
+    write_list(&w, "environment", c->environment);
     json_member_bool(&w, "iterator", c->iterator);
     json_member_bool(&w, "output_files_listed", c->output_files_listed);
     json_end_object(&w);

@@ -43,8 +43,9 @@ enum phase { RUNNING, STOPPING, KILLING, ENDED };
 /* Memory is looked at so often; a kill is repeated so often while something is still alive; and so
  * long has the server that started us to connect, however short the orphan timeout is. */
 enum { WATCH_MS = 500, DISK_MS = 2000, KILL_AGAIN_MS = 50, FIRST_SERVER_MS = 30000 };
-/* A server says its port a moment before it listens. */
-enum { LOOK_AGAIN_MS = 10, BELIEVED_MS = 10000 };
+/* A server says its port a moment before it listens; one that does not say it may listen after
+ * minutes only, and is looked at less and less often. */
+enum { LOOK_AGAIN_MS = 10, LOOK_SELDOM_MS = 250, BELIEVED_MS = 10000 };
 /* So long may the end of the model server's last answers take to be passed on. */
 enum { LAST_WORDS_MS = 1000 };
 
@@ -65,6 +66,7 @@ struct supervisor {
     bool cutting;      /* that line is too long; the rest is dropped */
     int said_port;     /* what it says that it listens on, to be looked at; 0: nothing */
     int64_t port_at;   /* when that is looked at next */
+    int64_t port_from; /* since when */
     int64_t port_end;  /* when it is believed no more */
     bool is_leaving;   /* once ended, nobody is waited for */
     bool is_forgotten; /* a server knows the end */
@@ -97,6 +99,14 @@ static void save(struct supervisor *s)
     s->control.state_due = true;
 }
 
+static int64_t look_again(const struct supervisor *s)
+{
+    if (!s->spec->port)
+        return LOOK_AGAIN_MS;
+    return MIN(MAX((clock_monotonic_ms() - s->port_from) / 100, (int64_t)LOOK_AGAIN_MS),
+               (int64_t)LOOK_SELDOM_MS);
+}
+
 /* Whoever prints could name the port of somebody else, who would get the server's requests. Where
  * the instance has a user of its own, and the kernel tells, it is that user who must listen. */
 static void look_at_port(struct supervisor *s)
@@ -116,7 +126,7 @@ static void look_at_port(struct supervisor *s)
     } else if (s->phase != RUNNING || clock_monotonic_ms() >= s->port_end) {
         s->port_at = NEVER;
     } else {
-        s->port_at = after(LOOK_AGAIN_MS);
+        s->port_at = after(look_again(s));
     }
 }
 
@@ -125,7 +135,7 @@ static void on_line(struct supervisor *s, struct str line)
     int port;
 
     ring_add(&s->ring, line);
-    port = s->state.port ? 0 : model_server_port(line);
+    port = s->state.port || s->spec->port ? 0 : model_server_port(line);
     if (port) {
         s->said_port = port;
         s->port_end = after(BELIEVED_MS);
@@ -436,6 +446,15 @@ static enum status prepare(struct supervisor *s, struct error *err)
     return st;
 }
 
+/* It does not say that it listens. */
+static void watch_port(struct supervisor *s)
+{
+    s->said_port = (int)s->spec->port;
+    s->port_from = clock_monotonic_ms();
+    s->port_end = NEVER;
+    look_at_port(s);
+}
+
 static void start_model(struct supervisor *s)
 {
     struct error err = { .status = STATUS_OK };
@@ -451,6 +470,8 @@ static void start_model(struct supervisor *s)
         s->state.model_pid = s->model;
         s->state.model_start = procs_start(s->model);
         save(s);
+        if (s->spec->port)
+            watch_port(s);
         return;
     }
     snprintf(s->state.error, sizeof(s->state.error), "%.250s", err.text);

@@ -3,6 +3,8 @@
  * and check preconditions once, so that a protocol may rely on them. */
 #include "protocol/protocol.h"
 
+#include "base/clock.h"
+#include "base/mem.h"
 #include "protocol/protocol_impl.h"
 
 #include <assert.h>
@@ -37,6 +39,46 @@ void run_start(struct peer *p, struct run *r, const struct run_spec *spec,
     buf_init(&r->pieces, BUF_UNBOUNDED);
     p->in_flight++;
     p->protocol->ops->start(r, spec);
+}
+
+bool protocol_ends_with_us(const struct protocol *pr)
+{
+    return pr->ops->ends_with_us;
+}
+
+void run_pieces_whole(const struct run *r, bool output_is_array, struct buf *out)
+{
+    bool bare = r->n_pieces == 1 && !output_is_array;
+
+    if (r->n_pieces == 0)
+        return;
+    buf_adds(out, bare ? "" : "[");
+    buf_add_str(out, buf_str(&r->pieces));
+    buf_adds(out, bare ? "" : "]");
+}
+
+const char *run_error_text(struct arena *a, struct str text, size_t max_error)
+{
+    char limit[TIME_TEXT_SIZE];
+    size_t n = max_error;
+
+    if (text.n <= n)
+        return arena_copy(a, text);
+    while (n > 0 && ((unsigned char)text.p[n] & 0xc0) == 0x80) /* not inside a character */
+        n--;
+    size_format((int64_t)max_error, limit);
+    return arena_printf(a, "%.*s ... [the rest is cut off: max_error is %s]", (int)n, text.p,
+                        limit);
+}
+
+char *run_too_large(size_t max_output)
+{
+    char limit[TIME_TEXT_SIZE];
+
+    size_format((int64_t)max_output, limit);
+    return xasprintf("The output is larger than the limit of %s (max_output). Return less, or "
+                     "have it raised by who runs this server",
+                     limit);
 }
 
 void run_cancel(struct run *r)

@@ -32,6 +32,7 @@ struct peer_spec {
     int slots;
     bool streams; /* the schema carries x-cog-streaming */
     bool train;
+    const struct version_http *http; /* of servers that are not Cog's; copied */
 };
 
 struct peer_events {
@@ -130,12 +131,21 @@ struct run {
 
 void run_start(struct peer *p, struct run *r, const struct run_spec *spec,
                const struct run_events *ev);
+/* Whether long runs end with our connection all the same: nothing can be joined. */
+bool protocol_ends_with_us(const struct protocol *pr);
 /* Asks for the end; `ended` follows with CANCELED or whatever came first. The caller keeps the
  * grace period. */
 void run_cancel(struct run *r);
 /* Drops a long run without ending it (the server stops, the next one joins): no event comes, the
  * run is free. */
 void run_release(struct run *r);
+/* All pieces as one output: an array, or the only piece where the output is none; nothing where no
+ * piece came. */
+void run_pieces_whole(const struct run *r, bool output_is_array, struct buf *out);
+/* The reason of a failure, as far as there is room for it; in the arena. */
+const char *run_error_text(struct arena *a, struct str text, size_t max_error) NODISCARD;
+/* The text of a run that is ended for more output than max_output; allocated. */
+char *run_too_large(size_t max_output) NODISCARD;
 /* What a webhook told: the body that an instance posted to <internal_url>/webhook/<id>, terminal or
  * not. Merges monotonically, so that order and repeats do not matter; INVALID for nonsense.
  * Progress and `ended` may come before it returns. */

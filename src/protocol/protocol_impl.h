@@ -20,6 +20,7 @@ struct protocol_ops {
                               struct error *err); /* NULL: never */
     struct str (*log_line)(struct protocol *pr, struct arena *a, struct str line,
                            bool *is_runtime); /* NULL: text as it is */
+    bool ends_with_us; /* runs end with our connection, whatever their way; none can be joined */
 } DESIGNATED;
 
 struct protocol {

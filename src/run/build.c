@@ -13,14 +13,17 @@
 static const struct flow_state states[] = {
     [BUILD_QUEUED] = { "queued", TO(BUILD_UNPACKING) | TO(BUILD_ENDING) },
     [BUILD_UNPACKING] = { "unpacking", TO(BUILD_READING) | TO(BUILD_ENDING) },
-    [BUILD_READING] = { "reading", TO(BUILD_CHECKING) | TO(BUILD_RESOLVING) | TO(BUILD_ENDING) },
-    [BUILD_CHECKING] = { "checking", TO(BUILD_RESOLVING) | TO(BUILD_ENDING) },
+    [BUILD_READING] = { "reading", TO(BUILD_CHECKING) | TO(BUILD_RESOLVING) | TO(BUILD_STORING) |
+                                       TO(BUILD_ENDING) },
+    [BUILD_CHECKING] = { "checking", TO(BUILD_RESOLVING) | TO(BUILD_STORING) | TO(BUILD_ENDING) },
     [BUILD_RESOLVING] = { "resolving", TO(BUILD_WAITING_ENV) | TO(BUILD_MAKING_ENV) |
-                                           TO(BUILD_DESCRIBING) | TO(BUILD_ENDING) },
-    [BUILD_WAITING_ENV] = { "waiting",
-                            TO(BUILD_MAKING_ENV) | TO(BUILD_DESCRIBING) | TO(BUILD_ENDING) },
+                                           TO(BUILD_DESCRIBING) | TO(BUILD_STORING) |
+                                           TO(BUILD_ENDING) },
+    [BUILD_WAITING_ENV] = { "waiting", TO(BUILD_MAKING_ENV) | TO(BUILD_DESCRIBING) |
+                                           TO(BUILD_STORING) | TO(BUILD_ENDING) },
     [BUILD_MAKING_ENV] = { "making-env", TO(BUILD_INSTALLING) | TO(BUILD_ENDING) },
-    [BUILD_INSTALLING] = { "installing", TO(BUILD_DESCRIBING) | TO(BUILD_ENDING) },
+    [BUILD_INSTALLING] = { "installing",
+                           TO(BUILD_DESCRIBING) | TO(BUILD_STORING) | TO(BUILD_ENDING) },
     [BUILD_DESCRIBING] = { "describing", TO(BUILD_STORING) | TO(BUILD_ENDING) },
     [BUILD_STORING] = { "storing", TO(BUILD_REGISTERING) | TO(BUILD_ENDING) },
     [BUILD_REGISTERING] = { "registering", TO(BUILD_ENDING) },
@@ -144,6 +147,26 @@ static void wake_waiting(struct builds *o)
             build_run(b);
 }
 
+static void store(struct build *b)
+{
+    flow_goto(&b->flow, BUILD_STORING);
+    b->owner->n_stored++;
+    announce(b, "storing the version's files");
+    build_store_files(b);
+}
+
+/* A model.yaml has said all that the source would. */
+static void describe(struct build *b)
+{
+    if (b->model.protocol) {
+        store(b);
+        return;
+    }
+    flow_goto(&b->flow, BUILD_DESCRIBING);
+    announce(b, "reading the inputs and outputs from the source");
+    build_describe(b);
+}
+
 static void go_on_with_env(struct build *b)
 {
     if (!build_env_is_ready(b) && env_is_being_made(b)) {
@@ -153,9 +176,7 @@ static void go_on_with_env(struct build *b)
         flow_goto(&b->flow, BUILD_WAITING_ENV);
     } else if (build_env_is_ready(b)) {
         build_log_write(b, "The environment %s is there already.", b->env_key);
-        flow_goto(&b->flow, BUILD_DESCRIBING);
-        announce(b, "reading the inputs and outputs from the source");
-        build_describe(b);
+        describe(b);
     } else {
         flow_goto(&b->flow, BUILD_MAKING_ENV);
         b->made_env = true;
@@ -187,7 +208,7 @@ static void register_version(struct build *b)
         .seq = store_keep(&b->create.op, str_of(seq)),
         .id = b->version_id,
         .model_id = b->row.model_id,
-        .cog_version = "0.23.1",
+        .cog_version = b->model.protocol ? "" : "0.23.1",
         .kind = "folder",
         .schema = b->schema,
         .config = str_of(store_keep(&b->create.op, buf_str(&config))),
@@ -256,7 +277,7 @@ static void build_run(struct build *b)
         AWAIT;
     case BUILD_UNPACKING:
         flow_goto(&b->flow, BUILD_READING);
-        announce(b, "reading cog.yaml");
+        announce(b, "reading what the folder says of itself");
         build_read(b);
         AWAIT;
     case BUILD_READING:
@@ -268,6 +289,10 @@ static void build_run(struct build *b)
         }
         FALLTHROUGH;
     case BUILD_CHECKING:
+        if (!b->needs_env) {
+            store(b);
+            AWAIT;
+        }
         flow_goto(&b->flow, BUILD_RESOLVING);
         announce(b, "resolving requirements");
         build_resolve(b);
@@ -288,15 +313,10 @@ static void build_run(struct build *b)
         build_install(b);
         AWAIT;
     case BUILD_INSTALLING:
-        flow_goto(&b->flow, BUILD_DESCRIBING);
-        announce(b, "reading the inputs and outputs from the source");
-        build_describe(b);
+        describe(b);
         AWAIT;
     case BUILD_DESCRIBING:
-        flow_goto(&b->flow, BUILD_STORING);
-        b->owner->n_stored++;
-        announce(b, "storing the version's files");
-        build_store_files(b);
+        store(b);
         AWAIT;
     case BUILD_STORING:
         flow_goto(&b->flow, BUILD_REGISTERING);

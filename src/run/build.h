@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a pushed folder to a version: unpack, read cog.yaml, make the environment, write the schema,
- * register.
+/* From a pushed folder to a version: unpack, read cog.yaml or model.yaml, make the environment,
+ * write the schema, register.
  *
  * A build is a flow (unpacking -> reading -> resolving -> installing -> describing -> registering
  * -> done). Its packed source is streamed to disk as it arrives; a failing build keeps its log and

@@ -10,12 +10,13 @@
 #include "run/build.h"
 #include "run/change.h"
 #include "run/cogyaml.h"
+#include "run/modelyaml.h"
 #include "store/model.h"
 
 enum build_state {
     BUILD_QUEUED,
     BUILD_UNPACKING,   /* the archive, on a work thread */
-    BUILD_READING,     /* cog.yaml and requirements, on a work thread */
+    BUILD_READING,     /* cog.yaml or model.yaml, and requirements, on a work thread */
     BUILD_CHECKING,    /* system packages: dpkg-query */
     BUILD_RESOLVING,   /* uv pip compile: exact versions and hashes */
     BUILD_WAITING_ENV, /* another build makes the same environment */
@@ -79,8 +80,10 @@ struct build {
     bool last_line_is_error;
     char last_line[400]; /* of a child, for the error's text */
 
-    char folder[512]; /* builds/<id> */
-    struct cog_yaml cog;
+    char folder[512];        /* builds/<id> */
+    struct cog_yaml cog;     /* what model.yaml has of it, too */
+    struct model_yaml model; /* protocol NULL: the folder has none */
+    bool needs_env;
     char python[256]; /* interpreter */
     char python_version[32];
     char uv[512];   /* "": none, pip is used */

@@ -69,10 +69,9 @@ enum status python_find(const char *wanted, bool strict, char out_path[256], cha
     if (said &&
         (!str_split(&rest, '.', &major) || !str_is(major, "3") ||
          (rest.p && (!str_split(&rest, '.', &minor_text) || !str_to_u64(minor_text, &minor)))))
-        return FAIL(
-            err, STATUS_INVALID,
-            "cog.yaml: build.python_version is \"%.40s\"; it must be a version such as 3.11.",
-            wanted);
+        return FAIL(err, STATUS_INVALID,
+                    "build.python_version is \"%.40s\"; it must be a version such as 3.11.",
+                    wanted);
     for (int distance = 0; distance < 100; distance++) {
         for (int sign = 1; sign >= -1; sign -= 2) { /* of two that are as near, the newer one */
             int m = (int)MIN(minor, 99U) + sign * distance;
@@ -82,7 +81,7 @@ enum status python_find(const char *wanted, bool strict, char out_path[256], cha
             snprintf(out_version, 32, "3.%d", m);
             if (distance > 0 && strict)
                 return FAIL(err, STATUS_INVALID,
-                            "cog.yaml: build.python_version is %.20s, which is not on this "
+                            "build.python_version is %.20s, which is not on this "
                             "machine; the nearest is %s. Install "
                             "it, or turn python_version_strict off.",
                             wanted, out_version);

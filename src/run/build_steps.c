@@ -283,49 +283,80 @@ static enum status read_requirements(struct build *b, struct buf *out)
     enum status s = STATUS_OK;
 
     for (const char *const *p = b->cog.packages; s == STATUS_OK && *p; p++)
-        s = add_requirements(b, str_of(*p), "cog.yaml: build.python_packages", out);
+        s = add_requirements(
+            b, str_of(*p), arena_printf(&b->arena, "%s: build.python_packages", b->cog.file), out);
     if (s != STATUS_OK || !b->cog.requirements_file)
         return s;
     if (b->cog.requirements_file[0] == '/' || strstr(b->cog.requirements_file, ".."))
         return FAIL(&b->error, STATUS_INVALID,
-                    "cog.yaml: build.python_requirements is \"%.100s\"; it must be a file inside "
+                    "%s: build.python_requirements is \"%.100s\"; it must be a file inside "
                     "the folder.",
-                    b->cog.requirements_file);
+                    b->cog.file, b->cog.requirements_file);
     buf_addf(&path, "%s/src/%s", b->folder, b->cog.requirements_file);
     if (path.failed || !build_read_file(path.p, &text))
         return FAIL(&b->error, STATUS_INVALID,
-                    "cog.yaml: build.python_requirements names %.100s, which is not in the folder.",
-                    b->cog.requirements_file);
+                    "%s: build.python_requirements names %.100s, which is not in the folder.",
+                    b->cog.file, b->cog.requirements_file);
     if (str_starts(buf_str(&text), BYTE_ORDER_MARK))
         buf_shift(&text, strlen(BYTE_ORDER_MARK));
     return add_requirements(b, buf_str(&text), b->cog.requirements_file, out);
 }
 
-static enum status read_all(struct build *b)
+/* cog.yaml, or model.yaml for a server that is not Cog's. */
+static enum status read_description(struct build *b)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
-    struct buf text CLEANUP(buf_deinit) = BUF_INIT(MAX_SMALL_FILE);
-    struct buf needs CLEANUP(buf_deinit) = BUF_INIT(MAX_SMALL_FILE);
+    struct buf cog CLEANUP(buf_deinit) = BUF_INIT(MAX_SMALL_FILE);
+    struct buf model CLEANUP(buf_deinit) = BUF_INIT(MAX_SMALL_FILE);
+    bool has_cog, has_model;
     enum status s;
 
     build_path(b, "src/cog.yaml", &path);
-    if (!build_read_file(path.p, &text))
-        return FAIL(&b->error, STATUS_INVALID, "The pushed folder has no cog.yaml at its top.");
-    s = cog_yaml_read(&b->arena, str_of(arena_copy(&b->arena, buf_str(&text))), &b->cog, &b->error);
-    if (s == STATUS_OK)
-        s = python_find(b->cog.python_version, b->owner->options->python_version_strict, b->python,
-                        b->python_version, &b->error);
+    has_cog = build_read_file(path.p, &cog);
+    build_path(b, "src/model.yaml", &path);
+    has_model = build_read_file(path.p, &model);
+    b->needs_env = true;
+    if (has_cog && has_model)
+        return FAIL(&b->error, STATUS_INVALID,
+                    "The pushed folder has both a cog.yaml and a model.yaml at its top; keep the "
+                    "one that says how it is served.");
+    if (!has_model && !has_cog)
+        return FAIL(&b->error, STATUS_INVALID,
+                    "The pushed folder has no cog.yaml at its top, and no model.yaml either.");
+    if (has_cog)
+        return cog_yaml_read(&b->arena, str_of(arena_copy(&b->arena, buf_str(&cog))), &b->cog,
+                             &b->error);
+    s = model_yaml_read(&b->arena, str_of(arena_copy(&b->arena, buf_str(&model))), &b->model,
+                        &b->cog, &b->error);
+    b->needs_env = b->cog.packages[0] || b->cog.requirements_file || b->cog.python_version;
+    return s;
+}
+
+static enum status read_all(struct build *b)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
+    struct buf needs CLEANUP(buf_deinit) = BUF_INIT(MAX_SMALL_FILE);
+    enum status s = read_description(b);
+
+    if (s != STATUS_OK || !b->needs_env)
+        return s;
+    s = python_find(b->cog.python_version, b->owner->options->python_version_strict, b->python,
+                    b->python_version, &b->error);
+    if (s == STATUS_INVALID)
+        error_context(&b->error, "%s", b->cog.file);
     uv_find(b->owner->data, b->uv);
     if (s == STATUS_OK)
         s = read_requirements(b, &needs);
     if (s != STATUS_OK)
         return s;
-    s = build_read_own_schema(b);
+    if (!b->model.protocol)
+        s = build_read_own_schema(b);
     if (s == STATUS_OK)
         s = build_digest_sources(b, buf_str(&needs));
     if (s != STATUS_OK)
         return s;
-    buf_adds(&needs, SDK);
+    if (!b->model.protocol)
+        buf_adds(&needs, SDK);
     if (needs.failed)
         return FAIL(&b->error, STATUS_TOO_LARGE, "The requirements are longer than %d bytes.",
                     MAX_SMALL_FILE);
@@ -369,10 +400,10 @@ static void on_packages_exited(struct child *c, int code, int signal, bool timed
     (void)code; /* not zero when one of them is unknown: seen above */
     if (missing.n)
         b->status = FAIL(&b->error, STATUS_INVALID,
-                         "cog.yaml: build.system_packages needs packages that this machine does "
+                         "%s: build.system_packages needs packages that this machine does "
                          "not have: %s. An administrator "
                          "can add them with: apt-get install %s",
-                         missing.p, missing.p);
+                         b->cog.file, missing.p, missing.p);
     build_step_done(b);
 }
 

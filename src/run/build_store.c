@@ -104,6 +104,22 @@ static enum status read_answer(struct build *b, struct json **out_root)
     return STATUS_OK;
 }
 
+/* All of it stands in model.yaml. */
+static void take_model(struct build *b)
+{
+    b->schema = b->model.schema;
+    b->config = (struct version_config){
+        .dialect = b->model.protocol,
+        .http = b->model.http,
+        .concurrency = MAX(b->cog.concurrency, 1),
+        .needs_gpu = b->cog.gpu,
+        .env = b->needs_env ? b->env_path : NULL,
+        .environment = b->cog.environment,
+        .iterator = output_facts(b->schema).is_iterator,
+        .output_files_listed = output_facts(b->schema).files_listed,
+    };
+}
+
 static enum status take_description(struct build *b)
 {
     struct input_schema *schema;
@@ -231,7 +247,10 @@ static void seal_work(struct work *w)
 void build_store_files(struct build *b)
 {
     b->captures = false;
-    b->status = take_description(b);
+    if (b->model.protocol)
+        take_model(b);
+    else
+        b->status = take_description(b);
     work_start(b->owner->loop, &b->work, b->status == STATUS_OK ? seal_work : build_no_work,
                build_on_work_done);
 }

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "run/cogyaml.h"
+#include "run/cogyaml_impl.h"
 
 #include "base/utf8.h"
 #include "base/yaml.h"
 
 #include <ctype.h>
 
-struct reader {
-    struct arena *arena;
-    struct error *err;
-    struct cog_yaml *out;
-};
-
-static enum status only_keys(struct reader *r, const struct json *v, const char *where,
-                             const char *const *keys)
+enum status yaml_only_keys(struct yaml_reader *r, const struct json *v, const char *where,
+                           const char *const *keys)
 {
     struct buf list CLEANUP(buf_deinit) = BUF_INIT(1024);
 
@@ -26,35 +20,35 @@ static enum status only_keys(struct reader *r, const struct json *v, const char 
             known = known || str_is(m->key, *k);
         if (!known)
             return FAIL(r->err, STATUS_INVALID,
-                        "cog.yaml: %s%.*s is not a key that Cog knows. Known are: %.*s.", where,
-                        STR_ARG(m->key), STR_ARG(buf_str(&list)));
+                        "%s: %s%.*s is not a key that %s knows. Known are: %.*s.", r->file, where,
+                        STR_ARG(m->key), r->who, STR_ARG(buf_str(&list)));
     }
     return STATUS_OK;
 }
 
-static enum status must_be_mapping(struct reader *r, const struct json *v, const char *name)
+enum status yaml_must_be_mapping(struct yaml_reader *r, const struct json *v, const char *name)
 {
     if (!v || json_is(v, JSON_NULL) || json_is(v, JSON_OBJECT))
         return STATUS_OK;
-    return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must hold keys, not %s.", name,
+    return FAIL(r->err, STATUS_INVALID, "%s: %s must hold keys, not %s.", r->file, name,
                 json_type_name(v));
 }
 
-static enum status read_text(struct reader *r, const struct json *v, const char *name,
-                             const char **out)
+enum status yaml_read_text(struct yaml_reader *r, const struct json *v, const char *name,
+                           const char **out)
 {
     if (!v || json_is(v, JSON_NULL))
         return STATUS_OK;
     /* python_version: 3.10 is a number to YAML; its characters are what was meant. */
     if (!json_is(v, JSON_STRING) && !json_is(v, JSON_NUMBER))
-        return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must be text, not %s.", name,
+        return FAIL(r->err, STATUS_INVALID, "%s: %s must be text, not %s.", r->file, name,
                     json_type_name(v));
     *out = arena_copy(r->arena, v->text);
     return STATUS_OK;
 }
 
-static enum status read_list(struct reader *r, const struct json *v, const char *name,
-                             const char *const **out)
+enum status yaml_read_list(struct yaml_reader *r, const struct json *v, const char *name,
+                           const char *const **out)
 {
     const char **list = arena_array(r->arena, const char *, (v ? v->n : 0) + 1);
     size_t n = 0;
@@ -63,19 +57,19 @@ static enum status read_list(struct reader *r, const struct json *v, const char 
     if (!v || json_is(v, JSON_NULL))
         return STATUS_OK;
     if (!json_is(v, JSON_ARRAY))
-        return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must be a list, not %s.", name,
+        return FAIL(r->err, STATUS_INVALID, "%s: %s must be a list, not %s.", r->file, name,
                     json_type_name(v));
     json_each (v, e) {
         if (!json_is(e, JSON_STRING))
-            return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s must hold text only; item %zu is %s.",
-                        name, n + 1, json_type_name(e));
+            return FAIL(r->err, STATUS_INVALID, "%s: %s must hold text only; item %zu is %s.",
+                        r->file, name, n + 1, json_type_name(e));
         list[n++] = arena_copy(r->arena, e->text);
     }
     return STATUS_OK;
 }
 
 /* A reference names a file of the folder and, as a rule, a class or function in it. */
-static enum status check_ref(struct reader *r, const char *ref, const char *key)
+static enum status check_ref(struct yaml_reader *r, const char *ref, const char *key)
 {
     struct str rest = str_of(ref), file;
 
@@ -84,10 +78,10 @@ static enum status check_ref(struct reader *r, const char *ref, const char *key)
     str_split(&rest, ':', &file);
     if (!str_ends(file, ".py") || str_starts(file, "/") || memmem(file.p, file.n, "..", 2))
         return FAIL(r->err, STATUS_INVALID,
-                    "cog.yaml: %s is \"%.100s\"; it must name a Python file of the folder and a "
+                    "%s: %s is \"%.100s\"; it must name a Python file of the folder and a "
                     "class or function in it, "
                     "such as \"predict.py:Predictor\".",
-                    key, ref);
+                    r->file, key, ref);
     return STATUS_OK;
 }
 
@@ -109,7 +103,7 @@ static const char *refused_environment(struct str name)
     return NULL;
 }
 
-static enum status check_environment(struct reader *r)
+enum status yaml_check_environment(struct yaml_reader *r)
 {
     for (const char *const *e = r->out->environment; *e; e++) {
         struct str rest = str_of(*e), name;
@@ -117,25 +111,25 @@ static enum status check_environment(struct reader *r)
         str_split(&rest, '=', &name);
         if (!rest.p || name.n == 0)
             return FAIL(r->err, STATUS_INVALID,
-                        "cog.yaml: environment has \"%.100s\"; it must be NAME=value.", *e);
+                        "%s: environment has \"%.100s\"; it must be NAME=value.", r->file, *e);
         if (refused_environment(name))
             return FAIL(r->err, STATUS_INVALID,
-                        "cog.yaml: environment may not set %.*s: the server sets it.",
+                        "%s: environment may not set %.*s: the server sets it.", r->file,
                         STR_ARG(name));
     }
     return STATUS_OK;
 }
 
-static enum status refuse_if_given(struct reader *r, const struct json *v, const char *key,
+static enum status refuse_if_given(struct yaml_reader *r, const struct json *v, const char *key,
                                    const char *why)
 {
     if (!v || json_is(v, JSON_NULL) ||
         ((json_is(v, JSON_ARRAY) || json_is(v, JSON_OBJECT)) && v->n == 0))
         return STATUS_OK;
-    return FAIL(r->err, STATUS_INVALID, "cog.yaml: %s cannot be used here: %s", key, why);
+    return FAIL(r->err, STATUS_INVALID, "%s: %s cannot be used here: %s", r->file, key, why);
 }
 
-static enum status read_build(struct reader *r, const struct json *build)
+enum status yaml_read_build(struct yaml_reader *r, const struct json *build)
 {
     static const char *const keys[] = { "gpu",
                                         "cuda",
@@ -153,24 +147,24 @@ static enum status read_build(struct reader *r, const struct json *build)
                                         NULL };
     struct cog_yaml *out = r->out;
     const struct json *gpu = json_get(build, "gpu");
-    enum status s = must_be_mapping(r, build, "build");
+    enum status s = yaml_must_be_mapping(r, build, "build");
 
     if (s == STATUS_OK)
-        s = only_keys(r, build, "build.", keys);
+        s = yaml_only_keys(r, build, "build.", keys);
     if (s == STATUS_OK && gpu && !json_is(gpu, JSON_NULL) && !json_to_bool(gpu, &out->gpu))
-        s = FAIL(r->err, STATUS_INVALID, "cog.yaml: build.gpu must be true or false.");
+        s = FAIL(r->err, STATUS_INVALID, "%s: build.gpu must be true or false.", r->file);
     if (s == STATUS_OK)
-        s = read_text(r, json_get(build, "python_version"), "build.python_version",
-                      &out->python_version);
+        s = yaml_read_text(r, json_get(build, "python_version"), "build.python_version",
+                           &out->python_version);
     if (s == STATUS_OK)
-        s = read_text(r, json_get(build, "python_requirements"), "build.python_requirements",
-                      &out->requirements_file);
+        s = yaml_read_text(r, json_get(build, "python_requirements"), "build.python_requirements",
+                           &out->requirements_file);
     if (s == STATUS_OK)
-        s = read_list(r, json_get(build, "python_packages"), "build.python_packages",
-                      &out->packages);
+        s = yaml_read_list(r, json_get(build, "python_packages"), "build.python_packages",
+                           &out->packages);
     if (s == STATUS_OK)
-        s = read_list(r, json_get(build, "system_packages"), "build.system_packages",
-                      &out->system_packages);
+        s = yaml_read_list(r, json_get(build, "system_packages"), "build.system_packages",
+                           &out->system_packages);
     if (s == STATUS_OK)
         s = refuse_if_given(
             r, json_get(build, "run"), "build.run",
@@ -184,40 +178,41 @@ static enum status read_build(struct reader *r, const struct json *build)
     return s;
 }
 
-static enum status read_concurrency(struct reader *r, const struct json *v)
+enum status yaml_read_concurrency(struct yaml_reader *r, const struct json *v)
 {
     static const char *const keys[] = { "max", "default_target", NULL };
-    enum status s = must_be_mapping(r, v, "concurrency");
+    enum status s = yaml_must_be_mapping(r, v, "concurrency");
     int64_t max = 0;
 
     if (s == STATUS_OK)
-        s = only_keys(r, v, "concurrency.", keys);
+        s = yaml_only_keys(r, v, "concurrency.", keys);
     if (s != STATUS_OK || !v || json_is(v, JSON_NULL))
         return s;
     if (!json_to_i64(json_get(v, "max"), &max) || max < 1 || max > 999)
         return FAIL(r->err, STATUS_INVALID,
-                    "cog.yaml: concurrency.max must be a whole number from 1 to 999.");
+                    "%s: concurrency.max must be a whole number from 1 to 999.", r->file);
     r->out->concurrency = max;
     return STATUS_OK;
 }
 
-static enum status read_refs(struct reader *r, const struct json *root)
+static enum status read_refs(struct yaml_reader *r, const struct json *root)
 {
     const char *run = NULL, *predict = NULL;
-    enum status s = read_text(r, json_get(root, "run"), "run", &run);
+    enum status s = yaml_read_text(r, json_get(root, "run"), "run", &run);
 
     if (s == STATUS_OK)
-        s = read_text(r, json_get(root, "predict"), "predict", &predict);
+        s = yaml_read_text(r, json_get(root, "predict"), "predict", &predict);
     if (s == STATUS_OK)
-        s = read_text(r, json_get(root, "train"), "train", &r->out->train_ref);
+        s = yaml_read_text(r, json_get(root, "train"), "train", &r->out->train_ref);
     if (s == STATUS_OK && run && predict)
-        s = FAIL(r->err, STATUS_INVALID,
-                 "cog.yaml: run and predict are both given; keep one of them.");
+        s = FAIL(r->err, STATUS_INVALID, "%s: run and predict are both given; keep one of them.",
+                 r->file);
     r->out->predict_ref = run ? run : predict;
     if (s == STATUS_OK && !r->out->predict_ref && !r->out->train_ref)
         s = FAIL(r->err, STATUS_INVALID,
-                 "cog.yaml: neither run, predict nor train is given. Add a line such as predict: "
-                 "\"predict.py:Predictor\".");
+                 "%s: neither run, predict nor train is given. Add a line such as predict: "
+                 "\"predict.py:Predictor\".",
+                 r->file);
     if (s == STATUS_OK)
         s = check_ref(r, r->out->predict_ref, run ? "run" : "predict");
     if (s == STATUS_OK)
@@ -231,28 +226,30 @@ enum status cog_yaml_read(struct arena *a, struct str text, struct cog_yaml *out
                                         "predict", "train", "concurrency", "environment",
                                         "weights", "tests", NULL };
     static const char *const none[] = { NULL };
-    struct reader r = { .arena = a, .err = err, .out = out };
+    struct yaml_reader r = { .arena = a, .err = err, .out = out, .file = "cog.yaml", .who = "Cog" };
     struct json *root;
     enum status s = yaml_parse(a, text, "cog.yaml", &root, err);
 
-    *out = (struct cog_yaml){ .packages = none, .system_packages = none, .environment = none };
+    *out = (struct cog_yaml){
+        .file = r.file, .packages = none, .system_packages = none, .environment = none
+    };
     if (s != STATUS_OK)
         return s;
     if (!json_is(root, JSON_OBJECT))
         return FAIL(err, STATUS_INVALID,
                     "cog.yaml: it must hold keys such as build and predict, not %s.",
                     json_type_name(root));
-    s = only_keys(&r, root, "", keys);
+    s = yaml_only_keys(&r, root, "", keys);
     if (s == STATUS_OK)
         s = read_refs(&r, root);
     if (s == STATUS_OK)
-        s = read_build(&r, json_get(root, "build"));
+        s = yaml_read_build(&r, json_get(root, "build"));
     if (s == STATUS_OK)
-        s = read_concurrency(&r, json_get(root, "concurrency"));
+        s = yaml_read_concurrency(&r, json_get(root, "concurrency"));
     if (s == STATUS_OK)
-        s = read_list(&r, json_get(root, "environment"), "environment", &out->environment);
+        s = yaml_read_list(&r, json_get(root, "environment"), "environment", &out->environment);
     if (s == STATUS_OK)
-        s = check_environment(&r);
+        s = yaml_check_environment(&r);
     if (s == STATUS_OK)
         s = refuse_if_given(&r, json_get(root, "weights"), "weights",
                             "managed weights need an image registry. Put the weights into the "

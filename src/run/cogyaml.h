@@ -6,6 +6,7 @@
 #include "base/json.h"
 
 struct cog_yaml {
+    const char *file;                   /* what all this stands in: "cog.yaml" */
     const char *predict_ref;            /* "predict.py:Predictor"; NULL: none */
     const char *train_ref;              /* NULL: none */
     const char *python_version;         /* "3.11"; NULL: not said */

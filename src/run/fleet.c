@@ -26,6 +26,8 @@ void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardwar
         .hardware = h,
         .driver = d,
         .protocol = pr,
+        .openai = c->openai,
+        .plain = c->plain,
         .options = c->options,
         .data = c->data,
         .internal_base = c->internal_base,
@@ -461,6 +463,11 @@ void release_mark(struct release *r, struct pool *p, const char *failure)
 
 /* --- the end --- */
 
+static bool goes_on_without_us(const struct fleet *f, const struct prediction *p)
+{
+    return p->row.started_long && !protocol_ends_with_us(fleet_protocol(f, p->lane->version));
+}
+
 /* Runs that end with our connection, or all of them where the instances go with us. */
 static size_t runs_to_wait_for(struct fleet *f)
 {
@@ -469,7 +476,7 @@ static size_t runs_to_wait_for(struct fleet *f)
 
     while (map_next(&f->predictions, &at, NULL, (void **)&p))
         n += p->is_ending || p->loading ||
-             (p->has_run && !(f->options->keep_instances && p->row.started_long));
+             (p->has_run && !(f->options->keep_instances && goes_on_without_us(f, p)));
     return n;
 }
 

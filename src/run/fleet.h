@@ -199,10 +199,11 @@ struct prediction {
 
 struct fleet_config {
     const struct options *options;
-    const char *data;          /* absolute */
-    const char *internal_base; /* "http://127.0.0.1:PORT", for instances */
-    const unsigned char *key;  /* of SEAL_KEY_SIZE bytes: seals what is secret in inputs */
-    struct files *files;       /* NULL: inputs and outputs stay as they are */
+    const char *data;                /* absolute */
+    const char *internal_base;       /* "http://127.0.0.1:PORT", for instances */
+    const unsigned char *key;        /* of SEAL_KEY_SIZE bytes: seals what is secret in inputs */
+    struct files *files;             /* NULL: inputs and outputs stay as they are */
+    struct protocol *openai, *plain; /* of versions that say so; NULL: all are spoken to alike */
 };
 
 struct fleet {
@@ -216,7 +217,7 @@ struct fleet {
     struct deliveries *deliveries; /* of webhooks; NULL: none are sent */
     struct files *files;
     struct driver *driver; /* for folders */
-    struct protocol *protocol;
+    struct protocol *protocol, *openai, *plain;
     struct id_gen ids;
     struct map pools;        /* id -> struct pool */
     struct map by_name;      /* "owner/name" of deployments -> struct pool */
@@ -267,6 +268,9 @@ void fleet_stop_now(struct fleet *f);
 void fleet_deinit(struct fleet *f);
 
 /* --- versions and pools --- */
+
+/* How its model servers are spoken to. */
+struct protocol *fleet_protocol(const struct fleet *f, const struct version *v);
 
 /* A version in use, from its row; the same object for the same row. Give it back with
  * version_unref(). */

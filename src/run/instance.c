@@ -246,12 +246,13 @@ static void on_address(struct launch *l, const char *url, const char *unix_socke
         .slots = (int)MAX(v->config.concurrency, 1),
         .streams = v->output.supports_stream,
         .train = v->trains,
+        .http = &v->config.http,
     };
     meter_found(in);
     if (in->state == INSTANCE_STOPPING || in->peer_is_open)
         return;
     in->peer_is_open = true;
-    peer_open(in->fleet->protocol, &in->peer, &spec, &peer_events);
+    peer_open(fleet_protocol(in->fleet, v), &in->peer, &spec, &peer_events);
 }
 
 static void on_line(struct launch *l, struct str line)
@@ -259,7 +260,8 @@ static void on_line(struct launch *l, struct str line)
     struct instance *in = container_of(l, struct instance, launch);
     struct arena a CLEANUP(arena_deinit) = { 0 };
     bool is_runtime = false;
-    struct str text = protocol_log_line(in->fleet->protocol, &a, line, &is_runtime);
+    struct str text =
+        protocol_log_line(fleet_protocol(in->fleet, in->lane->version), &a, line, &is_runtime);
 
     if (!text.p || is_runtime)
         return;
@@ -394,7 +396,8 @@ enum status instance_webhook(struct fleet *f, struct str capability, struct str 
         return FAIL(err, STATUS_NOT_FOUND, "the prediction does not run on this instance");
     if (x->has_run)
         return run_webhook(&x->run, body, err);
-    s = protocol_read_final(f->protocol, &a, body, x->lane->version->output.is_array, &final, err);
+    s = protocol_read_final(fleet_protocol(f, x->lane->version), &a, body,
+                            x->lane->version->output.is_array, &final, err);
     if (s != STATUS_OK)
         return s;
     prediction_final(x, &final);

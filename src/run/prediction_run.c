@@ -51,7 +51,8 @@ void prediction_keep_progress(struct prediction *p)
 
 static bool is_short(const struct prediction *p)
 {
-    int64_t p99 = version_p99_ms(p->lane->version);
+    const struct version *v = p->lane->version;
+    int64_t p99 = protocol_ends_with_us(fleet_protocol(p->fleet, v)) ? 0 : version_p99_ms(v);
 
     return p99 >= 0 && p99 < SHORT_RUN_MS && p->fleet->options->max_attempts > 1;
 }

@@ -80,6 +80,15 @@ enum status version_use(struct fleet *f, const struct version_row *row, struct v
     return STATUS_OK;
 }
 
+struct protocol *fleet_protocol(const struct fleet *f, const struct version *v)
+{
+    if (f->openai && strcmp(v->config.dialect, "openai") == 0)
+        return f->openai;
+    if (f->plain && strcmp(v->config.dialect, "plain") == 0)
+        return f->plain;
+    return f->protocol;
+}
+
 struct version *version_ref(struct version *v)
 {
     v->refs++;

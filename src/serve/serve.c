@@ -10,6 +10,8 @@
 #include "driver/process/process.h"
 #include "protocol/cog/cog.h"
 #include "protocol/fake/fake.h"
+#include "protocol/openai/openai.h"
+#include "protocol/plain/plain.h"
 #include "serve/systemd.h"
 #include "serve/trust.h"
 
@@ -165,6 +167,10 @@ static enum status make_runtime(struct serve *s, struct error *err)
         .max_error = (size_t)s->options.max_error,
         .max_metrics = (size_t)s->options.max_metrics,
     };
+    const struct plain_limits plain = {
+        .max_health = limits.max_health,
+        .max_error = limits.max_error,
+    };
     enum status st;
 
     if (s->options.enable_fake) {
@@ -173,6 +179,8 @@ static enum status make_runtime(struct serve *s, struct error *err)
         return STATUS_OK;
     }
     s->protocol = cog_protocol_new(s->loop, s->client, &limits);
+    s->openai = openai_protocol_new(s->loop, s->client, &plain);
+    s->plain = plain_protocol_new(s->loop, s->client, &plain);
     st = trust_folders(s->options.instance_folders, err);
     st = st ? st : trust_uids(&s->options, s->folder.path, &s->uids, err);
     config.uids = s->uids;
@@ -221,6 +229,8 @@ static enum status build_parts(struct serve *s, struct error *err)
     if (st != STATUS_OK)
         return st;
     fleet.files = s->files;
+    fleet.openai = s->openai;
+    fleet.plain = s->plain;
     fleet_init(&s->fleet, s->loop, s->store, &s->hardware, s->driver, s->protocol, &fleet);
     st = record_open(&s->fleet, &s->record, err);
     if (st != STATUS_OK)
@@ -299,6 +309,8 @@ static void take_down(struct serve *s)
     deliveries_free(s->deliveries);
     budgets_free(s->budgets);
     protocol_free(s->protocol);
+    protocol_free(s->openai);
+    protocol_free(s->plain);
     work_finish(s->loop);
     disk_deinit(&s->disk);
     uv_run(loop_uv(s->loop), UV_RUN_NOWAIT);

@@ -26,7 +26,7 @@ struct serve {
     struct loop *loop;
     struct store *store;
     struct http_client *client;
-    struct protocol *protocol;
+    struct protocol *protocol, *openai, *plain;
     struct driver *driver;
     struct uids *uids; /* NULL: instances run as our own user */
     struct id_gen ids;

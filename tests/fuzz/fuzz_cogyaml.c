@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cog.yaml, and lines of requirements: what is taken has nothing that an installer or a shell could
- * take for something else. Behind a line "--" stands a file of requirements. */
+/* cog.yaml, model.yaml, and lines of requirements: what is taken has nothing that an installer or a
+ * shell could take for something else. Behind a line "--" stands a file of requirements. */
 #include "fuzz.h"
 
 #include "base/utf8.h"
 #include "base/yaml.h"
 #include "run/cogyaml.h"
+#include "run/modelyaml.h"
 
 /* libfyaml 0.7.12 itself loses some memory over documents that break off inside of a quoted text.
  */
@@ -38,6 +39,32 @@ static void check_lists(const struct cog_yaml *y)
         FUZZ_CHECK(strchr(*s, '=') && **s != '=', "%s", *s);
 }
 
+/* What is taken makes a schema that is one, and a configuration that reads back the same. */
+static void check_model(struct arena *a, struct str text)
+{
+    struct buf kept CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    struct version_config config, again;
+    struct error err = { 0 };
+    struct model_yaml m;
+    struct cog_yaml y;
+    struct json *root;
+
+    if (model_yaml_read(a, text, &m, &y, &err) != STATUS_OK) {
+        FUZZ_CHECK(str_starts(str_of(err.text), "model.yaml") && utf8_valid(str_of(err.text)), "%s",
+                   err.text);
+        return;
+    }
+    check_lists(&y);
+    FUZZ_CHECK(json_parse(a, m.schema, NULL, &root, &err) == STATUS_OK, "%s", err.text);
+    FUZZ_CHECK(m.http.health[0] == '/' && m.http.path[0] == '/' && m.http.command[0], "%s %s",
+               m.http.health, m.http.path);
+    config = (struct version_config){ .dialect = m.protocol, .http = m.http, .concurrency = 1 };
+    version_config_write(&config, &kept);
+    FUZZ_CHECK(version_config_parse(a, buf_str(&kept), &again, &err) == STATUS_OK, "%s", err.text);
+    FUZZ_CHECK(strcmp(again.http.path, m.http.path) == 0 && again.http.port == m.http.port, "%s",
+               kept.p);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     struct str rest = fuzz_text(p, n), text = fuzz_part(&rest), line;
@@ -50,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         check_lists(&y);
     else
         FUZZ_CHECK(err.text[0] && utf8_valid(str_of(err.text)), "%s", err.text);
+    check_model(&a, text);
     while (rest.p && str_split(&rest, '\n', &line)) {
         const char *problem = requirement_problem(line);
         struct str name = requirement_name(&a, line);

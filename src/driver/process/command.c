@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How Cog's model server is started. Its environment is made from nothing: a proxy variable of
- * ours, say, would take its webhooks elsewhere. */
+/* How a model server is started: Cog's, or another by the command of its model.yaml. Its
+ * environment is made from nothing: a proxy variable of ours, say, would take Cog's webhooks
+ * elsewhere. */
 #include "driver/folders.h"
 #include "driver/process/process_impl.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-enum { MAX_ENV = 1024, STOP_GRACE_MS = 10000 };
+enum { MAX_ENV = 1024, STOP_GRACE_MS = 10000, USUAL_PORT = 8000 };
 
 /* Names that a model's own `environment` cannot set, whether we set them this time or not. */
 static const char *const reserved[] = {
@@ -66,13 +71,28 @@ static bool is_reserved(const char *name_and_value)
     return false;
 }
 
+static void set_cog(struct list_of_text *e, const struct process_driver *p,
+                    const struct launch_spec *s)
+{
+    bool trains = strcmp(s->mode, "train") == 0;
+
+    set(e, "COG_PREDICT_TYPE_STUB", s->config->predict_ref);
+    set(e, "COG_TRAIN_TYPE_STUB", s->config->train_ref);
+    set_number(e, "COG_MAX_CONCURRENCY", trains ? 1 : MAX(s->config->concurrency, 1));
+    set_number(e, "COG_SETUP_TIMEOUT", (s->setup_timeout_ms + 999) / 1000);
+    set(e, "COG_STREAM_HISTORY_CAPACITY", "65536");
+    set(e, "COG_THROTTLE_RESPONSE_INTERVAL", "0.5");
+    set(e, "COG_WEIGHTS", s->weights);
+    set(e, "PYTHONPATH", p->shim);
+}
+
+/* `port` 0: whichever it likes. */
 static const char *const *make_env(const struct process_driver *p, struct arena *a,
-                                   const char *folder, const struct launch_spec *s)
+                                   const char *folder, const struct launch_spec *s, int64_t port)
 {
     struct list_of_text e = { .arena = a,
                               .items = arena_array(a, const char *, MAX_ENV),
                               .max = MAX_ENV };
-    bool trains = strcmp(s->mode, "train") == 0;
 
     set(&e, "PATH",
         s->env_path ? arena_printf(a, "%s/bin:/usr/local/bin:/usr/bin:/bin", s->env_path)
@@ -80,16 +100,10 @@ static const char *const *make_env(const struct process_driver *p, struct arena 
     set(&e, "HOME", arena_printf(a, "%s/home", folder));
     set(&e, "TMPDIR", arena_printf(a, "%s/tmp", folder));
     set(&e, "LANG", "C.UTF-8");
-    set(&e, "PORT", "0");
-    set(&e, "COG_PREDICT_TYPE_STUB", s->config->predict_ref);
-    set(&e, "COG_TRAIN_TYPE_STUB", s->config->train_ref);
-    set_number(&e, "COG_MAX_CONCURRENCY", trains ? 1 : MAX(s->config->concurrency, 1));
-    set_number(&e, "COG_SETUP_TIMEOUT", (s->setup_timeout_ms + 999) / 1000);
-    set(&e, "COG_STREAM_HISTORY_CAPACITY", "65536");
-    set(&e, "COG_THROTTLE_RESPONSE_INTERVAL", "0.5");
-    set(&e, "COG_WEIGHTS", s->weights);
+    set_number(&e, "PORT", port);
+    if (version_is_cog(s->config))
+        set_cog(&e, p, s);
     set(&e, "CUDA_VISIBLE_DEVICES", s->gpu_indexes ? s->gpu_indexes : "");
-    set(&e, "PYTHONPATH", p->shim);
     set(&e, "PYTHONUNBUFFERED", "1");
     set(&e, "PYTHONDONTWRITEBYTECODE", "1");
     for (const char *const *own = s->config->environment; own && *own; own++) {
@@ -122,6 +136,85 @@ static const char *const *make_argv(const struct process_driver *p, struct arena
     return v.items;
 }
 
+/* --- other servers --- */
+
+/* A program of the folder, of its environment, or of the machine. What is not found is left to who
+ * starts it to complain of. */
+static const char *find_program(struct arena *a, const struct launch_spec *s, const char *name)
+{
+    const char *const folders[] = { s->env_path ? arena_printf(a, "%s/bin", s->env_path) : NULL,
+                                    "/usr/local/bin", "/usr/bin", "/bin" };
+
+    if (name[0] == '/')
+        return name;
+    if (strchr(name, '/'))
+        return arena_printf(a, "%s/%s", s->version_path, name);
+    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+        const char *path = folders[i] ? arena_printf(a, "%s/%s", folders[i], name) : NULL;
+
+        if (path && access(path, X_OK) == 0)
+            return path;
+    }
+    return arena_printf(a, "/usr/bin/%s", name);
+}
+
+static const char *with_port(struct arena *a, const char *text, int64_t port)
+{
+    static const char mark[] = "{port}";
+    struct buf out CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    const char *at;
+
+    for (; (at = strstr(text, mark)); text = at + strlen(mark)) {
+        buf_add(&out, text, (size_t)(at - text));
+        buf_addf(&out, "%lld", (long long)port);
+    }
+    buf_adds(&out, text);
+    return arena_copy(a, buf_str(&out));
+}
+
+static const char *const *make_http_argv(struct arena *a, const struct launch_spec *s, int64_t port)
+{
+    const char *const *command = s->config->http.command;
+    const char **argv;
+    size_t n = 0;
+
+    while (command[n])
+        n++;
+    argv = arena_array(a, const char *, n + 1);
+    for (size_t i = 0; i < n; i++)
+        argv[i] = with_port(a, command[i], port);
+    if (n)
+        argv[0] = find_program(a, s, argv[0]);
+    return argv;
+}
+
+/* One that nobody has just now; 0: there is none. */
+static int64_t free_port(void)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr *any = (struct sockaddr *)(void *)&at;
+    socklen_t n = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && bind(fd, any, n) == 0 && getsockname(fd, any, &n) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok ? ntohs(at.sin_port) : 0;
+}
+
+/* Where it has a network of its own, no other listens there. */
+static int64_t choose_port(const struct process_driver *p, const struct launch_spec *s,
+                           int64_t internal_port)
+{
+    if (version_is_cog(s->config))
+        return 0;
+    if (s->config->http.port)
+        return s->config->http.port;
+    if (p->own_networks)
+        return internal_port == USUAL_PORT ? USUAL_PORT + 1 : USUAL_PORT;
+    return free_port();
+}
+
 /* "http://127.0.0.1:41234/_i/…" */
 static int64_t port_of(const char *url)
 {
@@ -139,6 +232,8 @@ struct init_spec process_command(const struct process_driver *p, struct arena *a
                           s->weights && s->weights[0] == '/' ? s->weights : NULL };
     const struct folders f = folders_make(a, p->folders, own, ARRAY_SIZE(own), NULL, 0);
     struct list_of_text hide = { .arena = a, .items = arena_array(a, const char *, 4), .max = 4 };
+    int64_t internal_port = p->own_networks ? port_of(s->internal_url) : 0;
+    int64_t port = choose_port(p, s, internal_port);
 
     push(&hide, p->data);
     if (p->own_networks)
@@ -148,12 +243,13 @@ struct init_spec process_command(const struct process_driver *p, struct arena *a
     return (struct init_spec){
         .id = s->id,
         .cwd = s->version_path,
-        .argv = make_argv(p, a, s),
-        .env = make_env(p, a, folder, s),
+        .argv = version_is_cog(s->config) ? make_argv(p, a, s) : make_http_argv(a, s, port),
+        .env = make_env(p, a, folder, s, port),
+        .port = port,
         .hide = hide.items,
         .read_only = f.read_only,
         .writable = f.writable,
-        .internal_port = p->own_networks ? port_of(s->internal_url) : 0,
+        .internal_port = internal_port,
         .internal_folder = p->data,
         .memory = s->sku ? s->sku->memory : 0,
         .cpus_milli = s->sku ? s->sku->cpus_milli : 0,

@@ -4,7 +4,6 @@
  * `metric` events are not kept: the end repeats them as one object. */
 #include "protocol/cog/cog_impl.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 enum { TAIL_KEPT = 256 };
@@ -36,13 +35,8 @@ void cog_answer_too_large(struct cog_run *cr)
 
 static void too_large(struct cog_run *cr)
 {
-    char limit[TIME_TEXT_SIZE];
-    char *text;
+    char *text = run_too_large(cr->max_output);
 
-    size_format((int64_t)cr->max_output, limit);
-    text = xasprintf("The output is larger than the limit of %s (max_output). Return less, or "
-                     "have it raised by who runs this server",
-                     limit);
     buf_clear(&cr->run->pieces);
     cr->run->n_pieces = 0;
     cr->canceled = false; /* the reason is this, whoever else asked */
@@ -129,11 +123,7 @@ static void finish(struct cog_run *cr, struct arena *a, const struct json *root,
     }
     /* A failure may come without the pieces that were seen. */
     if (!res.output.p && r->n_pieces > 0 && res.verdict != RUN_NEVER_RAN) {
-        bool bare = r->n_pieces == 1 && !cr->output_is_array;
-
-        buf_adds(&array, bare ? "" : "[");
-        buf_add_str(&array, buf_str(&r->pieces));
-        buf_adds(&array, bare ? "" : "]");
+        run_pieces_whole(r, cr->output_is_array, &array);
         res.output = buf_str(&array);
     } else {
         res.memory = memory;

@@ -51,21 +51,6 @@ static struct str metrics_of(const struct cog_limits *limits, struct arena *a,
     return metrics->span;
 }
 
-/* The reason, as far as there is room for it. */
-static const char *error_of(const struct cog_limits *limits, struct arena *a, struct str text)
-{
-    char limit[TIME_TEXT_SIZE];
-    size_t n = limits->max_error;
-
-    if (text.n <= n)
-        return arena_copy(a, text);
-    while (n > 0 && ((unsigned char)text.p[n] & 0xc0) == 0x80) /* not inside a character */
-        n--;
-    size_format((int64_t)limits->max_error, limit);
-    return arena_printf(a, "%.*s ... [the rest is cut off: max_error is %s]", (int)n, text.p,
-                        limit);
-}
-
 /* What an error text says beyond itself. */
 static void judge(struct run_result *out, struct str cleaned)
 {
@@ -100,7 +85,7 @@ enum status cog_final_read(const struct cog_limits *limits, struct arena *a,
     error = json_to_str(json_get(root, "error"));
     if (res.status == PREDICTION_FAILED) {
         error = error.n ? cog_error_clean(error) : STR("The model failed without saying why");
-        res.error = error_of(limits, a, error);
+        res.error = run_error_text(a, error, limits->max_error);
         judge(&res, error);
     }
     *out = res;

@@ -144,11 +144,7 @@ void cog_run_fail(struct cog_run *cr, enum run_verdict v, const char *text)
     }
     if (r->n_pieces > 0 && r->pieces.n <= cr->max_output &&
         (res.verdict == RUN_DONE || res.verdict == RUN_CRASHED)) {
-        bool bare = r->n_pieces == 1 && !cr->output_is_array;
-
-        buf_adds(&pieces, bare ? "" : "[");
-        buf_add_str(&pieces, buf_str(&r->pieces));
-        buf_adds(&pieces, bare ? "" : "]");
+        run_pieces_whole(r, cr->output_is_array, &pieces);
         res.output = buf_str(&pieces);
     }
     cog_run_finish(cr, &res);

@@ -47,6 +47,32 @@ static void goes_both_ways(void **state)
     arena_deinit(&a);
 }
 
+static void a_server_that_is_not_cogs(void **state)
+{
+    const char *const command[] = { "vllm", "serve", "--port={port}", NULL };
+    const struct version_config in = {
+        .dialect = "openai",
+        .concurrency = 2,
+        .http = { .command = command, .port = 8000, .health = "/h", .path = "/p", .model = "m" },
+    };
+    struct version_config out;
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    struct error err;
+
+    (void)state;
+    version_config_write(&in, &text);
+    assert_int_equal(version_config_parse(&a, buf_str(&text), &out, &err), STATUS_OK);
+    assert_false(version_is_cog(&out));
+    assert_string_equal(out.http.command[2], "--port={port}");
+    assert_null(out.http.command[3]);
+    assert_int_equal(out.http.port, 8000);
+    assert_string_equal(out.http.health, "/h");
+    assert_string_equal(out.http.path, "/p");
+    assert_string_equal(out.http.model, "m");
+    assert_null(out.http.output);
+}
+
 static void absent_members_have_defaults(void **state)
 {
     struct version_config out;
@@ -83,6 +109,10 @@ static void nonsense_is_refused(void **state)
         "{\"dialect\":\"cog\",\"environment\":[\"=x\"]}",
         "{\"dialect\":\"cog\",\"environment\":[1]}",
         "{\"dialect\":\"cog\",\"env\":\"a\\u0000b\"}",
+        "{\"dialect\":\"of a newer server\"}",
+        "{\"dialect\":\"plain\"}",
+        "{\"dialect\":\"plain\",\"http\":{\"health\":\"/\",\"path\":\"x\"}}",
+        "{\"dialect\":\"plain\",\"http\":{\"health\":\"/\",\"path\":\"/\",\"port\":70000}}",
     };
 
     (void)state;
@@ -103,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(goes_both_ways),
+        cmocka_unit_test(a_server_that_is_not_cogs),
         cmocka_unit_test(absent_members_have_defaults),
         cmocka_unit_test(nonsense_is_refused),
     };
