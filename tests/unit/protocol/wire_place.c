@@ -298,6 +298,7 @@ void wire_deinit(struct wire_place *pl)
     close_hooks(pl);
     http_client_free(pl->client);
     protocol_free(pl->protocol);
+    work_finish(pl->loop); /* a large event may still be given back on another thread */
     timer_stop(&pl->guard);
     for (int i = 0; i < MAX_RUNS; i++)
         watch_deinit(&pl->runs[i].w);
