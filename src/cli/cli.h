@@ -113,6 +113,10 @@ void remote_follow(const struct remote *r, const char *path, size_t *shown);
           .takes_value = true,                                                                     \
           .help = "share of the new predictions that a new release has first (0.1), or JSON "      \
                   "(docs/rollout.md); \"\" takes it back" },                                       \
+        { .name = "--shadow",                                                                      \
+          .takes_value = true,                                                                     \
+          .help = "share of the predictions that a new release answers copies of first (0.1), "    \
+                  "or JSON (docs/rollout.md); \"\" takes it back" },                               \
     {                                                                                              \
         .name = "--schedule", .takes_value = true,                                                 \
         .help = "JSON: minimums by the hours of the week, in UTC (docs/scaling.md)"                \
@@ -176,6 +180,7 @@ int deployments_list_command(const struct command *c, const char *const *args);
 int deployments_show_command(const struct command *c, const char *const *args);
 int deployments_create_command(const struct command *c, const char *const *args);
 int deployments_update_command(const struct command *c, const char *const *args);
+int shadow_show_command(const struct command *c, const char *const *args);
 int canary_show_command(const struct command *c, const char *const *args);
 int canary_promote_command(const struct command *c, const char *const *args);
 int canary_halt_command(const struct command *c, const char *const *args);

@@ -311,29 +311,38 @@ static void add_scaling(const struct given *g, struct json_writer *w)
 }
 
 /* A share alone, or all of it as JSON; an empty one takes it back. */
-static void add_canary(const struct given *g, struct json_writer *w)
+static void add_way(struct json_writer *w, const char *key, const char *given)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
-    const char *given = given_flag(g, "--canary");
     struct json *v = NULL;
     struct error err;
 
-    if (!given)
-        return;
-    json_key(w, "rollout");
-    json_begin_object(w);
-    if (!*given)
-        json_member_null(w, "canary");
-    else if (json_parse(&a, str_of(given), NULL, &v, &err) != STATUS_OK)
-        json_member_string(w, "canary", given);
-    else if (!json_is(v, JSON_NUMBER))
-        json_member_raw(w, "canary", v->span);
-    if (v && json_is(v, JSON_NUMBER)) {
-        json_key(w, "canary");
+    if (!*given) {
+        json_member_null(w, key);
+    } else if (json_parse(&a, str_of(given), NULL, &v, &err) != STATUS_OK) {
+        json_member_string(w, key, given);
+    } else if (!json_is(v, JSON_NUMBER)) {
+        json_member_raw(w, key, v->span);
+    } else {
+        json_key(w, key);
         json_begin_object(w);
         json_member_raw(w, "share", v->span);
         json_end_object(w);
     }
+}
+
+static void add_rollout(const struct given *g, struct json_writer *w)
+{
+    const char *canary = given_flag(g, "--canary"), *shadow = given_flag(g, "--shadow");
+
+    if (!canary && !shadow)
+        return;
+    json_key(w, "rollout");
+    json_begin_object(w);
+    if (canary)
+        add_way(w, "canary", canary);
+    if (shadow)
+        add_way(w, "shadow", shadow);
     json_end_object(w);
 }
 
@@ -356,7 +365,7 @@ static void add_members(const struct given *g, struct json_writer *w)
             json_member_string(w, keys[i], given);
     }
     add_scaling(g, w);
-    add_canary(g, w);
+    add_rollout(g, w);
 }
 
 /* "owner/name", and the version it names or its latest one. */

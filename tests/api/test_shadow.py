@@ -9,6 +9,7 @@ import sqlite3
 import pytest
 from berth import MODELS, wait_for
 from receiver import Receiver
+from test_cli import berth  # noqa: F401
 from test_models import problem
 
 DEFAULTS = {"share": 0.1, "seconds": 3600, "relative_tolerance": 0.000001, "absolute_tolerance": 0.000000001, "max_copies": 4}
@@ -254,6 +255,42 @@ def test_who_may_read_it(acme, org, versions, running):
     path = deploy(acme, versions, "shadow-private")
     begin(acme, path, versions[1])
     assert (acme.get(path + "/shadow").status, org.get(path + "/shadow").status) == (200, 404)
+
+
+def test_from_the_command_line(acme, versions, berth):  # noqa: F811
+    path = deploy(acme, versions, "shadow-line")
+    mine = {"token": False, "BERTH_TOKEN": acme.token}
+    berth("deployments", "update", "shadow-line", "--shadow", "", **mine)
+    assert "rollout" not in acme.get(path).json
+    said = berth("deployments", "shadow", "shadow-line", **mine).stdout
+    assert said.startswith("acme/shadow-line has no shadow. `berth deployments update --shadow SHARE`")
+    berth("deployments", "update", "shadow-line", "--shadow", "1", **mine)
+    assert acme.get(path).json["rollout"]["shadow"]["share"] == 1
+    said = berth("deployments", "shadow", "acme/shadow-line", **mine).stdout.splitlines()
+    assert said[0] == "acme/shadow-line has no shadow. Its next release begins with one:"
+    assert said[1] == "share       100 % of the predictions are copied, for 3600 s, 4 at a time"
+    assert said[2] == "tolerates   numbers apart by 1e-06 of the larger one, or by 1e-09"
+    berth("deployments", "update", "shadow-line", "--version", versions[1], **mine)
+    wait_for(lambda: acme.get(path).json["shadow"]["state"] == "on", "the shadow")
+    for n, how in enumerate(["same", "drift", "fail"]):
+        acme.predict(path, {"how": how})
+        counted(acme, path, n + 1)
+    told = berth("deployments", "shadow", "shadow-line", **mine).stdout
+    said = told.splitlines()
+    assert said[0] == "acme/shadow-line: shadow on, release 2 beside release 1"
+    assert "copied      3: 1 the same, 2 differ, 1 failed on the new release; 0 were dropped" in said
+    assert "differ in   status 1, number 1" in said
+    assert "number at output.score\n  old  \"2.5\"\n  new  \"3.0\"\n" in told
+    rows = {words[0]: words[1:] for words in map(str.split, said) if words}
+    assert rows["errors"][:3] == ["1", "of", "3"] and "requests" not in rows
+    report = json.loads(berth("deployments", "shadow", "shadow-line", "--json", **mine).stdout)
+    assert report["by_kind"]["number"] == 1 and len(report["examples"]) == 2
+    ended = berth("deployments", "halt", "shadow-line", **mine).stdout
+    assert "shadow halted" in ended and "It was halted by hand." in ended and "copied      3" in ended
+    berth("deployments", "update", "shadow-line", "--canary", "0.5", **mine)
+    assert set(acme.get(path).json["rollout"]) == {"canary"}, "it takes the shadow's place"
+    assert "one of the two" in berth("deployments", "update", "shadow-line", "--canary", "0.5", "--shadow", "0.5", code=1, **mine).stderr
+    assert "must be an object" in berth("deployments", "update", "shadow-line", "--shadow", "many", code=1, **mine).stderr
 
 
 @pytest.mark.parametrize("wish, key, says", [
