@@ -147,6 +147,7 @@ static void count_drop(struct shadow *s, enum shadow_drop why)
 {
     s->report.dropped[why]++;
     canary_save_soon(s->pool);
+    tell_pool(s->pool);
 }
 
 void shadow_copy_drop(struct shadow_copy *c, enum shadow_drop why)
@@ -187,6 +188,7 @@ void shadow_judged(struct shadow_copy *c, const struct shadow_verdict *v)
     if (is->is_shadow && c->new.seconds >= 0)
         canary_ended(is, CANARY_NEW, c->new.failed, (int64_t)(c->new.seconds * 1000));
     canary_save_soon(c->shadow->pool);
+    tell_pool(c->shadow->pool);
     age(c->shadow);
     shadow_copy_over(c);
 }

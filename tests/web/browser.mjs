@@ -78,3 +78,12 @@ export async function shot(page, name) {
 export async function heading(page, text) {
     await page.getByRole('heading', { level: 1, name: text }).waitFor();
 }
+
+// What somebody else asks of a deployment meanwhile; its answer is there when this returns.
+export async function predict(deployment, input) {
+    const answer = await fetch(`${world.url}/v1${deployment}/predictions`, {
+        method: 'POST', headers: { Authorization: `Bearer ${world.token}`, 'Content-Type': 'application/json', Prefer: 'wait' },
+        body: JSON.stringify({ input }),
+    });
+    assert.equal(answer.status, 201);
+}

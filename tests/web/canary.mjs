@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A canary by mouse: set, watched while predictions go to both releases, halted, tried again, promoted.
 import assert from 'node:assert/strict';
-import { NOBODY, REFUSED, accessible, open, settled, shot, signIn, world } from './browser.mjs';
+import { NOBODY, REFUSED, accessible, open, predict, settled, shot, signIn, world } from './browser.mjs';
 
 const { page, done } = await open();
 const here = `/deployments/acme/${world.deployment}`;
@@ -9,20 +9,10 @@ const tab = (label) => page.getByRole('navigation', { name: 'Parts of this deplo
 const canary = page.getByRole('region', { name: 'Canary of release 2' });
 const row = (name) => canary.getByRole('row', { name });
 
-async function predict(count) {
-    for (let i = 0; i < count; i++) {
-        const answer = await fetch(`${world.url}/v1${here}/predictions`, {
-            method: 'POST', headers: { Authorization: `Bearer ${world.token}`, 'Content-Type': 'application/json', Prefer: 'wait' },
-            body: JSON.stringify({ input: { text: 'a' } }),
-        });
-        assert.equal(answer.status, 201);
-    }
-}
-
 // What is wrong is told at its field.
 await signIn(page, `${here}/settings`);
 await settled(page);
-await page.getByLabel('Begin new releases as a canary').check();
+await page.getByLabel('New releases begin').selectOption({ label: 'as a canary' });
 await page.getByLabel('Share', { exact: true }).fill('95');
 await page.getByLabel(/^Version/).selectOption(world.version);
 await page.getByText('begins as a canary').waitFor();
@@ -37,7 +27,7 @@ await page.getByText('Saved as release 2.').waitFor();
 await page.getByText('Release 2 has 50 % of the new predictions, release 1 the others.').waitFor();
 await page.getByRole('link', { name: 'How it does' }).click();
 await canary.getByText('It began').waitFor();
-await predict(4);
+for (let i = 0; i < 4; i++) await predict(here, { text: 'a' });
 await row(/^Predictions 2, 50 % 2/).waitFor();
 await row(/^Errors 0 of 2, 0 % 0 of 2, 0 %/).waitFor();
 await row(/^Run time of half .* times/).waitFor();
@@ -66,7 +56,7 @@ await page.setViewportSize({ width: 360, height: 740 });
 await shot(page, 'canary-4-promoted-phone');
 assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0);
 await tab('Settings');
-await page.getByLabel('Begin new releases as a canary').uncheck();
+await page.getByLabel('New releases begin').selectOption({ label: 'with all predictions' });
 await page.getByRole('button', { name: 'Save', exact: true }).click();
 await page.getByText('Saved.', { exact: true }).waitFor();
 await done(NOBODY, REFUSED);

@@ -38,3 +38,17 @@ def test_a_canary(house, drive, hello, tmp_path):
     path = acme.deploy("yellow", "acme/yellow", first, 1, 2)
     assert acme.predict(path, {"text": "first"})["status"] == "succeeded"
     drive("canary.mjs", acme, deployment="yellow", version=house.push(acme, other, "yellow"))
+
+
+def test_a_shadow(house, drive, hello, tmp_path):
+    acme = hello["client"]
+    first = house.push(acme, MODELS / "judge", "judge")
+    other = tmp_path / "other"
+    shutil.copytree(MODELS / "judge", other)
+    source = (other / "predict.py").read_text()
+    assert "NEW = False" in source
+    (other / "predict.py").write_text(source.replace("NEW = False", "NEW = True"))
+    path = acme.deploy("watched", "acme/judge", first, 1, 2)
+    assert acme.predict(path, {})["status"] == "succeeded"
+    drive("shadow.mjs", acme, deployment="watched", version=house.push(acme, other, "judge"))
+    assert acme.patch(path, {"min_instances": 0, "max_instances": 0}).status == 200

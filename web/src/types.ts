@@ -120,12 +120,56 @@ export interface Canary {
     old: CanarySide;
 }
 
+export interface ShadowTerms {
+    share: number; // of one
+    seconds: number;
+    relative_tolerance: number;
+    absolute_tolerance: number;
+    max_copies: number;
+}
+
+export interface ShadowCounts {
+    copied: number;
+    same: number;
+    differ: number;
+    failed: number; // of those that were copied, on the new release
+    dropped: number;
+}
+
+export type ShadowSide = Omit<CanarySide, 'requests'>;
+
 // One that answers copies: the release beside it has all predictions.
-export interface Shadow {
+export interface Shadow extends ShadowCounts {
     state: 'setting up' | 'on' | 'over' | 'promoted' | 'halted';
     release: number;
     beside: number;
+    began_at: string | null;
+    until: string | null;
+    ended_at: string | null;
+    why: string | null;
+    new: ShadowSide;
+    old: ShadowSide;
 }
+
+export interface ShadowExample {
+    prediction: string;
+    at: string;
+    differences: number;
+    kind: string;
+    path: string;
+    old: string | null;
+    new: string | null;
+    withheld: 'secret' | 'erased' | null;
+    old_seconds: number | null;
+    new_seconds: number | null;
+}
+
+// Of the last shadow; one that another canary or release came after ("past") says no more than what was counted.
+export type ShadowReport = (Shadow | ({ state: 'past'; release: number; beside: number } & ShadowCounts)) & {
+    by_kind: Record<string, number>;
+    dropped_by: Record<string, number>;
+    examples: ShadowExample[];
+};
 
 export interface Deployment {
     owner: string;
@@ -133,7 +177,7 @@ export interface Deployment {
     current_release: Release;
     held?: string; // why nothing starts: a budget was reached
     scaling: Scaling;
-    rollout?: { canary?: CanaryTerms };
+    rollout?: { canary?: CanaryTerms; shadow?: ShadowTerms };
     canary?: Canary;
     shadow?: Shadow;
 }

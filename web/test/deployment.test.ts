@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { figuresOf, leadingRelease, sentenceOf, USUAL } from '../src/deployment/canary';
 import { changesOf } from '../src/deployment/release_diff';
 import { isEmpty, lastText, marksOf, plotsOf, spoken, stacked } from '../src/deployment/series';
-import { effectOf, isChanged, patchOf, settingsOf } from '../src/deployment/settings_form';
+import { effectOf, isChanged, patchOf, settingsOf, type Settings } from '../src/deployment/settings_form';
+import { countsText, dropsText, kindsText, shadowSentence, USUAL_SHADOW, valueText } from '../src/deployment/shadow';
 import type { Decision, Ring, Setting, Step } from '../src/deployment/types';
 import { axisOf, layOut, pointText } from '../src/deployment/whatif';
 import type { Canary, Deployment, Release } from '../src/types';
@@ -60,19 +61,42 @@ test('what saving does is told before', () => {
 
 test('how a new release comes is sent in shares, and only what was changed', () => {
     const none = settingsOf(deployment());
-    assert.deepEqual([none.canary, none.terms.share, none.terms.max_error_rate], [false, '10', '5']);
-    assert.deepEqual(patchOf({ ...none, canary: true, terms: { ...none.terms, share: '33.3' } }, none), {
+    const canary = (s: Settings, change: object): Settings => ({ ...s, terms: { ...s.terms, canary: { ...s.terms.canary, ...change } } });
+    assert.deepEqual([none.way, none.terms.canary.share, none.terms.canary.max_error_rate, none.terms.shadow.relative_tolerance], ['', '10', '5', '0.000001']);
+    assert.deepEqual(patchOf({ ...canary(none, { share: '33.3' }), way: 'canary' }, none), {
         rollout: { canary: { share: 0.333, seconds: 600, max_error_rate: 0.05, max_latency_ratio: 2, min_requests: 20 } },
     });
     const saved = settingsOf({ ...deployment(), rollout: { canary: { ...USUAL, share: 0.07 } } });
-    assert.deepEqual([saved.canary, saved.terms.share], [true, '7']);
+    assert.deepEqual([saved.way, saved.terms.canary.share], ['canary', '7']);
     assert.deepEqual(patchOf(saved, saved), {});
-    assert.deepEqual(patchOf({ ...saved, terms: { ...saved.terms, seconds: '60', min_requests: '', share: 'x' } }, saved), {
+    assert.deepEqual(patchOf(canary(saved, { seconds: '60', min_requests: '', share: 'x' }), saved), {
         rollout: { canary: { share: 'x', seconds: 60, min_requests: null } },
     });
-    assert.deepEqual(patchOf({ ...saved, canary: false }, saved), { rollout: { canary: null } });
-    assert.match(effectOf({ version: 'b' }, true), /begins as a canary/);
+    assert.deepEqual(patchOf({ ...saved, way: '' }, saved), { rollout: { canary: null } });
+    // A shadow takes a canary's place; terms of the one that is not wanted are no change.
+    const shadow = { ...saved, way: 'shadow' as const };
+    assert.deepEqual(patchOf(shadow, saved), { rollout: { shadow: USUAL_SHADOW } });
+    const shadowed = settingsOf({ ...deployment(), rollout: { shadow: { ...USUAL_SHADOW, relative_tolerance: 0.01 } } });
+    assert.deepEqual([shadowed.way, shadowed.terms.shadow.relative_tolerance], ['shadow', '0.01']);
+    assert.deepEqual(patchOf(canary(shadowed, { share: '1' }), shadowed), {});
+    assert.match(effectOf({ version: 'b' }, 'canary'), /begins as a canary/);
+    assert.match(effectOf({ hardware: 'b' }, 'shadow'), /begins as a shadow/);
     assert.match(effectOf({ rollout: { canary: null } }), /no release/);
+});
+
+test('a shadow says how many answers differ, and in which ways', () => {
+    const none = { copied: 0, same: 0, differ: 0, failed: 0, dropped: 0 };
+    assert.match(countsText(none), /Nothing/);
+    assert.match(countsText({ ...none, copied: 1 }), /being compared/);
+    assert.equal(countsText({ ...none, copied: 2, same: 2 }), '2 answers compared: all the same.');
+    assert.equal(countsText({ ...none, copied: 9, same: 7, differ: 1 }), '8 answers compared: 7 the same, 1 differs (12.5 %).');
+    assert.equal(kindsText({ status: 0, number: 1, text: 2 }), 'another text 2, another number 1');
+    assert.equal(dropsText({ busy: 0 }), '');
+    assert.match(dropsText({ busy: 3, lost: 1 }), /under way 3, the copy was lost 1/);
+    for (const state of ['setting up', 'on', 'over', 'promoted', 'halted', 'past']) assert.match(shadowSentence({ state, release: 2, beside: 1 }, USUAL_SHADOW), /elease 2.*elease 1/);
+    const example = { prediction: 'p', at: '', differences: 1, kind: 'text', path: 'output', old: 'cat', new: null, withheld: null, old_seconds: 1, new_seconds: 1 };
+    assert.deepEqual([valueText(example, 'old'), valueText(example, 'new')], ['cat', 'nothing']);
+    assert.match(valueText({ ...example, old: null, withheld: 'secret' }, 'old'), /secret/);
 });
 
 const canary: Canary = {
@@ -98,7 +122,11 @@ test('while a canary goes on, and after its halt, the release before leads', () 
     assert.equal(leadingRelease({ ...d, canary }), 1);
     assert.equal(leadingRelease({ ...d, canary: { ...canary, state: 'halted' } }), 1);
     assert.equal(leadingRelease({ ...d, canary: { ...canary, state: 'promoted' } }), 2);
-    const shadow = { state: 'over', release: 2, beside: 1 } as const;
+    const nothing = { ended: 0, errors: 0, median_seconds: null };
+    const shadow = {
+        state: 'over', release: 2, beside: 1, began_at: null, until: null, ended_at: null, why: null, copied: 0, same: 0, differ: 0, failed: 0, dropped: 0,
+        new: nothing, old: nothing,
+    } as const;
     assert.equal(leadingRelease({ ...d, shadow }), 1);
     assert.equal(leadingRelease({ ...d, shadow: { ...shadow, state: 'promoted' } }), 2);
 });

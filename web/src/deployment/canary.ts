@@ -2,11 +2,11 @@
 // A canary in words: which release has what, and how the new one does beside the old one. Pure.
 import { countText } from '../format/number';
 import { durationText } from '../format/time';
-import type { Canary, CanarySide, CanaryTerms, Deployment } from '../types';
+import type { Canary, CanaryTerms, Deployment, ShadowSide } from '../types';
 
 export const USUAL: CanaryTerms = { share: 0.1, seconds: 600, max_error_rate: 0.05, max_latency_ratio: 2, min_requests: 20 };
 
-export function isOn(c: Canary | undefined): boolean {
+export function isOn(c: { state: string } | undefined): boolean {
     return c?.state === 'on' || c?.state === 'setting up';
 }
 
@@ -21,7 +21,7 @@ export function percentText(share: number): string {
     return `${countText(share * 100)} %`;
 }
 
-function errorsText(side: CanarySide): string {
+export function errorsText(side: ShadowSide): string {
     return side.ended === 0 ? 'none ended' : `${countText(side.errors)} of ${countText(side.ended)}, ${percentText(side.errors / side.ended)}`;
 }
 

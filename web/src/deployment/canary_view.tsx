@@ -44,43 +44,58 @@ function Figures({ canary: c, terms }: { canary: Canary; terms: CanaryTerms }) {
     );
 }
 
-export function CanaryOf(props: TabProps) {
-    const { address, onChanged } = props;
-    const { canary: c, terms, take } = useCanary(props);
+// Both ends by hand, each asked for first.
+export function EndByHand({ address, what, release, promotes, halts, onEnded }: {
+    address: string;
+    what: 'canary' | 'shadow';
+    release: number;
+    promotes: string; // what that does
+    halts: string;
+    onEnded: (after: Deployment) => void;
+}) {
     const [asked, setAsked] = useState<'promote' | 'halt'>();
-
-    if (!c) return null;
     const end = async (how: 'promote' | 'halt') => {
         const after = await post<Deployment>(`${address}/${how}`);
         setAsked(undefined);
+        onEnded(after);
+        say(how === 'promote' ? `Release ${release} takes over.` : `Release ${release} is halted.`);
+    };
+    return (
+        <div class="actions">
+            <Button small onClick={() => setAsked('promote')} label={`Promote release ${release}`}>Promote</Button>
+            <Button small kind="danger" onClick={() => setAsked('halt')} label={`Halt the ${what} of release ${release}`}>Halt</Button>
+            {asked && (
+                <Confirm title={`${asked === 'halt' ? 'Halt' : 'Promote'} release ${release}?`} action={asked === 'halt' ? 'Halt' : 'Promote'}
+                    danger={asked === 'halt'} onConfirm={() => end(asked)} onClose={() => setAsked(undefined)}>
+                    <p>{asked === 'halt' ? halts : promotes}</p>
+                </Confirm>
+            )}
+        </div>
+    );
+}
+
+export function CanaryOf(props: TabProps) {
+    const { address, onChanged } = props;
+    const { canary: c, terms, take } = useCanary(props);
+
+    if (!c) return null;
+    const onEnded = (after: Deployment) => {
         take(after);
         onChanged(after);
-        say(how === 'promote' ? `Release ${c.release} takes over.` : `Release ${c.release} is halted.`);
     };
     return (
         <section class="canary" aria-label={`Canary of release ${c.release}`}>
             <header>
                 <h3>Canary</h3> <StateBadge state={c.state} />
                 {isOn(c) && (
-                    <div class="actions">
-                        <Button small onClick={() => setAsked('promote')} label={`Promote release ${c.release}`}>Promote</Button>
-                        <Button small kind="danger" onClick={() => setAsked('halt')} label={`Halt the canary of release ${c.release}`}>Halt</Button>
-                    </div>
+                    <EndByHand address={address} what="canary" release={c.release} onEnded={onEnded}
+                        promotes={`It has all new predictions from now on, whatever was counted. What release ${c.beside} runs ends there.`}
+                        halts={`It is marked as failed and takes nothing new; what it runs ends there. Release ${c.beside} has all predictions again.`} />
                 )}
             </header>
             <p>{sentenceOf(c, terms)} <When canary={c} /></p>
             {c.why && <p class={c.state === 'halted' ? 'failure' : undefined}>{c.why}</p>}
             {(c.state !== 'setting up' || c.new.requests > 0) && <Figures canary={c} terms={terms} />}
-            {asked === 'promote' && (
-                <Confirm title={`Promote release ${c.release}?`} action="Promote" onConfirm={() => end('promote')} onClose={() => setAsked(undefined)}>
-                    <p>It has all new predictions from now on, whatever was counted. What release {c.beside} runs ends there.</p>
-                </Confirm>
-            )}
-            {asked === 'halt' && (
-                <Confirm title={`Halt release ${c.release}?`} action="Halt" danger onConfirm={() => end('halt')} onClose={() => setAsked(undefined)}>
-                    <p>It is marked as failed and takes nothing new; what it runs ends there. Release {c.beside} has all predictions again.</p>
-                </Confirm>
-            )}
         </section>
     );
 }

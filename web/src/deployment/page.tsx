@@ -19,6 +19,7 @@ import { Playground } from './playground';
 import { PredictionsTab } from './predictions';
 import { firstLine, ReleasesTab } from './releases';
 import { SettingsTab } from './settings';
+import { countsText, shadowSentence, USUAL_SHADOW } from './shadow';
 import { versionAddress } from './address';
 import type { Overview } from './types';
 
@@ -82,7 +83,8 @@ function Trouble({ tab, deployment: d, overview, address, onChanged }: TabProps 
         setBusy(false);
     };
     const held = overview?.held ?? d.held;
-    const halted = d.canary?.state === 'halted' && d.canary.release === overview?.release ? d.canary.why : null;
+    const tried = d.canary ?? d.shadow;
+    const halted = tried?.state === 'halted' && tried.release === overview?.release ? tried.why : null;
 
     return (
         <>
@@ -105,6 +107,12 @@ function Trouble({ tab, deployment: d, overview, address, onChanged }: TabProps 
             {d.canary && isOn(d.canary) && tab !== 'releases' && (
                 <Notice role="status">
                     <p><strong>Canary.</strong> {sentenceOf(d.canary, d.rollout?.canary ?? USUAL)}</p>
+                    <Button href={`${here}/releases`}>How it does</Button>
+                </Notice>
+            )}
+            {d.shadow && (isOn(d.shadow) || d.shadow.state === 'over') && tab !== 'releases' && (
+                <Notice role="status">
+                    <p><strong>Shadow.</strong> {shadowSentence(d.shadow, d.rollout?.shadow ?? USUAL_SHADOW)} {d.shadow.state !== 'setting up' && countsText(d.shadow)}</p>
                     <Button href={`${here}/releases`}>How it does</Button>
                 </Notice>
             )}

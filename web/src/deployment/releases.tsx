@@ -2,8 +2,8 @@
 // All releases, newest first: who made each, what it changed, whether it came to be ready.
 import { useState } from 'preact/hooks';
 import { post } from '../api';
-import { Loaded, useQuery } from '../query';
-import type { Deployment } from '../types';
+import { Loaded, useQuery, type Query } from '../query';
+import type { Deployment, ShadowReport } from '../types';
 import { Button } from '../ui/button';
 import { Confirm } from '../ui/dialog';
 import { Failure, Loading } from '../ui/states';
@@ -14,6 +14,7 @@ import { CanaryOf, CurrentBadge } from './canary_view';
 import { InstanceLog } from './logs';
 import type { TabProps } from './page';
 import { changesOf } from './release_diff';
+import { ShadowOf, useShadow } from './shadow_view';
 import type { Instances, ReleaseRow } from './types';
 
 // A failure ends with the end of its setup log, which stands below as it is.
@@ -33,15 +34,17 @@ function FailedLog({ address, row }: { address: string; row: ReleaseRow }) {
     return <InstanceLog address={address} instance={last} />;
 }
 
-function Release({ row, before, onBack, ...props }: TabProps & {
+function Release({ row, before, shadow, onBack, ...props }: TabProps & {
     row: ReleaseRow;
+    shadow: Query<ShadowReport>;
     before: ReleaseRow | undefined;
     onBack: () => void;
 }) {
     const { deployment: d, address } = props;
     const current = row.release.number === d.current_release.number;
     const hasCanary = d.canary?.release === row.release.number;
-    const [open, setOpen] = useState(current && row.state === 'failed' && !hasCanary);
+    const why = hasCanary ? d.canary?.why : d.shadow?.release === row.release.number ? d.shadow.why : null;
+    const [open, setOpen] = useState(current && row.state === 'failed' && !hasCanary && !why);
     const { release: r } = row;
     const changes = changesOf(r, before?.release);
 
@@ -67,7 +70,8 @@ function Release({ row, before, onBack, ...props }: TabProps & {
                 {row.ready_at && <span>ready <Time at={row.ready_at} /></span>}
             </p>
             {hasCanary && <CanaryOf {...props} />}
-            {row.failure && !(hasCanary && d.canary?.why) && <p class="failure"><strong>It failed.</strong> {firstLine(row.failure)}</p>}
+            <ShadowOf {...props} query={shadow} number={r.number} />
+            {row.failure && !why && <p class="failure"><strong>It failed.</strong> {firstLine(row.failure)}</p>}
             {row.state === 'failed' && (
                 <details open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
                     <summary>Setup log</summary>
@@ -82,6 +86,7 @@ export function ReleasesTab(props: TabProps) {
     const { deployment: d, address } = props;
     const full = `${d.owner}/${d.name}`;
     const list = useQuery<{ results: ReleaseRow[] }>(`${address}/releases`, { live: 'release', about: (e) => e.data.deployment === full });
+    const shadow = useShadow(props);
     const [back, setBack] = useState<ReleaseRow>();
     const onChanged = (after: Deployment) => {
         props.onChanged(after);
@@ -100,7 +105,7 @@ export function ReleasesTab(props: TabProps) {
                 <>
                     <ol class="stack releases">
                         {results.map((row, i) => (
-                            <Release key={row.release.number} row={row} before={results[i + 1]} onBack={() => setBack(row)} {...props} onChanged={onChanged} />
+                            <Release key={row.release.number} row={row} before={results[i + 1]} shadow={shadow} onBack={() => setBack(row)} {...props} onChanged={onChanged} />
                         ))}
                     </ol>
                     {back && (

@@ -12,16 +12,16 @@ import { Checkbox, TextField } from '../ui/field';
 import { Card } from '../ui/page';
 import { Failure, Notice } from '../ui/states';
 import { say } from '../ui/toast';
-import { CANARY_NAMES, CanaryFields } from './canary_fields';
 import { EndOfIt } from './end';
 import type { TabProps } from './page';
+import { ROLLOUT_NAMES, RolloutFields } from './rollout_fields';
 import { ScheduleFields } from './schedule';
 import { effectOf, isChanged, patchOf, problemsIn, settingsOf, type Settings } from './settings_form';
 import type { Setting } from './types';
 import { WhatIf } from './whatif_view';
 
 const SHOWN = ['version', 'hardware', 'min_instances', 'max_instances', 'scaling.target_wait', 'scaling.keep_alive',
-    'scaling.max_cost_per_hour', 'scaling.schedule', ...CANARY_NAMES];
+    'scaling.max_cost_per_hour', 'scaling.schedule', ...ROLLOUT_NAMES];
 
 function Fields({ model, form, errors, onChange }: {
     model: string;
@@ -52,7 +52,7 @@ function Fields({ model, form, errors, onChange }: {
                     error={errors.get('scaling.keep_alive')} help="How long an instance that nothing needs is kept." />
             )}
             <ScheduleFields value={form.schedule} error={errors.get('scaling.schedule')} onChange={(schedule) => onChange({ schedule })} />
-            <CanaryFields form={form} errors={errors} onChange={onChange} />
+            <RolloutFields form={form} errors={errors} onChange={onChange} />
         </>
     );
 }
@@ -127,7 +127,7 @@ export function SettingsTab(props: TabProps) {
                     {error instanceof ApiError
                         ? otherErrors(error.problem, SHOWN).map((text) => <Notice key={text} tone="bad" role="alert"><p>{text}</p></Notice>)
                         : error && <Failure error={error} />}
-                    <p class="muted" role="status">{effectOf(patch, form.canary)}</p>
+                    <p class="muted" role="status">{effectOf(patch, form.way)}</p>
                     <div class="actions">
                         <Button type="submit" kind="primary" busy={busy} disabled={!isChanged(patch)}>Save</Button>
                         <Button disabled={!isChanged(patch)} onClick={() => { setForm(saved); setBase(saved); setError(undefined); setUsed(''); }}>Discard changes</Button>

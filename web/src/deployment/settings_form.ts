@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The settings of a deployment as a form has them, and what of them has to be sent. Pure.
 import { countProblem } from '../format/number';
-import type { CanaryTerms, Deployment, Scaling } from '../types';
+import type { CanaryTerms, Deployment, Scaling, ShadowTerms } from '../types';
 import { USUAL } from './canary';
+import { USUAL_SHADOW } from './shadow';
 
 export interface Settings {
     version: string;
@@ -14,28 +15,35 @@ export interface Settings {
     keep: string; // seconds, where it is not
     most: string; // per hour; empty: no limit
     schedule: Scaling['schedule'];
-    canary: boolean; // a new release has a share first
-    terms: Record<keyof CanaryTerms, string>; // of it; shares in percent
+    way: Way; // how a new release comes
+    terms: { canary: Record<keyof CanaryTerms, string>; shadow: Record<keyof ShadowTerms, string> }; // of it; shares in percent
 }
 
-const TERMS = Object.keys(USUAL) as (keyof CanaryTerms)[];
-const IN_PERCENT: readonly (keyof CanaryTerms)[] = ['share', 'max_error_rate'];
+// '': it has all predictions at once.
+export type Way = '' | 'canary' | 'shadow';
 
-function termsOf(t: CanaryTerms): Settings['terms'] {
-    const text = (key: keyof CanaryTerms) => String(IN_PERCENT.includes(key) ? Number((t[key] * 100).toFixed(4)) : t[key]);
-    return Object.fromEntries(TERMS.map((key) => [key, text(key)])) as Settings['terms'];
+const IN_PERCENT: readonly string[] = ['share', 'max_error_rate'];
+
+function texts<T extends object>(terms: T): Record<keyof T, string> {
+    return Object.fromEntries(Object.entries(terms).map(([key, n]) => [key, String(IN_PERCENT.includes(key) ? Number((n * 100).toFixed(4)) : n)])) as Record<keyof T, string>;
 }
 
 // All of it where there was none, else what was changed; what is emptied goes back to the default.
-function canaryPatch(now: Settings, saved: Settings): { [member: string]: unknown } | null | undefined {
-    if (!now.canary) return saved.canary ? null : undefined;
-    const changed = TERMS.filter((key) => !saved.canary || now.terms[key] !== saved.terms[key]);
+function termsPatch(now: Record<string, string>, saved: Record<string, string> | undefined): { [member: string]: unknown } | undefined {
+    const changed = Object.entries(now).filter(([key, text]) => text !== saved?.[key]);
     if (changed.length === 0) return undefined;
-    return Object.fromEntries(changed.map((key) => {
-        const n = number(now.terms[key]);
-        if (now.terms[key].trim() === '') return [key, null];
+    return Object.fromEntries(changed.map(([key, text]) => {
+        const n = number(text);
+        if (text.trim() === '') return [key, null];
         return [key, typeof n === 'number' && IN_PERCENT.includes(key) ? Number((n / 100).toFixed(6)) : n];
     }));
+}
+
+// One of the two takes the other's place.
+function rolloutPatch(now: Settings, saved: Settings): Patch['rollout'] {
+    if (now.way === '') return saved.way === '' ? undefined : { [saved.way]: null };
+    const terms = termsPatch(now.terms[now.way], saved.way === now.way ? saved.terms[now.way] : undefined);
+    return terms && { [now.way]: terms };
 }
 
 export interface Patch {
@@ -44,7 +52,7 @@ export interface Patch {
     min_instances?: number;
     max_instances?: number;
     scaling?: { [member: string]: unknown };
-    rollout?: { canary: { [member: string]: unknown } | null };
+    rollout?: { [way in 'canary' | 'shadow']?: { [member: string]: unknown } | null } | undefined;
 }
 
 export function settingsOf(d: Deployment): Settings {
@@ -59,8 +67,8 @@ export function settingsOf(d: Deployment): Settings {
         keep: s.keep_alive === 'auto' ? '60' : String(s.keep_alive),
         most: s.max_cost_per_hour === null ? '' : String(s.max_cost_per_hour),
         schedule: s.schedule,
-        canary: d.rollout?.canary !== undefined,
-        terms: termsOf(d.rollout?.canary ?? USUAL),
+        way: d.rollout?.canary ? 'canary' : d.rollout?.shadow ? 'shadow' : '',
+        terms: { canary: texts(d.rollout?.canary ?? USUAL), shadow: texts(d.rollout?.shadow ?? USUAL_SHADOW) },
     };
 }
 
@@ -83,8 +91,8 @@ export function patchOf(now: Settings, saved: Settings): Patch {
     if (now.most !== saved.most) scaling.max_cost_per_hour = now.most.trim() === '' ? null : number(now.most);
     if (JSON.stringify(now.schedule) !== JSON.stringify(saved.schedule)) scaling.schedule = now.schedule;
     if (Object.keys(scaling).length > 0) patch.scaling = scaling;
-    const canary = canaryPatch(now, saved);
-    if (canary !== undefined) patch.rollout = { canary };
+    const rollout = rolloutPatch(now, saved);
+    if (rollout) patch.rollout = rollout;
     return patch;
 }
 
@@ -103,14 +111,17 @@ export function isChanged(patch: Patch): boolean {
 }
 
 // What saving does, in a sentence.
-export function effectOf(patch: Patch, canary = false): string {
+export function effectOf(patch: Patch, way: Way = ''): string {
     if (!isChanged(patch)) return 'Nothing is changed.';
-    if ((patch.version !== undefined || patch.hardware !== undefined) && canary)
+    const boots = patch.version !== undefined || patch.hardware !== undefined;
+    if (boots && way === 'canary')
         return 'Makes a new release, which begins as a canary: it has its share of the new predictions before it has all.';
-    if (patch.version !== undefined || patch.hardware !== undefined)
+    if (boots && way === 'shadow')
+        return 'Makes a new release, which begins as a shadow: it answers copies, and what runs now has all predictions until you promote it.';
+    if (boots)
         return 'Makes a new release. What runs now goes on; new predictions go over once an instance of the new release is ready.';
     if (patch.min_instances !== undefined || patch.max_instances !== undefined)
         return 'Makes a new release. The instances that run go over to it at once.';
     if (patch.scaling !== undefined) return 'Changes how it scales, at once. It makes no release.';
-    return 'Changes how new releases come, and the canary that goes on. It makes no release.';
+    return 'Changes how new releases come, and the canary or shadow that goes on. It makes no release.';
 }
