@@ -11,7 +11,7 @@ struct pool;
 struct prediction;
 
 enum change_kind {
-    CHANGE_POOL,       /* its instances, its queue, how it is set, what its shadow counts; or it goes */
+    CHANGE_POOL,       /* its instances, queue, settings, its shadow's counts; or it goes */
     CHANGE_PREDICTION, /* was created, begins to run, has ended */
     CHANGE_PROGRESS,   /* one that runs has more output or logs */
     CHANGE_INSTANCE,
