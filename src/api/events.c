@@ -175,6 +175,7 @@ static void write_pool(struct reader *d, struct json_writer *w, const struct not
     if (p && pool_current(p)) {
         json_member_int(w, "release", pool_current(p)->number);
         show_pool_instances(w, p);
+        json_member_string(w, "waits_for", pool_waits_for(p));
     }
 }
 

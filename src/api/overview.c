@@ -38,6 +38,16 @@ static struct counts count(const struct pool *p)
     return c;
 }
 
+const char *pool_waits_for(const struct pool *p)
+{
+    const struct lane *l;
+
+    list_each (&p->lanes, l, const struct lane, node)
+        if (capacity_is_lacking(l))
+            return l->waits_for;
+    return NULL;
+}
+
 const char *pool_state(const struct pool *p)
 {
     const struct release *current = pool_current(p);
@@ -53,6 +63,8 @@ const char *pool_state(const struct pool *p)
         return "idle";
     if (current && current->is_failed)
         return "failed";
+    if (c.setup == 0 && pool_waits_for(p))
+        return "waiting";
     return c.setup > 0 || c.queue > 0 ? "setting up" : "offline";
 }
 
@@ -143,16 +155,6 @@ static int64_t cost_today(const struct pool *p, int64_t now)
 
 /* --- the list --- */
 
-static const char *waits_for(const struct pool *p)
-{
-    const struct lane *l;
-
-    list_each (&p->lanes, l, const struct lane, node)
-        if (capacity_is_lacking(l))
-            return l->waits_for;
-    return NULL;
-}
-
 static void show_row(struct http_request *r, struct json_writer *w, const struct pool *p)
 {
     const struct release *current = pool_current(p);
@@ -171,7 +173,7 @@ static void show_row(struct http_request *r, struct json_writer *w, const struct
     json_member_string(w, "state", pool_state(p));
     json_member_string(w, "failure", current->is_failed ? current->failure : NULL);
     json_member_string(w, "held", p->held[0] ? p->held : NULL);
-    json_member_string(w, "waits_for", waits_for(p));
+    json_member_string(w, "waits_for", pool_waits_for(p));
     show_pool_instances(w, p);
     show_time(w, "last_used_at", p->last_used_at);
     show_hour(w, p, now);

@@ -4,8 +4,12 @@
 
 #include "api/api.h"
 
-/* "disabled", "failed", "active", "idle", "setting up", "offline"; "deleted". */
+/* "disabled", "failed", "active", "idle", "waiting" (for capacity), "setting up", "offline";
+ * "deleted". */
 const char *pool_state(const struct pool *p);
+/* What the machine lacks for an instance that it is to have; NULL: nothing. Good until the loop
+ * goes on. */
+const char *pool_waits_for(const struct pool *p);
 /* Members "instances" (how many in each state) and "queue". */
 void show_pool_instances(struct json_writer *w, const struct pool *p);
 

@@ -246,6 +246,24 @@ def test_the_overview_has_it_all(house, acme, running):
     assert acme.get("/deployments/overview?cursor=nonsense!").status == 400
 
 
+def test_what_it_waits_for_is_told(new_server, listen):
+    server = new_server(start=False)
+    (server.data / "berth.yaml").write_text(
+        "hardware:\n  - {sku: cpu, name: A, price: 0, cpus: 0.5, memory: 1GB}\n"
+        "  - {sku: absent, name: B, price: 0, cpus: 0.5, memory: 1GB, gpus: 8, gpu_kind: absent}\n")
+    server.start()
+    me = server.account("me")
+    heard = listen(me)
+    version = server.push(me, MODELS / "ctl", "ctl")
+    path = me.deploy("far", "me/ctl", version, 1, hardware="absent")
+    told = heard.until("deployment", name="far", state="waiting")
+    assert "GPU" in told["waits_for"]
+    row, = me.get("/deployments/overview").json["results"]
+    assert (row["state"], row["waits_for"]) == ("waiting", told["waits_for"])
+    assert me.patch(path, {"hardware": "cpu"}).status == 200
+    assert heard.until("deployment", name="far", state="idle")["waits_for"] is None
+
+
 def test_a_disabled_one_and_a_failed_one_say_so(house, acme, variant):
     acme.deploy("off", "some-org/some-model", house.version, 0, 0)
     look = lambda name: acme.get(f"/deployments/overview?name=acme/{name}").json["results"][0]

@@ -7,6 +7,7 @@ import sqlite3
 from conftest import EXAMPLES, MODELS, wait_for
 
 ROWS = 10000
+VERSIONS = 130
 
 
 def test_a_deployments_life(drive, hello):
@@ -54,14 +55,35 @@ def test_the_network_is_cut(drive, hello):
     drive("network.mjs", acme, deployment="cut-off")
 
 
+def deepen(base, version):
+    """The model `deep` gets VERSIONS versions, which all are that one; their ids, the oldest first."""
+    names = [row[1] for row in base.execute("PRAGMA table_info(version)")]
+    others = ", ".join(name for name in names if name not in ("seq", "model_id", "id"))
+    seq, = base.execute("SELECT seq FROM version WHERE id = ?", [version]).fetchone()
+    ids = [f"{n:08x}" * 8 for n in range(1, VERSIONS + 1)]
+    with base:
+        base.executemany(f"INSERT INTO version (seq, model_id, id, {others}) SELECT ?, (SELECT id FROM model WHERE name = 'deep'), ?, {others} "
+                         "FROM version WHERE id = ?", [(f"{seq[:20]}{n:06d}", name, version) for n, name in enumerate(ids)])
+    return ids
+
+
+def test_what_waits_for_a_machine(drive, hello):
+    acme = hello["client"]
+    path = acme.deploy("far", "acme/hello", hello["version"], 1, hardware="gpu-a100-large-8x")
+    drive("waits.mjs", acme, deployment="far")
+    assert acme.patch(path, {"min_instances": 0, "max_instances": 0}).status == 200
+
+
 def test_many(house, drive, hello):
     """The predictions are written beside the server: what one of them says, ten thousand times."""
     acme = hello["client"]
+    assert acme.post("/models", {"owner": "acme", "name": "deep", "visibility": "private", "hardware": "cpu"}).status == 201
     for n in range(200):
         acme.deploy(f"many-{n}", "acme/hello", hello["version"])
     made = acme.predict("/deployments/acme/many-0", {"text": "x"})
     house.stop()
     base = sqlite3.connect(house.data / "berth.db")
+    oldest = deepen(base, hello["version"])
     names = [row[1] for row in base.execute("PRAGMA table_info(prediction)")]
     others = ", ".join(name for name in names if name not in ("id", "created_at", "stream_secret"))
     first = base.execute("SELECT id, created_at FROM prediction WHERE id = ?", [made["id"]]).fetchone()
@@ -72,3 +94,5 @@ def test_many(house, drive, hello):
     base.close()
     house.start()
     drive("lists.mjs", acme)
+    acme.deploy("deep", "acme/deep", oldest[1])
+    drive("versions.mjs", acme, model="deep", deployment="deep", versions=VERSIONS, oldest=oldest[0])

@@ -283,7 +283,7 @@ export interface CapacityHardware {
     available: number; // how many more instances could boot now
 }
 
-export type DeploymentState = 'offline' | 'setting up' | 'active' | 'idle' | 'failed' | 'disabled';
+export type DeploymentState = 'offline' | 'waiting' | 'setting up' | 'active' | 'idle' | 'failed' | 'disabled';
 
 export interface Overview {
     owner: string;

@@ -164,11 +164,39 @@ static void add_choice(struct buf *out, const struct scale_choice *c)
         add_seconds(out, c->keep_ms);
 }
 
+/* As people write amounts: no exponents. */
+static void add_cost(struct buf *out, double cost)
+{
+    if (cost > 0 && cost < 0.000001)
+        buf_adds(out, "less than 0.000001");
+    else
+        buf_addf(out, cost >= 1000 ? "%.0f" : cost == 0 || cost >= 0.0001 ? "%.4g" : "%.7f", cost);
+}
+
 static void add_outcome(struct buf *out, const struct scale_choice *c)
 {
-    buf_addf(out, "%.4g for %.2f instance-hours, 95 of 100 start within ", c->cost,
-             c->r.instance_seconds / 3600);
+    add_cost(out, c->cost);
+    if (c->r.instance_seconds < 360)
+        buf_addf(out, " for %.1f s of instances, 95 of 100 start within ", c->r.instance_seconds);
+    else
+        buf_addf(out, " for %.2f instance-hours, 95 of 100 start within ",
+                 c->r.instance_seconds / 3600);
     add_seconds(out, c->r.p95);
+}
+
+/* How much less or more one costs than what there is now; nearly all is not all. */
+static void add_saving(struct buf *out, double cost, double now)
+{
+    double saved = now > 0 ? 100 * (now - cost) / now : 0;
+
+    if (saved >= 99.5)
+        buf_adds(out, "over 99 % cheaper than");
+    else if (saved >= 0.5)
+        buf_addf(out, "%.0f %% cheaper than", saved);
+    else if (saved > -0.5)
+        buf_adds(out, now > 0 || cost == 0 ? "about as expensive as" : "more expensive than");
+    else
+        buf_addf(out, "%.0f %% more expensive than", -saved);
 }
 
 void scale_grid_advise(const struct scale_grid *g, struct buf *out)
@@ -204,10 +232,10 @@ void scale_grid_advise(const struct scale_grid *g, struct buf *out)
     buf_adds(out, ": ");
     add_outcome(out, best);
     if (now) {
-        buf_adds(out, "; now it is ");
+        buf_adds(out, ". That is ");
+        add_saving(out, best->cost, now->cost);
+        buf_adds(out, " what you have: ");
         add_outcome(out, now);
-        if (now->cost > 0)
-            buf_addf(out, " (%+.0f %% of the cost)", 100 * (best->cost - now->cost) / now->cost);
     }
     buf_adds(out, ".");
 }

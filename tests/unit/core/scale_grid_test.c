@@ -138,7 +138,19 @@ static void all_settings(void **state)
     assert_int_equal(n_present, 1);
     text = advice(g);
     assert_non_null(strstr(text, "Take min_instances 0, "));
-    assert_non_null(strstr(text, "; now it is "));
+    assert_non_null(strstr(text, " % cheaper than what you have: "));
+    free(text);
+    /* Amounts are told as people write them, and nearly all is not all. */
+    g->choices[g->best].cost = 0.0000672;
+    g->choices[g->best].r.instance_seconds = 2.7;
+    text = advice(g);
+    assert_non_null(strstr(text, ": 0.0000672 for 2.7 s of instances, 95 of 100 start within "));
+    assert_non_null(strstr(text, "That is over 99 % cheaper than what you have: "));
+    free(text);
+    g->choices[g->best].cost = 12345;
+    text = advice(g);
+    assert_non_null(strstr(text, ": 12345 for "));
+    assert_non_null(strstr(text, " % more expensive than what you have: "));
     free(text);
     free(g);
 }

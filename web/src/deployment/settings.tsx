@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { patch as send } from '../api';
 import { CostIndicator } from '../parts/cost';
 import { HardwareSelect } from '../parts/hardware';
-import { VersionSelect } from '../parts/version';
+import { useVersions, VersionSelect } from '../parts/version';
 import { ApiError, otherErrors } from '../problem';
 import type { Deployment } from '../types';
 import { Button } from '../ui/button';
@@ -29,9 +29,11 @@ function Fields({ model, form, errors, onChange }: {
     errors: ReadonlyMap<string, string>;
     onChange: (change: Partial<Settings>) => void;
 }) {
+    const versions = useVersions(model);
+
     return (
         <>
-            <VersionSelect model={model} value={form.version} onChange={(version) => onChange({ version })} error={errors.get('version')} />
+            <VersionSelect model={model} versions={versions} value={form.version} onChange={(version) => onChange({ version })} error={errors.get('version')} />
             <HardwareSelect value={form.hardware} onChange={(hardware) => onChange({ hardware })} error={errors.get('hardware')} />
             <div class="fields two">
                 <TextField label="Minimum instances" type="number" min={0} value={form.min} onInput={(min) => onChange({ min })}

@@ -38,9 +38,9 @@ export function CreatePage() {
 
     // A model is chosen with its latest version, and the first hardware that has room is offered.
     useEffect(() => {
-        const latest = versions.data?.results[0];
+        const latest = versions.all?.[0];
         if (!version && latest) setVersion(latest.id);
-    }, [versions.data, version]);
+    }, [versions.first.data, version]);
     useEffect(() => {
         const all = capacity.data?.hardware ?? [];
         if (!hardware && all.length > 0) setHardware((all.find((h) => h.available > 0) ?? all[0]!).sku);
@@ -82,7 +82,7 @@ export function CreatePage() {
             <form class="columns" onSubmit={submit} noValidate>
                 <div class="card">
                     <ModelPicker value={model} onChange={chooseModel} error={fields.get('model')} />
-                    <VersionSelect model={model} value={version} onChange={setVersion} error={fields.get('version')} />
+                    <VersionSelect model={model} versions={versions} value={version} onChange={setVersion} error={fields.get('version')} />
                     <TextField label="Name" value={name} onInput={setName} error={fields.get('name')} required mono
                         placeholder="my-app-image-generator" help={<NameHelp owner={owner ?? ''} name={name} />} />
                     <HardwareSelect value={hardware} onChange={setHardware} error={fields.get('hardware')} />

@@ -65,6 +65,7 @@ function merge(d: Overview, data: Readonly<Record<string, unknown>>): Overview {
         state: data.state as DeploymentState,
         instances: data.instances as Overview['instances'],
         queue: data.queue as number,
+        waits_for: data.waits_for as string | null,
     };
 }
 

@@ -2,7 +2,7 @@
 // The models that one may see: all, or what a search finds.
 import { useEffect, useState } from 'preact/hooks';
 import { plural } from '../format/number';
-import { useModels } from '../parts/models';
+import { useModels } from '../parts/pages';
 import { PushInstructions } from '../parts/push';
 import { Loaded } from '../query';
 import { navigate, path, useLocation, withQuery } from '../router';

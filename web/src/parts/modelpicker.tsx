@@ -5,13 +5,13 @@ import type { Model } from '../types';
 import { Button } from '../ui/button';
 import { Field } from '../ui/field';
 import { splitRef } from '../format/name';
-import { useModels, type Models } from './models';
+import { useModels, type Pages } from './pages';
 
 const PAUSE = 150;
 const NEAR = 80; // pixels before the list's end
 
 // All models while nothing is typed, else what the search finds.
-function useFound(text: string): Models {
+function useFound(text: string): Pages<Model> {
     const [words, setWords] = useState(text);
 
     useEffect(() => {

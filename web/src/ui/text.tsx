@@ -11,7 +11,7 @@ export type Tone = 'good' | 'calm' | 'busy' | 'bad' | 'none';
 const TONES: Record<string, Tone> = {
     active: 'good', succeeded: 'good', ready: 'good', delivered: 'good', ok: 'good', promoted: 'good',
     idle: 'calm', new: 'calm', over: 'calm',
-    'setting up': 'busy', setup: 'busy', booting: 'busy', starting: 'busy', processing: 'busy', building: 'busy',
+    waiting: 'busy', 'setting up': 'busy', setup: 'busy', booting: 'busy', starting: 'busy', processing: 'busy', building: 'busy',
     queued: 'busy', pending: 'busy', draining: 'busy', stopping: 'busy', warned: 'busy', canary: 'busy', shadow: 'busy', on: 'busy',
     failed: 'bad', reached: 'bad', halted: 'bad',
     offline: 'none', disabled: 'none', canceled: 'none', aborted: 'none', ended: 'none', deleted: 'none',
