@@ -18,7 +18,7 @@ void internal_webhook(struct http_request *r)
 {
     struct error err;
     enum status s = instance_webhook(api_of(r)->fleet, http_param(r, "capability"),
-                                     http_param(r, "id"), r->body, &err);
+                                     http_param(r, "id"), r->json, http_body_memory(r), &err);
 
     if (s == STATUS_OK) {
         http_respond_empty(r, 204);

@@ -20,16 +20,32 @@ struct http_kept {
     const struct json *twice;
     struct error err;
     enum status status;
+    bool is_shallow;
     int refs;
 };
 
-static enum status parse(struct arena *a, struct str body, struct json **out_json,
+static enum status parse_shallow(struct arena *a, struct str body, struct json **out_json,
+                                 struct error *err)
+{
+    static const struct json_limits two = { .keep_depth = 2, .max_values = HTTP_SHALLOW_VALUES };
+    static const struct json_limits one = { .keep_depth = 1, .max_values = HTTP_SHALLOW_VALUES };
+    enum status s = json_parse(a, body, &two, out_json, err);
+
+    return s == STATUS_TOO_LARGE ? json_parse(a, body, &one, out_json, err) : s;
+}
+
+static enum status parse(struct arena *a, struct str body, bool is_shallow, struct json **out_json,
                          const struct json **out_twice, struct error *err)
 {
     static const struct json_limits limits = { .max_values = HTTP_JSON_VALUES };
-    enum status s = json_parse(a, body, &limits, out_json, err);
+    enum status s;
 
-    *out_twice = s == STATUS_OK ? json_find_duplicate(*out_json) : NULL;
+    *out_twice = NULL;
+    if (is_shallow)
+        return parse_shallow(a, body, out_json, err);
+    s = json_parse(a, body, &limits, out_json, err);
+    if (s == STATUS_OK)
+        *out_twice = json_find_duplicate(*out_json);
     return s;
 }
 
@@ -50,7 +66,7 @@ static void read_work(struct work *w)
 {
     struct http_kept *k = container_of(w, struct http_kept, work);
 
-    k->status = parse(&k->arena, buf_str(&k->body), &k->json, &k->twice, &k->err);
+    k->status = parse(&k->arena, buf_str(&k->body), k->is_shallow, &k->json, &k->twice, &k->err);
 }
 
 static void on_read(struct work *w)
@@ -72,6 +88,7 @@ static void on_read(struct work *w)
 bool reading_start(struct exchange *x)
 {
     struct http_request *r = &x->r;
+    bool is_shallow = r->route->flags & HTTP_BODY_SHALLOW;
     struct http_kept *k;
     const struct json *twice;
     struct error err;
@@ -82,13 +99,14 @@ bool reading_start(struct exchange *x)
         return false;
     }
     if (r->body.n <= HTTP_LARGE_BODY) {
-        s = parse(&x->arena, r->body, &r->json, &twice, &err);
+        s = parse(&x->arena, r->body, is_shallow, &r->json, &twice, &err);
         return judge(r, s, twice, &err);
     }
     k = x->kept = xnew(struct http_kept);
     k->server = r->conn->server;
     k->server->n_handles++;
     k->x = x;
+    k->is_shallow = is_shallow;
     k->refs = 2; /* the request's and the work's */
     k->body = x->body;
     x->body = (struct buf){ 0 };
@@ -111,6 +129,13 @@ struct http_kept *http_keep(struct http_request *r)
     if (k)
         k->refs++;
     return k;
+}
+
+struct buf *http_body_memory(struct http_request *r)
+{
+    struct http_kept *k = exchange_of(r)->kept;
+
+    return k ? &k->body : NULL;
 }
 
 static void free_work(struct work *w)

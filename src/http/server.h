@@ -49,6 +49,10 @@ enum http_route_flags {
     HTTP_HIDDEN = 32,    /* not in the OpenAPI document */
     HTTP_PARAM_SLASHES = 64, /* a parameter may have encoded slashes (%2F) in it */
     HTTP_TAKES_ROOM = 128,   /* writes what stays: refused while the disk is nearly full */
+    /* With HTTP_BODY_JSON: r->json is kept two levels deep where these have at most
+     * HTTP_SHALLOW_VALUES values, else one (the lists in it then have `n` and no children); no key
+     * is missed for being given twice. For bodies of machines, which may be of any shape. */
+    HTTP_BODY_SHALLOW = 256,
 };
 
 /* One row of the one list of what the server answers. Path segments in braces are parameters:
@@ -108,7 +112,7 @@ struct http_config {
 };
 
 /* A tree takes many times the memory of its text: its size has a limit of its own. */
-enum { HTTP_JSON_VALUES = 200000 };
+enum { HTTP_JSON_VALUES = 200000, HTTP_SHALLOW_VALUES = 65536 };
 
 /* JSON bodies beyond this are read on another thread. */
 enum { HTTP_LARGE_BODY = 64 << 10 };
@@ -200,6 +204,9 @@ void http_body_accept(struct http_request *r);
  * loop. */
 struct http_kept;
 struct http_kept *http_keep(struct http_request *r) NODISCARD;
+/* Where a large body stands, for the taking: its spans live as long as that does. NULL: the body is
+ * small, and has to be copied. */
+struct buf *http_body_memory(struct http_request *r);
 void http_release(struct http_kept *k); /* NULL is fine */
 
 /* Answers. Exactly one of respond / stream_begin for each request. Extra header fields are set

@@ -92,13 +92,14 @@ void run_release(struct run *r)
     run_forget(r);
 }
 
-enum status run_webhook(struct run *r, struct str body, struct error *err)
+enum status run_webhook(struct run *r, const struct json *said, struct buf *memory,
+                        struct error *err)
 {
     const struct protocol_ops *ops = r->peer->protocol->ops;
 
     if (!ops->webhook)
         return FAIL(err, STATUS_INVALID, "the %s protocol takes no webhooks", ops->name);
-    return ops->webhook(r, body, err);
+    return ops->webhook(r, said, memory, err);
 }
 
 void run_finish(struct run *r, const struct run_result *result)
@@ -123,12 +124,12 @@ void run_forget(struct run *r)
     buf_deinit(&r->pieces);
 }
 
-enum status protocol_read_final(struct protocol *pr, struct arena *a, struct str body,
+enum status protocol_read_final(struct protocol *pr, struct arena *a, const struct json *said,
                                 bool output_is_array, struct run_result *out, struct error *err)
 {
     if (!pr->ops->read_final)
         return FAIL(err, STATUS_INVALID, "the %s protocol takes no webhooks", pr->ops->name);
-    return pr->ops->read_final(pr, a, body, output_is_array, out, err);
+    return pr->ops->read_final(pr, a, said, output_is_array, out, err);
 }
 
 struct str protocol_log_line(struct protocol *pr, struct arena *a, struct str line,

@@ -147,13 +147,16 @@ const char *run_error_text(struct arena *a, struct str text, size_t max_error) N
 /* The text of a run that is ended for more output than max_output; allocated. */
 char *run_too_large(size_t max_output) NODISCARD;
 /* What a webhook told: the body that an instance posted to <internal_url>/webhook/<id>, terminal or
- * not. Merges monotonically, so that order and repeats do not matter; INVALID for nonsense.
- * Progress and `ended` may come before it returns. */
-enum status run_webhook(struct run *r, struct str body, struct error *err);
+ * not, of which one level is read; where the lists in it are kept as well, they are told before the
+ * end. `memory` is where the body stands, for the taking (NULL: what is kept is copied). Merges
+ * monotonically, so that order and repeats do not matter; INVALID for nonsense. Progress and
+ * `ended` may come before it returns. */
+enum status run_webhook(struct run *r, const struct json *said, struct buf *memory,
+                        struct error *err);
 
 /* A terminal webhook body for a prediction that no run is attached to (it ended while no server was
  * there). INVALID when it is not terminal or not understood; texts live in the arena. */
-enum status protocol_read_final(struct protocol *pr, struct arena *a, struct str body,
+enum status protocol_read_final(struct protocol *pr, struct arena *a, const struct json *said,
                                 bool output_is_array, struct run_result *out,
                                 struct error *err) NODISCARD;
 /* What a line that the model server printed means: the model's own words of setup (returned; p ==

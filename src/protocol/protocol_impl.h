@@ -13,9 +13,9 @@ struct protocol_ops {
     void (*start)(struct run *r, const struct run_spec *spec);
     void (*cancel)(struct run *r);
     void (*release)(struct run *r);
-    enum status (*webhook)(struct run *r, struct str body,
+    enum status (*webhook)(struct run *r, const struct json *said, struct buf *memory,
                            struct error *err); /* NULL: takes none */
-    enum status (*read_final)(struct protocol *pr, struct arena *a, struct str body,
+    enum status (*read_final)(struct protocol *pr, struct arena *a, const struct json *said,
                               bool output_is_array, struct run_result *out,
                               struct error *err); /* NULL: never */
     struct str (*log_line)(struct protocol *pr, struct arena *a, struct str line,

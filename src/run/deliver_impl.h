@@ -74,6 +74,8 @@ struct send {
     bool was_called, has_arrived;
     struct http_call call;
     struct buf body, signature;
+    struct body_job *job; /* which writes or signs the body on another thread; NULL: none */
+    int64_t at_s;         /* when it was signed, in the receiver's time */
     size_t n_answer;
     char *account_id, *url;
     const char *fault; /* why there was no call */
@@ -114,6 +116,18 @@ const struct key_pair *keys_find(struct deliveries *d, const char *account_id); 
 /* Only where nothing was forgotten since `epoch`, when the reading began. */
 void keys_keep(struct deliveries *d, const struct store_account_secret *read, uint64_t epoch);
 void keys_free(struct deliveries *d);
+
+/* --- deliver_body.c --- */
+
+/* Writes the body; `read` (taken; may be NULL) has the input, and all other texts but of a
+ * prediction that lives. `then` comes at once, or on a later turn where there is much. */
+void body_write(struct send *s, const struct prediction_row *row, bool is_live,
+                struct store_prediction_get *read,
+                void (*then)(struct send *s, const struct prediction_row *row));
+/* Makes the signature, as of then; an empty one where there is no key. `then` likewise. */
+void body_sign(struct send *s, const struct key_pair *keys, const char *id, int64_t at_s,
+               void (*then)(struct send *s));
+void body_drop(struct send *s); /* it goes */
 
 /* --- send.c --- */
 

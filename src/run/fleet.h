@@ -377,9 +377,11 @@ enum status trainings_load(struct fleet *f, struct error *err) NODISCARD;
 
 /* --- instances' way in (the internal listener) --- */
 
-/* NOT_FOUND for a capability that is not (any more) known. The body is what was posted. */
+/* NOT_FOUND for a capability that is not (any more) known. `said` and `memory` as run_webhook() has
+ * them. */
 enum status instance_webhook(struct fleet *f, struct str capability, struct str prediction_id,
-                             struct str body, struct error *err) NODISCARD;
+                             const struct json *said, struct buf *memory,
+                             struct error *err) NODISCARD;
 
 /* --- inside run/ --- */
 

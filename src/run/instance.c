@@ -378,7 +378,7 @@ struct prediction *instance_uploader(struct fleet *f, struct str capability, str
 }
 
 enum status instance_webhook(struct fleet *f, struct str capability, struct str prediction_id,
-                             struct str body, struct error *err)
+                             const struct json *said, struct buf *memory, struct error *err)
 {
     struct instance *in = map_get(&f->capabilities, capability);
     struct prediction *x = prediction_find(f, prediction_id);
@@ -388,18 +388,19 @@ enum status instance_webhook(struct fleet *f, struct str capability, struct str 
 
     if (!in)
         return FAIL(err, STATUS_NOT_FOUND, "no such instance");
-    if (shadow_webhook(in, prediction_id, body, &s, err))
+    if (shadow_webhook(in, prediction_id, said, memory, &s, err))
         return s;
     if (!x || x->is_ending)
         return STATUS_OK; /* it has ended already: nothing to learn */
     if (x->instance != in)
         return FAIL(err, STATUS_NOT_FOUND, "the prediction does not run on this instance");
     if (x->has_run)
-        return run_webhook(&x->run, body, err);
-    s = protocol_read_final(fleet_protocol(f, x->lane->version), &a, body,
+        return run_webhook(&x->run, said, memory, err);
+    s = protocol_read_final(fleet_protocol(f, x->lane->version), &a, said,
                             x->lane->version->output.is_array, &final, err);
     if (s != STATUS_OK)
         return s;
+    final.memory = memory;
     prediction_final(x, &final);
     return STATUS_OK;
 }

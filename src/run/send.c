@@ -15,11 +15,6 @@ enum {
 };
 
 /* Operations of the store on behalf of an attempt. */
-struct read_op {
-    struct store_prediction_get get;
-    struct send *send;
-};
-
 struct key_op {
     struct store_account_secret op;
     struct send *send;
@@ -152,22 +147,14 @@ static const struct http_call_events call_events = {
     .done = on_called,
 };
 
-static bool sign(struct send *s, const struct key_pair *keys, const char *id, int64_t at_s)
+static void message_id(const struct send *s, char out[ID_SIZE + 8])
 {
-    int64_t now = loop_wall_ms(deliveries_of(s)->loop);
-
-    buf_init(&s->signature, 1024);
-    if (!keys->key || !webhook_sign(keys->key, id, at_s, buf_str(&s->body), &s->signature))
-        return false;
-    if (keys->old && keys->old_until > now)
-        webhook_sign(keys->old, id, at_s, buf_str(&s->body), &s->signature);
-    return true;
+    snprintf(out, ID_SIZE + 8, "msg_%s", s->id);
 }
 
-static void start_call(struct send *s, const struct key_pair *keys)
+static void start_call(struct send *s)
 {
     struct deliveries *d = deliveries_of(s);
-    int64_t at_s = loop_wall_ms(d->loop) / 1000;
     char id[ID_SIZE + 8], id_line[64], time_line[64], sign_line[600];
     const char *const headers[] = {
         "Content-Type: application/json",
@@ -187,18 +174,29 @@ static void start_call(struct send *s, const struct key_pair *keys)
         .flags = d->options->webhook_private_targets ? 0 : HTTP_CALL_PUBLIC_ONLY,
     };
 
-    snprintf(id, sizeof(id), "msg_%s", s->id);
-    if (s->body.failed || !sign(s, keys, id, at_s)) {
+    if (d->is_stopping)
+        return;
+    if (s->body.failed || s->signature.n == 0) {
         fail(s,
              s->body.failed ? "The message is too large." : "The account has no webhook secret.");
         return;
     }
+    message_id(s, id);
     s->started_at = loop_wall_ms(d->loop);
     snprintf(id_line, sizeof(id_line), "webhook-id: %s", id);
-    snprintf(time_line, sizeof(time_line), "webhook-timestamp: %lld", (long long)at_s);
+    snprintf(time_line, sizeof(time_line), "webhook-timestamp: %lld", (long long)s->at_s);
     snprintf(sign_line, sizeof(sign_line), "webhook-signature: %.*s",
              STR_ARG(buf_str(&s->signature)));
     http_call_start(d->client, &s->call, &spec, &call_events);
+}
+
+static void sign_and_call(struct send *s, const struct key_pair *keys)
+{
+    char id[ID_SIZE + 8];
+
+    message_id(s, id);
+    s->at_s = loop_wall_ms(deliveries_of(s)->loop) / 1000;
+    body_sign(s, keys, id, s->at_s, start_call);
 }
 
 /* --- what is sent --- */
@@ -226,7 +224,7 @@ static void on_key(struct store_op *op)
     if (d->is_stopping) {
         /* the store keeps the message */
     } else if (op->status == STATUS_OK) {
-        start_call(s, &pair);
+        sign_and_call(s, &pair);
         keys_keep(d, &k->op, k->epoch);
     } else {
         give_up(s, &op->error);
@@ -242,9 +240,11 @@ static void send_to(struct send *s, const struct prediction_row *row)
     const struct key_pair *keys = keys_find(d, row->account_id);
     struct key_op *k;
 
+    if (d->is_stopping)
+        return;
     s->url = xstrdup(row->webhook);
     if (keys) {
-        start_call(s, keys);
+        sign_and_call(s, keys);
         return;
     }
     s->account_id = xstrdup(row->account_id);
@@ -256,45 +256,45 @@ static void send_to(struct send *s, const struct prediction_row *row)
 }
 
 /* A live prediction as it is now: its progress is newer in memory than in the store. */
-static void send_live(struct send *s, struct str input)
+static void send_live(struct send *s, struct str input, struct store_prediction_get *read)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
     struct prediction_row row;
 
     prediction_view(s->hook->p, &a, &row);
     row.input = input;
-    deliveries_of(s)->render(&s->body, &row);
-    send_to(s, &row);
+    body_write(s, &row, true, read, send_to);
 }
 
 static void on_read(struct store_op *op)
 {
-    struct read_op *r = container_of(op, struct read_op, get.op);
-    struct send *s = r->send;
+    struct store_prediction_get *get = container_of(op, struct store_prediction_get, op);
+    struct send *s = op->user;
 
     if (deliveries_of(s)->is_stopping) {
         /* the store keeps the message */
     } else if (op->status != STATUS_OK) {
         give_up(s, &op->error);
-    } else if (!r->get.row.webhook || (s->hook && s->hook->has_ended)) {
+    } else if (!get->row.webhook || (s->hook && s->hook->has_ended)) {
         send_over(s); /* it ended meanwhile: only that is told */
     } else if (s->hook) {
-        send_live(s, r->get.row.input);
+        send_live(s, get->row.input, get);
+        return;
     } else {
-        deliveries_of(s)->render(&s->body, &r->get.row);
-        send_to(s, &r->get.row);
+        body_write(s, &get->row, false, get, send_to);
+        return;
     }
     store_op_deinit(op);
-    free(r);
+    free(get);
 }
 
 static void read_it(struct send *s)
 {
-    struct read_op *r = xnew(struct read_op);
+    struct store_prediction_get *get = xnew(struct store_prediction_get);
 
-    r->send = s;
-    r->get.id = s->prediction_id;
-    store_start(deliveries_of(s)->store, &r->get.op, &STORE_PREDICTION_GET, on_read);
+    get->op.user = s;
+    get->id = s->prediction_id;
+    store_start(deliveries_of(s)->store, &get->op, &STORE_PREDICTION_GET, on_read);
 }
 
 /* --- life --- */
@@ -336,7 +336,7 @@ void send_progress(struct hook *h)
     s->number = 1;
     s->created_at = loop_wall_ms(d->loop);
     if (h->p->row.input.p)
-        send_live(s, h->p->row.input);
+        send_live(s, h->p->row.input, NULL);
     else
         read_it(s);
 }
@@ -345,6 +345,7 @@ void send_free(struct send *s)
 {
     list_remove(&s->node);
     timer_stop(&s->retry);
+    body_drop(s);
     http_call_deinit(&s->call);
     buf_deinit(&s->body);
     buf_deinit(&s->signature);

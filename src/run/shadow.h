@@ -47,5 +47,5 @@ void shadow_forget(struct fleet *f, const char *prediction_id);
  * where it was ours. */
 void shadow_instance_gone(struct instance *in, const char *how);
 /* A message of an instance about a copy of its; false: there is none of that id. */
-bool shadow_webhook(struct instance *in, struct str id, struct str body, enum status *out,
-                    struct error *err);
+bool shadow_webhook(struct instance *in, struct str id, const struct json *said, struct buf *memory,
+                    enum status *out, struct error *err);

@@ -105,15 +105,15 @@ void shadow_instance_gone(struct instance *in, const char *how)
     }
 }
 
-bool shadow_webhook(struct instance *in, struct str id, struct str body, enum status *out,
-                    struct error *err)
+bool shadow_webhook(struct instance *in, struct str id, const struct json *said, struct buf *memory,
+                    enum status *out, struct error *err)
 {
     struct shadow_copy *c;
 
     list_each (&in->copies, c, struct shadow_copy, run_node) {
         if (!str_is(id, c->id) || !c->has_run)
             continue;
-        *out = run_webhook(&c->run, body, err);
+        *out = run_webhook(&c->run, said, memory, err);
         return true;
     }
     return false;

@@ -18,7 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_WEIGHTS = 1 << 30, HEX_SIZE = 2 * SHA256_SIZE + 1, AGAIN_MS = 1000 };
+enum {
+    MAX_WEIGHTS = 1 << 30,
+    HEX_SIZE = 2 * SHA256_SIZE + 1,
+    AGAIN_MS = 1000,
+    LARGE = 64 << 10, /* an output beyond this is read on another thread: it may be the weights */
+};
 
 enum status pool_of_training(struct fleet *f, const struct version_row *row, struct lane **out,
                              struct error *err)
@@ -252,25 +257,27 @@ static void on_file(struct store_op *op)
     on_kept(&x->work);
 }
 
-static void on_read(struct store_op *op)
+static void find_weights(struct finishing *x)
 {
-    struct finishing *x = container_of(op, struct finishing, get.op);
-    struct fleet *f = x->fleet;
+    static const struct json_limits limits = { .keep_depth = 1, .max_values = 4096 };
     struct json *output = NULL;
-    struct input_url u;
     struct error err;
 
-    if (op->status != STATUS_OK) {
-        log_error("a training could not be read", LOG_S("training", x->get.id),
-                  LOG_ERR(&op->error));
-        store_op_deinit(op);
-        free(x);
-        f->n_keeping--;
-        return;
-    }
-    if (json_parse(&x->arena, x->get.row.output, NULL, &output, &err) == STATUS_OK)
+    if (json_parse(&x->arena, x->get.row.output, &limits, &output, &err) == STATUS_OK)
         x->weights =
             json_to_str(json_is(output, JSON_STRING) ? output : json_get(output, "weights"));
+}
+
+static void find_work(struct work *w)
+{
+    find_weights(container_of(w, struct finishing, work));
+}
+
+static void on_found(struct work *w)
+{
+    struct finishing *x = container_of(w, struct finishing, work);
+    struct input_url u;
+
     if (!x->weights.p || x->weights.n == 0) {
         x->status = FAIL(
             &x->error, STATUS_INVALID,
@@ -286,6 +293,27 @@ static void on_read(struct store_op *op)
     x->file.secret = store_keep(&x->file.op, u.key);
     x->file.now = loop_wall_ms(x->fleet->loop);
     store_start(x->fleet->store, &x->file.op, &STORE_FILE_GET, on_file);
+}
+
+static void on_read(struct store_op *op)
+{
+    struct finishing *x = container_of(op, struct finishing, get.op);
+    struct fleet *f = x->fleet;
+
+    if (op->status != STATUS_OK) {
+        log_error("a training could not be read", LOG_S("training", x->get.id),
+                  LOG_ERR(&op->error));
+        store_op_deinit(op);
+        free(x);
+        f->n_keeping--;
+        return;
+    }
+    if (x->get.row.output.n > LARGE) {
+        work_start(f->loop, &x->work, find_work, on_found);
+        return;
+    }
+    find_weights(x);
+    on_found(&x->work);
 }
 
 void training_finish(struct fleet *f, const char *id)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import replicate
-from berth import EXAMPLES, wait_for
+from berth import EXAMPLES, MODELS, wait_for
 
 TEXT = "a b a b a b c"
 
@@ -62,6 +62,18 @@ def test_a_training_makes_a_version(house, smith):
     wait_for(lambda: len(set((house.data / "weights").iterdir())) == len(kept) - 1, "the end of its weights")
     assert (house.data / "versions" / smith.version).exists()
     assert smith.predict("/models/smith/writer", {"start": "hello", "words": 2})["status"] == "succeeded"
+
+
+def test_one_that_says_much(house, smith):
+    """What it gave beside its weights is too long to be read, told or shown at once."""
+    version = house.push(smith, MODELS / "verbose", "verbose")
+    smith.post("/models", {"owner": "smith", "name": "told", "visibility": "private", "hardware": "cpu-small"})
+    made = smith.post(f"/models/smith/verbose/versions/{version}/trainings",
+                      {"destination": "smith/told", "input": {"size": 300000}}).json
+    last = ended(smith, made)
+    assert (last["status"], last["error"]) == ("succeeded", None), last
+    assert last["output"]["notes"] == "n" * 300000 and last["output"]["weights"] == "https://weights.example/1"
+    assert last["output"]["version"].startswith("smith/told:")
 
 
 def test_what_is_refused(house, smith, acme):

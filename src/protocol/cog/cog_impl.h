@@ -143,7 +143,7 @@ struct str cog_log_line(struct protocol *pr, struct arena *a, struct str line, b
 enum status cog_final_read(const struct cog_limits *limits, struct arena *a,
                            const struct json *root, bool output_is_array, struct run_result *out,
                            struct error *err) NODISCARD;
-enum status cog_read_final(struct protocol *pr, struct arena *a, struct str body,
+enum status cog_read_final(struct protocol *pr, struct arena *a, const struct json *said,
                            bool output_is_array, struct run_result *out,
                            struct error *err) NODISCARD;
 
@@ -210,7 +210,8 @@ struct cog_run {
 void cog_run_start(struct run *r, const struct run_spec *spec);
 void cog_run_cancel(struct run *r);
 void cog_run_release(struct run *r);
-enum status cog_run_webhook(struct run *r, struct str body, struct error *err);
+enum status cog_run_webhook(struct run *r, const struct json *said, struct buf *memory,
+                            struct error *err);
 void cog_run_drop(struct cog_run *cr, bool tell_server); /* the caller's half is gone */
 void cog_run_unref(struct cog_run *cr);
 void cog_run_free(struct cog_run *cr);
@@ -244,8 +245,9 @@ void cog_answer_too_large(struct cog_run *cr);
 /* The stream is over and `completed` was too large to be read: true when its tail told the status.
  */
 bool cog_events_finish_by_tail(struct cog_run *cr);
-/* The whole state so far, as a webhook or a sync answer has it. */
-enum status cog_events_merge(struct cog_run *cr, struct str body, struct error *err);
+/* The whole state so far, as a webhook or a sync answer has it; in `memory`, if not NULL. */
+enum status cog_events_merge(struct cog_run *cr, const struct json *root, struct buf *memory,
+                             struct error *err);
 
 /* reading.c: what is too large to be read on the loop */
 enum { COG_LARGE = 64 << 10 };
@@ -266,6 +268,9 @@ struct cog_reading {
     void *owner;                         /* NULL: nobody does */
 };
 
+/* Of all of `bytes`, which it takes. To be begun. */
+struct cog_reading *cog_reading_new(struct buf *bytes, const struct json_limits *limits,
+                                    void *owner, void (*done)(struct cog_reading *x)) NODISCARD;
 /* It frees itself. */
 void cog_reading_begin(struct loop *l, struct cog_reading *x);
 void cog_reading_drop(struct cog_reading **x); /* nobody wants it any more; may be NULL */

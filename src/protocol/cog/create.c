@@ -158,17 +158,45 @@ static void refuse(struct cog_run *cr, enum run_verdict v, bool is_sick)
 
 /* 200 that is no stream: a server that takes no notice of what was asked and answers with the end
  * itself. */
+static void take_sync_answer(struct cog_run *cr, enum status st, const struct json *root,
+                             struct buf *memory, struct error *err)
+{
+    if (st == STATUS_OK)
+        st = cog_events_merge(cr, root, memory, err);
+    if (cr->run && st != STATUS_OK)
+        cog_event_refuse(cr, err);
+    else if (cr->run)
+        cog_run_await(cr, 0, LATE_FAILED);
+}
+
+static void on_answer_read(struct cog_reading *x)
+{
+    struct cog_run *cr = x->owner;
+
+    cr->reading = NULL;
+    if (cr->run)
+        take_sync_answer(cr, x->status, x->root, &x->bytes, &x->error);
+    cog_run_unref(cr);
+}
+
 static void on_sync_answer(struct cog_run *cr)
 {
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct json *root = NULL;
     struct error err;
+    enum status st;
 
     cog_run_accept(cr);
     if (!cr->run)
         return;
-    if (cog_events_merge(cr, buf_str(&cr->answer), &err) != STATUS_OK && cr->run)
-        cog_event_refuse(cr, &err);
-    else if (cr->run)
-        cog_run_await(cr, 0, LATE_FAILED);
+    if (cr->answer.n > COG_LARGE) {
+        cr->reading = cog_reading_new(&cr->answer, &COG_JSON, cr, on_answer_read);
+        cr->refs++;
+        cog_reading_begin(cr->peer->cog->base.loop, cr->reading);
+        return;
+    }
+    st = json_parse(&a, buf_str(&cr->answer), &COG_JSON, &root, &err);
+    take_sync_answer(cr, st, root, NULL, &err);
 }
 
 static void on_create_answer(struct cog_run *cr)

@@ -285,16 +285,13 @@ bool cog_events_finish_by_tail(struct cog_run *cr)
 
 /* --- a webhook, or a sync answer --- */
 
-static enum status merge_state(struct cog_run *cr, struct arena *a, const struct json *root,
-                               struct error *err)
+/* Of an output that has more pieces than were kept, the end tells. */
+static void merge_state(struct cog_run *cr, const struct json *root)
 {
-    static const struct json_limits limits = { .keep_depth = 1, .max_values = 1 << 20 };
-    struct json *output = json_get(root, "output");
+    const struct json *output = json_get(root, "output");
     struct str logs = json_to_str(json_get(root, "logs"));
     uint64_t i = 0;
 
-    if (json_is(output, JSON_ARRAY) && json_parse(a, output->span, &limits, &output, err))
-        return STATUS_INVALID;
     if (logs.n)
         add_logs(cr, 0, logs);
     json_each (json_is(output, JSON_ARRAY) ? output : NULL, chunk) {
@@ -302,17 +299,14 @@ static enum status merge_state(struct cog_run *cr, struct arena *a, const struct
             break;
         add_piece(cr, i++, chunk->span);
     }
-    return STATUS_OK;
 }
 
-enum status cog_events_merge(struct cog_run *cr, struct str body, struct error *err)
+enum status cog_events_merge(struct cog_run *cr, const struct json *root, struct buf *memory,
+                             struct error *err)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
     enum prediction_status status;
-    struct json *root;
 
-    if (json_parse(&a, body, &COG_JSON, &root, err) != STATUS_OK)
-        return STATUS_INVALID;
     if (!is_own(cr, root, err))
         return STATUS_INVALID;
     if (!prediction_status_parse(json_to_str(json_get(root, "status")), &status))
@@ -321,8 +315,9 @@ enum status cog_events_merge(struct cog_run *cr, struct str body, struct error *
         cog_run_accept(cr);
     if (!cr->run)
         return STATUS_OK;
-    if (!prediction_is_terminal(status))
-        return merge_state(cr, &a, root, err);
-    finish(cr, &a, root, NULL);
+    if (prediction_is_terminal(status))
+        finish(cr, &a, root, memory);
+    else
+        merge_state(cr, root);
     return STATUS_OK;
 }

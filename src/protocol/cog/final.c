@@ -92,21 +92,16 @@ enum status cog_final_read(const struct cog_limits *limits, struct arena *a,
     return STATUS_OK;
 }
 
-enum status cog_read_final(struct protocol *pr, struct arena *a, struct str body,
+enum status cog_read_final(struct protocol *pr, struct arena *a, const struct json *said,
                            bool output_is_array, struct run_result *out, struct error *err)
 {
     struct buf kept CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
     struct run_result res;
     struct cog_logs logs;
-    struct json *root;
-    enum status st;
+    const struct cog_limits *limits = &container_of(pr, struct cog_protocol, base)->timing.limits;
 
-    st = json_parse(a, body, &COG_JSON, &root, err);
-    if (st == STATUS_OK)
-        st = cog_final_read(&container_of(pr, struct cog_protocol, base)->timing.limits, a, root,
-                            output_is_array, &res, err);
-    if (st != STATUS_OK)
-        return st == STATUS_TOO_LARGE ? st : STATUS_INVALID;
+    if (cog_final_read(limits, a, said, output_is_array, &res, err) != STATUS_OK)
+        return STATUS_INVALID;
     if (res.logs.p) {
         cog_logs_init(&logs, &kept, 0);
         cog_logs_add(&logs, res.logs);

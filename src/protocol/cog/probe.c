@@ -339,16 +339,10 @@ static void read_setup_log(struct cog_reading *x)
 
 static void read_large(struct cog_peer *cp, struct buf *body)
 {
-    struct cog_reading *x = xnew(struct cog_reading);
+    struct cog_reading *x = cog_reading_new(body, &COG_HEALTH_JSON, cp, on_health_read);
 
-    x->owner = cp;
-    x->limits = &COG_HEALTH_JSON;
-    x->bytes = *body;
-    *body = (struct buf){ 0 };
-    x->text = buf_str(&x->bytes);
     buf_init(&x->extra, BUF_UNBOUNDED); /* struct cog_logs bounds it */
     x->also = cp->health == PEER_STARTING ? read_setup_log : NULL;
-    x->done = on_health_read;
     cp->reading = x;
     cog_reading_begin(cp->cog->base.loop, x);
 }

@@ -40,6 +40,20 @@ static void read_work(struct work *w)
         x->also(x);
 }
 
+struct cog_reading *cog_reading_new(struct buf *bytes, const struct json_limits *limits,
+                                    void *owner, void (*done)(struct cog_reading *x))
+{
+    struct cog_reading *x = xnew(struct cog_reading);
+
+    x->bytes = *bytes;
+    *bytes = (struct buf){ 0 };
+    x->text = buf_str(&x->bytes);
+    x->limits = limits;
+    x->owner = owner;
+    x->done = done;
+    return x;
+}
+
 void cog_reading_begin(struct loop *l, struct cog_reading *x)
 {
     work_start(l, &x->work, read_work, on_read);
@@ -85,14 +99,14 @@ static void on_event_read(struct cog_reading *x)
 
 void cog_reading_start(struct cog_run *cr, enum cog_event kind, const struct sse_event *e)
 {
-    struct cog_reading *x = xnew(struct cog_reading);
+    struct str data = e->data; /* a part of what is taken */
+    struct buf bytes = { 0 };
+    struct cog_reading *x;
 
-    x->owner = cr;
+    sse_reader_take_data(&cr->reader, &bytes);
+    x = cog_reading_new(&bytes, &COG_JSON, cr, on_event_read);
     x->kind = (int)kind;
-    x->text = e->data;
-    x->limits = &COG_JSON;
-    x->done = on_event_read;
-    sse_reader_take_data(&cr->reader, &x->bytes);
+    x->text = data;
     sse_reader_hold(&cr->reader);
     cr->reading = x;
     cr->refs++;

@@ -329,7 +329,8 @@ void cog_run_release(struct run *r)
     cog_run_drop(r->impl, false);
 }
 
-enum status cog_run_webhook(struct run *r, struct str body, struct error *err)
+enum status cog_run_webhook(struct run *r, const struct json *said, struct buf *memory,
+                            struct error *err)
 {
     struct cog_run *cr = r->impl;
     enum status st;
@@ -338,7 +339,7 @@ enum status cog_run_webhook(struct run *r, struct str body, struct error *err)
         if (!cr->join)
             return FAIL(err, STATUS_INVALID, "prediction %s was not taken yet", cr->id);
     cr->refs++;
-    st = cog_events_merge(cr, body, err);
+    st = cog_events_merge(cr, said, memory, err);
     cog_run_unref(cr);
     return st;
 }

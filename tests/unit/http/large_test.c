@@ -19,6 +19,21 @@ static void on_echo(struct http_request *r)
     http_respond(r, 200, "text/plain", str_of(text));
 }
 
+/* What a machine says: of any shape, and its memory is for the taking. */
+static void on_shallow(struct http_request *r)
+{
+    const struct json *a = json_get(r->json, "a");
+    struct buf *memory = http_body_memory(r);
+    struct buf mine = *memory;
+    char text[64];
+
+    *memory = (struct buf){ 0 };
+    snprintf(text, sizeof(text), "%zu values, %s kept, %c", a->n, a->child ? "all" : "none",
+             mine.p[a->span.p - mine.p]);
+    buf_deinit(&mine);
+    http_respond(r, 200, "text/plain", str_of(text));
+}
+
 struct keep {
     struct work work;
     struct http_kept *kept;
@@ -70,6 +85,10 @@ static void on_keep(struct http_request *r)
 static const struct http_route routes[] = {
     { .method = "POST", .path = "/echo", .handler = on_echo, .flags = HTTP_OPEN | HTTP_BODY_JSON },
     { .method = "POST", .path = "/keep", .handler = on_keep, .flags = HTTP_OPEN | HTTP_BODY_JSON },
+    { .method = "POST",
+      .path = "/shallow",
+      .handler = on_shallow,
+      .flags = HTTP_OPEN | HTTP_BODY_JSON | HTTP_BODY_SHALLOW },
 };
 
 static int setup(void **state)
@@ -157,6 +176,31 @@ static void what_is_wrong_with_one_is_said(void **state)
     }
 }
 
+/* However many values it has, and though a key comes twice. */
+static void one_of_a_machine_is_read_as_deep_as_there_is_room(void **state)
+{
+    static const struct {
+        const char *end, *says;
+    } rows[] = {
+        { "],\"b\":1,\"b\":2}", "100000 values, none kept, [" },
+        { "],\"b\":[[[[[[]]]]]]}", "100000 values, none kept, [" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct buf text CLEANUP(buf_deinit) = large("/shallow", rows[i].end);
+        int fd = dial(&s);
+        struct reply r;
+
+        assert_true(try_say(fd, text.p, text.n));
+        hear_reply(fd, &r);
+        assert_int_equal(r.status, 200);
+        assert_string_equal(r.body.p, rows[i].says);
+        reply_free(&r);
+        close(fd);
+    }
+}
+
 /* At whatever moment of the reading they go. */
 static void clients_that_go_meanwhile(void **state)
 {
@@ -196,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_large_body_is_read_and_those_behind_it_wait),
         TEST(what_is_wrong_with_one_is_said),
+        TEST(one_of_a_machine_is_read_as_deep_as_there_is_room),
         TEST(clients_that_go_meanwhile),
         TEST(what_is_kept_outlives_its_request),
     };

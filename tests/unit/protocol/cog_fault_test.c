@@ -211,7 +211,7 @@ static void test_broken_streams(void **state)
     server_event(&pl.server, "error",
                  "{\"error\":\"SSE replay truncated; events were dropped\",\"skipped\":900}");
     server_end(&pl.server);
-    assert_int_equal(run_webhook(&pl.w.run, STR("{\"status\":\"succeeded\",\"output\":[5]}"), &err),
+    assert_int_equal(watch_told(&pl.w.run, STR("{\"status\":\"succeeded\",\"output\":[5]}"), &err),
                      STATUS_OK);
     assert_string_equal(pl.w.trail.p, "accepted done succeeded out=[5]");
     cog_place_close(&pl);
@@ -411,10 +411,10 @@ static void test_callers_act_inside_events(void **state)
         pl.w.close_at = at;
         cog_place_run(&pl, RUN_LONG);
         if (at > 1)
-            run_webhook(&pl.w.run, STR("{\"status\":\"processing\",\"logs\":\"l\",\"output\":[1]}"),
-                        &err);
+            watch_told(&pl.w.run, STR("{\"status\":\"processing\",\"logs\":\"l\",\"output\":[1]}"),
+                       &err);
         if (at > 3)
-            run_webhook(&pl.w.run, STR("{\"status\":\"succeeded\"}"), &err);
+            watch_told(&pl.w.run, STR("{\"status\":\"succeeded\"}"), &err);
         assert_int_equal(pl.w.n_events, at);
         cog_place_close(&pl);
     }

@@ -171,6 +171,42 @@ static void whoever_goes_meanwhile_hears_nothing(void **state)
     cog_place_close(&pl);
 }
 
+/* A server that answers the creating PUT with the end itself. */
+static void an_answer_that_is_the_end(void **state)
+{
+    struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+
+    (void)state;
+    buf_adds(&text, "{\"output\":");
+    add_large(&text, 'D');
+    buf_adds(&text, ",\"status\":\"succeeded\"}");
+    cog_place_open(&pl, READY, NULL);
+    pl.max_output = 1 << 20;
+    pl.server.creates[0] = (struct answer){ 200, text.p };
+    cog_place_run(&pl, RUN_LONG);
+    cog_place_pass(&pl, 0);
+    assert_string_equal(trail(), "acepted done suceded out=\"D\"");
+    cog_place_close(&pl);
+}
+
+/* Progress that is told as a whole has its pieces where they were kept. */
+static void pieces_in_a_webhook(void **state)
+{
+    struct error err;
+
+    (void)state;
+    cog_place_open(&pl, LEGACY_READY, NULL);
+    cog_place_run(&pl, RUN_LONG);
+    assert_int_equal(
+        watch_told(&pl.w.run, STR("{\"status\":\"processing\",\"output\":[1,[2,[3]]]}"), &err),
+        STATUS_OK);
+    assert_int_equal(
+        watch_told(&pl.w.run, STR("{\"status\":\"succeeded\",\"output\":[1,[2,[3]],4]}"), &err),
+        STATUS_OK);
+    assert_string_equal(trail(), "acepted piece:1 piece:[2,[3] done suceded out=[1,[2,[3],4]");
+    cog_place_close(&pl);
+}
+
 static void the_protocol_may_go_before_the_work_is_over(void **state)
 {
     struct buf text CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
@@ -190,6 +226,8 @@ int main(void)
         cmocka_unit_test(an_end_with_the_stream_is_not_lost),
         cmocka_unit_test(a_stream_that_breaks_behind_it_is_joined),
         cmocka_unit_test(whoever_goes_meanwhile_hears_nothing),
+        cmocka_unit_test(an_answer_that_is_the_end),
+        cmocka_unit_test(pieces_in_a_webhook),
         cmocka_unit_test(the_protocol_may_go_before_the_work_is_over),
     };
 

@@ -86,9 +86,9 @@ static void test_fast_end_before_the_join_comes_by_webhook(void **state)
     cog_place_run(&pl, RUN_LONG);
     assert_false(pl.w.has_ended);
     assert_int_equal(
-        run_webhook(&pl.w.run,
-                    STR("{\"id\":\"p1\",\"status\":\"succeeded\",\"output\":[],\"logs\":\"x\"}"),
-                    &err),
+        watch_told(&pl.w.run,
+                   STR("{\"id\":\"p1\",\"status\":\"succeeded\",\"output\":[],\"logs\":\"x\"}"),
+                   &err),
         STATUS_OK);
     assert_string_equal(pl.w.trail.p, "accepted done succeeded out=[] logs=x");
     cog_place_close(&pl);
@@ -104,14 +104,14 @@ static void test_webhook_before_the_answer(void **state)
     pl.server.creates[0] = (struct answer){ -2, "" }; /* never answered */
     cog_place_run(&pl, RUN_LONG);
     assert_int_equal(
-        run_webhook(&pl.w.run, STR("{\"id\":\"other\",\"status\":\"succeeded\"}"), &err),
+        watch_told(&pl.w.run, STR("{\"id\":\"other\",\"status\":\"succeeded\"}"), &err),
         STATUS_INVALID);
-    assert_int_equal(run_webhook(&pl.w.run, STR("{\"status\":\"wild\"}"), &err), STATUS_INVALID);
-    assert_int_equal(run_webhook(&pl.w.run, STR("{"), &err), STATUS_INVALID);
-    assert_int_equal(run_webhook(&pl.w.run, STR("3"), &err), STATUS_INVALID);
-    assert_int_equal(run_webhook(&pl.w.run,
-                                 STR("{\"id\":\"p1\",\"status\":\"failed\",\"error\":\"boom\"}"),
-                                 &err),
+    assert_int_equal(watch_told(&pl.w.run, STR("{\"status\":\"wild\"}"), &err), STATUS_INVALID);
+    assert_int_equal(watch_told(&pl.w.run, STR("{"), &err), STATUS_INVALID);
+    assert_int_equal(watch_told(&pl.w.run, STR("3"), &err), STATUS_INVALID);
+    assert_int_equal(watch_told(&pl.w.run,
+                                STR("{\"id\":\"p1\",\"status\":\"failed\",\"error\":\"boom\"}"),
+                                &err),
                      STATUS_OK);
     assert_string_equal(pl.w.trail.p, "accepted done failed err=boom");
     cog_place_pass(&pl, 10000);
@@ -282,10 +282,9 @@ static void test_no_stream_means_webhooks(void **state)
     cog_place_run(&pl, RUN_SHORT);
     assert_string_equal(pl.server.requests.p, "create-stream\ncreate-async\n");
     assert_string_equal(pl.w.trail.p, "accepted ");
-    assert_int_equal(run_webhook(&pl.w.run,
-                                 STR("{\"id\":\"p1\",\"status\":\"succeeded\",\"output\":[1]}"),
-                                 &err),
-                     STATUS_OK);
+    assert_int_equal(
+        watch_told(&pl.w.run, STR("{\"id\":\"p1\",\"status\":\"succeeded\",\"output\":[1]}"), &err),
+        STATUS_OK);
     assert_string_equal(pl.w.trail.p, "accepted done succeeded out=[1]");
     cog_place_close(&pl);
 }
@@ -313,7 +312,7 @@ static void test_older_server_tells_by_webhooks_in_any_order(void **state)
     assert_string_equal(pl.server.last_body.p,
                         "{\"input\":{\"n\":1},\"webhook\":\"http://us/_i/cap/webhook/p1\"}");
     for (size_t i = 0; i < ARRAY_SIZE(hooks); i++)
-        assert_int_equal(run_webhook(&pl.w.run, str_of(hooks[i]), &err), STATUS_OK);
+        assert_int_equal(watch_told(&pl.w.run, str_of(hooks[i]), &err), STATUS_OK);
     assert_string_equal(
         pl.w.trail.p, "accepted log:a log:bc piece:1 piece:2 done succeeded out=[1,2,3] logs=abcd");
     cog_place_close(&pl);
@@ -348,7 +347,7 @@ static void test_join_after_a_restart(void **state)
     cog_place_join(&pl);
     cog_place_pass(&pl, 100000);
     assert_false(pl.w.has_ended);
-    assert_int_equal(run_webhook(&pl.w.run, STR("{\"status\":\"canceled\",\"output\":[1]}"), &err),
+    assert_int_equal(watch_told(&pl.w.run, STR("{\"status\":\"canceled\",\"output\":[1]}"), &err),
                      STATUS_OK);
     assert_string_equal(pl.w.trail.p, "done canceled out=[1]");
     cog_place_close(&pl);
@@ -375,7 +374,7 @@ static void test_join_after_a_restart(void **state)
     cog_place_join(&pl);
     cog_place_pass(&pl, 30000);
     assert_string_equal(pl.server.requests.p, "");
-    assert_int_equal(run_webhook(&pl.w.run, STR("{\"status\":\"succeeded\",\"output\":[1]}"), &err),
+    assert_int_equal(watch_told(&pl.w.run, STR("{\"status\":\"succeeded\",\"output\":[1]}"), &err),
                      STATUS_OK);
     assert_string_equal(pl.w.trail.p, "done succeeded out=[1]");
     cog_place_close(&pl);

@@ -126,6 +126,16 @@ static void test_log_lines(void **state)
     arena_deinit(&a);
 }
 
+static enum status read_final(struct protocol *pr, struct arena *a, struct str body,
+                              bool output_is_array, struct run_result *out, struct error *err)
+{
+    struct json *said;
+
+    if (json_parse(a, body, &COG_JSON, &said, err) != STATUS_OK)
+        return STATUS_INVALID;
+    return cog_read_final(pr, a, said, output_is_array, out, err);
+}
+
 static void test_final(void **state)
 {
     struct cog_protocol cog = { .timing = cog_timing_default };
@@ -153,7 +163,7 @@ static void test_final(void **state)
     (void)state;
     arena_init(&a);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        assert_int_equal(cog_read_final(pr, &a, str_of(rows[i].body), rows[i].is_array, &r, &err),
+        assert_int_equal(read_final(pr, &a, str_of(rows[i].body), rows[i].is_array, &r, &err),
                          STATUS_OK);
         assert_int_equal(r.status, rows[i].status);
         if (rows[i].output)
@@ -163,19 +173,18 @@ static void test_final(void **state)
     }
     assert_string_equal(r.error, "The model failed without saying why");
     assert_int_equal(
-        cog_read_final(
-            pr, &a,
-            STR("{\"status\":\"succeeded\",\"logs\":\"l\",\"metrics\":{\"predict_time\":1.5,"
-                "\"n\":2},\"extra\":1}"),
-            false, &r, &err),
+        read_final(pr, &a,
+                   STR("{\"status\":\"succeeded\",\"logs\":\"l\",\"metrics\":{\"predict_time\":1.5,"
+                       "\"n\":2},\"extra\":1}"),
+                   false, &r, &err),
         STATUS_OK);
     assert_true(r.predict_time == 1.5);
     assert_str(r.metrics, "{\"predict_time\":1.5,\"n\":2}");
     assert_str(r.logs, "l");
-    assert_int_equal(cog_read_final(pr, &a, STR("{\"status\":\"processing\"}"), false, &r, &err),
+    assert_int_equal(read_final(pr, &a, STR("{\"status\":\"processing\"}"), false, &r, &err),
                      STATUS_INVALID);
-    assert_int_equal(cog_read_final(pr, &a, STR("nonsense"), false, &r, &err), STATUS_INVALID);
-    assert_int_equal(cog_read_final(pr, &a, STR("[]"), false, &r, &err), STATUS_INVALID);
+    assert_int_equal(read_final(pr, &a, STR("nonsense"), false, &r, &err), STATUS_INVALID);
+    assert_int_equal(read_final(pr, &a, STR("[]"), false, &r, &err), STATUS_INVALID);
     arena_deinit(&a);
 }
 
@@ -188,17 +197,17 @@ static void test_what_is_said_has_limits(void **state)
     (void)state;
     arena_init(&a);
     cog.timing.limits = (struct cog_limits){ .max_error = 5, .max_metrics = 20 };
-    assert_int_equal(cog_read_final(&cog.base, &a,
-                                    STR("{\"status\":\"failed\",\"error\":\"abcd\\u00e4xyz\","
-                                        "\"metrics\":{\"predict_time\":1.5}}"),
-                                    false, &r, NULL),
+    assert_int_equal(read_final(&cog.base, &a,
+                                STR("{\"status\":\"failed\",\"error\":\"abcd\\u00e4xyz\","
+                                    "\"metrics\":{\"predict_time\":1.5}}"),
+                                false, &r, NULL),
                      STATUS_OK);
     assert_string_equal(r.error, "abcd ... [the rest is cut off: max_error is 5 B]");
     assert_str(r.metrics, "{\"predict_time\":1.5}");
-    assert_int_equal(cog_read_final(&cog.base, &a,
-                                    STR("{\"status\":\"failed\",\"error\":\"abcde\","
-                                        "\"metrics\":{\"predict_time\":1.55}}"),
-                                    false, &r, NULL),
+    assert_int_equal(read_final(&cog.base, &a,
+                                STR("{\"status\":\"failed\",\"error\":\"abcde\","
+                                    "\"metrics\":{\"predict_time\":1.55}}"),
+                                false, &r, NULL),
                      STATUS_OK);
     assert_string_equal(r.error, "abcde");
     assert_null(r.metrics.p);

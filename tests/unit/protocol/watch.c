@@ -114,3 +114,31 @@ void watch_deinit(struct watch *w)
     buf_deinit(&w->trail);
     buf_deinit(&w->memory);
 }
+
+/* As the internal listener reads it. */
+static enum status read_body(struct arena *a, struct str body, struct json **out, struct error *err)
+{
+    static const struct json_limits limits = { .keep_depth = 2, .max_values = 4096 };
+
+    return json_parse(a, body, &limits, out, err) == STATUS_OK ? STATUS_OK : STATUS_INVALID;
+}
+
+enum status watch_told(struct run *r, struct str body, struct error *err)
+{
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct json *said;
+
+    if (read_body(&a, body, &said, err) != STATUS_OK)
+        return STATUS_INVALID;
+    return run_webhook(r, said, NULL, err);
+}
+
+enum status watch_read_final(struct protocol *pr, struct arena *a, struct str body,
+                             bool output_is_array, struct run_result *out, struct error *err)
+{
+    struct json *said;
+
+    if (read_body(a, body, &said, err) != STATUS_OK)
+        return STATUS_INVALID;
+    return protocol_read_final(pr, a, said, output_is_array, out, err);
+}

@@ -32,3 +32,7 @@ extern const struct peer_events peer_watch_events;
 
 void watch_start(struct watch *w, struct peer *p, const struct run_spec *spec);
 void watch_deinit(struct watch *w);
+/* What a webhook of this body tells the run. */
+enum status watch_told(struct run *r, struct str body, struct error *err);
+enum status watch_read_final(struct protocol *pr, struct arena *a, struct str body,
+                             bool output_is_array, struct run_result *out, struct error *err);

@@ -55,7 +55,7 @@ static void take_hook(struct wire_place *pl, struct str path, struct str body)
             continue;
         if (!r->w.run.impl || !pl->is_open) /* ended, or released */
             break;
-        assert_int_equal(run_webhook(&r->w.run, body, &err), STATUS_OK);
+        assert_int_equal(watch_told(&r->w.run, body, &err), STATUS_OK);
         loop_stop(pl->loop);
         return;
     }

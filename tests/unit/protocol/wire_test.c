@@ -127,7 +127,7 @@ static void test_end_without_a_run(void **state)
     w->release_at = 0;
     pl.runs[0].is_open = false;
     WIRE_WAIT(&pl, pl.n_stray == 1);
-    assert_int_equal(protocol_read_final(pl.protocol, &a, buf_str(&pl.stray), true, &res, &err),
+    assert_int_equal(watch_read_final(pl.protocol, &a, buf_str(&pl.stray), true, &res, &err),
                      STATUS_OK);
     assert_int_equal(res.status, PREDICTION_SUCCEEDED);
     assert_true(str_is(res.output, "[1]"));

@@ -5,6 +5,7 @@
 #include "receiver.h"
 
 #include "base/mem.h"
+#include "loop/loop_impl.h"
 #include "store/webhook.h"
 
 #include <stdio.h>
@@ -15,8 +16,12 @@ enum { ALL = WEBHOOK_START | WEBHOOK_OUTPUT | WEBHOOK_LOGS | WEBHOOK_COMPLETED }
 #define URL  "https://a.example/hook"
 #define WORK "{\"ms\":4000,\"pieces\":[1,2,3,4,5,6,7,8,9],\"logs\":\"hi\\n\"}"
 
+static struct loop *the_loop;
+static int n_elsewhere; /* bodies that were written as work for another thread */
+
 static void render(struct buf *out, const struct prediction_row *row)
 {
+    n_elsewhere += the_loop && the_loop->n_work > 0;
     buf_addf(out, "%s %s %.*s", row->id, prediction_status_text(row->status), STR_ARG(row->output));
     buf_addc(out, '\0');
     out->n--;
@@ -393,6 +398,51 @@ static struct manner any(struct http_client *c, const struct delivery *d)
 }
 
 /* Whatever receivers do: each end arrives in the end, under one id, and nothing comes after it. */
+/* Is not written on the loop, and is the same as one that is. */
+static void large_messages(void **state)
+{
+    enum { PIECE = 100000 };
+    struct http_client c;
+    struct place *p = begin(&c);
+    struct buf script CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
+    struct store_webhook_list told;
+    struct job *small, *j;
+
+    (void)state;
+    the_loop = p->loop;
+    n_elsewhere = 0;
+    small = place_ask_hook(p, "d", WORK, URL, ALL);
+    place_run(p, 10000);
+    assert_job(small, PREDICTION_SUCCEEDED);
+    assert_int_equal(n_elsewhere, 0);
+
+    buf_adds(&script, "{\"ms\":4000,\"pieces\":[1,\"");
+    memset(buf_reserve(&script, PIECE), 'x', PIECE);
+    buf_commit(&script, PIECE);
+    buf_adds(&script, "\",3,4]}");
+    buf_addc(&script, '\0');
+    c.n = 0;
+    j = place_ask_hook(p, "d", script.p, URL, ALL);
+    place_run(p, 10000);
+    assert_job(j, PREDICTION_SUCCEEDED);
+    list(p, j, &told);
+    assert_true(told.n >= 3);
+    assert_int_equal(n_elsewhere, told.n); /* the input is large from the start */
+    for (size_t i = 0; i < told.n; i++)
+        assert_int_equal(told.rows[i].state, WEBHOOK_DELIVERED);
+    store_op_deinit(&told.op);
+    the_loop = NULL;
+    end(p, &c);
+
+    /* Whoever goes meanwhile hears nothing. */
+    for (int ms = 0; ms < 8; ms++) {
+        p = begin(&c);
+        (void)place_ask_hook(p, "d", script.p, URL, ALL);
+        place_run(p, 995 + ms);
+        end(p, &c);
+    }
+}
+
 static void receivers_at_random(void **state)
 {
     static const char *const urls[] = { URL, "https://b.example/1", "https://b.example/2" };
@@ -446,6 +496,7 @@ int main(void)
         cmocka_unit_test(notes_are_written),
         cmocka_unit_test(keys_are_kept_until_they_change),
         cmocka_unit_test(again_while_it_is_sent),
+        cmocka_unit_test(large_messages),
         cmocka_unit_test(receivers_at_random),
     };
 
