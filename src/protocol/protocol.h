@@ -83,9 +83,9 @@ enum run_verdict {
     /* The server or the connection to it went; nobody knows how far it came: another attempt, or
      * failure where attempts are used up. */
     RUN_LOST,
-    /* Of a join: the server is well and does not know it, and no end was heard of. It ended while
-     * nobody listened, or it never came there: another attempt, or failure where attempts are used
-     * up. */
+    /* Of a join, or where the connection that created it broke: the server is well and does not
+     * know it, and no end was heard of. It ended while nobody listened, or it never came there:
+     * another attempt, or failure where attempts are used up. */
     RUN_FORGOTTEN,
     /* The model process died by itself while running this: failed, never tried again. Output and
      * logs are what there was. */

@@ -87,6 +87,7 @@ class House(Server):
     def works(self):
         made = self.me.ended(self.me.predict(self.path, {"attempt": "honest"}, wait=False))
         assert (made["status"], made["output"]) == ("succeeded", "honest"), made
+        return made
 
     def grew(self):
         return self.megabytes("VmHWM") - self.small
@@ -156,6 +157,18 @@ def test_where_events_are_the_answer(short, what, why):
     short.works()
     short.fails(what, "create", why)
     short.works()
+
+
+def test_a_connection_that_breaks_before_the_answer(long, short):
+    """The server is asked whether it runs: nothing runs twice, and no instance is replaced."""
+    for server in (long, short):
+        before = server.works()
+        made = server.me.ended(server.me.predict(server.path, {"attempt": "lost_at_the_answer"}, wait=False))
+        assert (made["status"], made["output"], made["instance"]) == ("succeeded", "once", before["instance"]), made
+    made = short.me.ended(short.me.predict(short.path, {"attempt": "lost_at_first"}, wait=False))
+    assert (made["status"], made["output"], made["instance"]) == ("succeeded", "honest", before["instance"]), made
+    long.fails("lost_at_first", "create", "ended before it answered")  # at most once: max_attempts is 1
+    long.works()
 
 
 @pytest.mark.parametrize("at", ["create", "join"])

@@ -17,6 +17,7 @@ const struct cog_timing cog_timing_default = {
     .recheck_ms = 30000,
     .lost_result_ms = 10000,
     .webhook_wait_ms = 15000,
+    .unsure_wait_ms = 3000,
     .retry_wait_ms = 120000,
     .sick_wait_ms = 5000,
     .linger_ms = 2000,

@@ -30,6 +30,7 @@ struct cog_timing {
     int64_t lost_result_ms;   /* the only slot is free for so long while a run waits: no result will
                                  come */
     int64_t webhook_wait_ms;  /* the server forgot the id: how long its webhook may take */
+    int64_t unsure_wait_ms;   /* it may never have had it: how long until it is asked once more */
     int64_t retry_wait_ms;    /* likewise after our restart: coglet's longest pause between tries */
     int64_t sick_wait_ms;     /* the server is going: how long its last webhook may take */
     int64_t
@@ -187,7 +188,10 @@ struct cog_run {
         soon; /* the first retry of a 409, and the end of a run cancelled before it was sent */
 
     bool accepted, canceled, cancel_sent;
-    bool unsure;     /* the creating PUT broke after it was sent */
+    bool hooked;     /* created with a webhook: its end is told, whatever becomes of connections */
+    bool broke;      /* the creating PUT broke after it was sent */
+    bool unsure;     /* and nothing was heard of it since */
+    bool asked;      /* the server did not know it, and may still have been about to */
     bool streamless; /* it answered 406: the webhook way */
     int n_conflicts, n_joins, n_cancels;
     int64_t conflict_since_ms;

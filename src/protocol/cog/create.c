@@ -5,6 +5,8 @@
 
 #include "base/mem.h"
 
+#define NO_ANSWER "The connection to the model server ended before it answered"
+
 enum {
     MAX_JOINS = 5,
     MAX_CANCELS = 4,
@@ -83,7 +85,8 @@ void cog_run_create(struct cog_run *cr)
 
     if (!cr->open_body)
         cr->open_body = cr->body.n;
-    close_body(cr, cr->open_body, !by_stream && cr->peer->internal_url, streams);
+    cr->hooked = !by_stream && cr->peer->internal_url;
+    close_body(cr, cr->open_body, cr->hooked, streams);
     flow_goto(&cr->flow, AT_CREATING);
     start_put(cr, by_stream ? PUT_STREAM : PUT_ASYNC, buf_str(&cr->body));
 }
@@ -235,7 +238,8 @@ static void on_create_answer(struct cog_run *cr)
     }
 }
 
-/* No answer. What was not sent has not run; what was sent may have. */
+/* No answer. What was not sent has not run; what was sent may have, and may run. A join tells
+ * whether it does, and cannot start it. */
 static void on_create_broken(struct cog_run *cr, const struct error *err)
 {
     cog_probe_now(cr->peer);
@@ -243,14 +247,13 @@ static void on_create_broken(struct cog_run *cr, const struct error *err)
         cog_run_fail(cr, RUN_NEVER_RAN, "the model server does not answer");
     } else if (err->status == STATUS_TOO_LARGE) {
         cog_answer_too_large(cr);
-    } else if (cr->kind == PUT_ASYNC && cr->peer->internal_url) {
-        cr->unsure = true;
-        if (cog_peer_streams(cr->peer) && !cr->streamless)
-            cog_run_join(cr);
-        else
-            cog_run_await(cr, cr->peer->cog->timing.webhook_wait_ms, LATE_LOST);
+    } else if (cog_peer_streams(cr->peer) && !cr->streamless) {
+        cr->unsure = cr->broke = true;
+        cog_run_join(cr);
+    } else if (cr->hooked) {
+        cog_run_await(cr, cr->peer->cog->timing.webhook_wait_ms, LATE_LOST);
     } else {
-        cog_run_fail(cr, RUN_LOST, "The connection to the model server ended before it answered");
+        cog_run_fail(cr, RUN_LOST, NO_ANSWER);
     }
 }
 
@@ -262,12 +265,29 @@ static void pause_and_join(struct cog_run *cr)
 
     if (cog_now(cr->peer) - cr->joined_ms > GOOD_STREAM_MS)
         cr->n_joins = 1;
+    if (cr->n_joins >= MAX_JOINS && cr->unsure && !cr->hooked) {
+        cog_run_fail(cr, RUN_LOST, NO_ANSWER);
+        return;
+    }
     if (cr->n_joins >= MAX_JOINS || cr->truncated) {
         cog_run_await(cr, t->recheck_ms, LATE_JOIN);
         return;
     }
     flow_goto(&cr->flow, AT_PAUSING);
     timer_start(&cr->timer, t->rejoin_ms * cr->n_joins);
+}
+
+/* The creating PUT broke, and the server does not know the run: it never had it, or has ended it.
+ * What was created by its stream has ended with that. With a webhook the end is told at once, and
+ * again in the seconds after; meanwhile the PUT may also have been read late. */
+static void on_unknown(struct cog_run *cr)
+{
+    if (cr->hooked && !cr->asked) {
+        cr->asked = true;
+        cog_run_await(cr, cr->peer->cog->timing.unsure_wait_ms, LATE_JOIN);
+    } else {
+        cog_run_fail(cr, RUN_FORGOTTEN, NO_ANSWER);
+    }
 }
 
 static void on_join_answer(struct cog_run *cr)
@@ -287,7 +307,7 @@ static void on_join_answer(struct cog_run *cr)
         return;
     default: /* 422: it is not running (any more). The webhook has the end, or nobody has */
         if (cr->unsure)
-            cog_run_await(cr, t->webhook_wait_ms, LATE_LOST);
+            on_unknown(cr);
         else
             cog_run_await(cr, cr->join ? t->retry_wait_ms : t->webhook_wait_ms,
                           cr->canceled ? LATE_CANCELED
@@ -299,7 +319,9 @@ static void on_join_answer(struct cog_run *cr)
 static void on_join_broken(struct cog_run *cr, const struct error *err)
 {
     cog_probe_now(cr->peer);
-    if (err->status == STATUS_UNREACHABLE)
+    if (err->status == STATUS_UNREACHABLE && cr->unsure && !cr->hooked)
+        cog_run_fail(cr, RUN_LOST, NO_ANSWER);
+    else if (err->status == STATUS_UNREACHABLE)
         cog_run_await(cr, cr->peer->cog->timing.sick_wait_ms, LATE_LOST);
     else if (err->status == STATUS_TOO_LARGE)
         cog_answer_too_large(cr);

@@ -104,7 +104,8 @@ static void finish(struct cog_run *cr, struct arena *a, const struct json *root,
     if (res.status == PREDICTION_CANCELED && !cr->canceled && !cr->join) {
         /* Nobody asked: the server still had this id, on its way out, from an attempt whose
          * connection broke. */
-        cog_run_fail(cr, RUN_LOST, "The model server canceled this prediction by itself");
+        cog_run_fail(cr, cr->broke ? RUN_FORGOTTEN : RUN_LOST,
+                     "The model server canceled this prediction by itself");
         return;
     }
     if (res.verdict == RUN_NEVER_RAN && cr->canceled) { /* then it shall not run elsewhere either */

@@ -18,6 +18,7 @@ HEALTH = Path("health.txt").read_text().strip() if Path("health.txt").exists() e
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 DEEP = b"[" * 100_000 + b"]" * 100_000
 given = {}  # of each prediction: what to answer, and to which request
+broken = set()  # predictions whose first connection was broken
 
 
 class Request:
@@ -90,6 +91,12 @@ def told(link, request, body):
     else:
         answer(link, body)
     return True
+
+
+def break_first(request):
+    if request.id not in broken:
+        broken.add(request.id)
+        raise ConnectionError("before a word was said")
 
 
 def often(link, piece, size=10_000 * MB):
@@ -363,6 +370,23 @@ def drip(link, data):
     for byte in data:
         link.sendall(bytes([byte]))
         time.sleep(0.05)
+
+
+@attempt
+def lost_at_first(link, request):
+    """The connection ends before the request was read. It is not known then, and all goes well when it is sent again."""
+    break_first(request)
+    if request.input:
+        return honest(link, request)
+    answer(link, {"detail": "the input must be an object"}, "422 Unprocessable Entity")
+    return True
+
+
+@attempt
+def lost_at_the_answer(link, request):
+    """It runs, and the connection ends before that was said. Whoever sends it again runs it twice."""
+    break_first(request)
+    return told(link, request, final(request, output="twice" if request.input else "once"))
 
 
 @attempt
