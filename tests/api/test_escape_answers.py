@@ -234,6 +234,6 @@ def test_a_setup_that_prints_much(long, tmp_path):
 def test_each_is_in_the_document():
     text = (ROOT / "docs/security.md").read_text()
     tries = re.findall(r"^@attempt\ndef (\w+)\(", (MODELS / "hostile/cog/server/http.py").read_text(), re.MULTILINE)
-    assert set(tries) - {"honest", "large_metrics", "deep_metrics", "some_outputs"} == set(AT_ONCE) | set(IN_TIME)
+    assert set(tries) - {"honest", "large_metrics", "deep_metrics", "some_outputs", "lost_at_first", "lost_at_the_answer"} == set(AT_ONCE) | set(IN_TIME)
     for name in set(tries) - {"honest"}:
         assert f"`{name}`" in text, f"docs/security.md does not say what stops {name}"
