@@ -216,8 +216,8 @@ const size_t API_N_ROUTES = ARRAY_SIZE(API_ROUTES);
 
 const struct http_route INTERNAL_ROUTES[] = {
     ROUTE("POST", "/_i/{capability}/webhook/{id}", internal_webhook,
-          HTTP_OPEN | HTTP_BODY_JSON | HTTP_BODY_SHALLOW,
-          "internal.webhook", "The end of a prediction, told by its instance"),
+          HTTP_OPEN | HTTP_BODY_JSON | HTTP_BODY_SHALLOW, "internal.webhook",
+          "The end of a prediction, told by its instance"),
     ROUTE("GET", "/_i/{capability}/input/{key}/{name}", internal_input, HTTP_OPEN | HTTP_BODY_NONE,
           "internal.input", "A file that an input refers to"),
     { .method = "PUT",
