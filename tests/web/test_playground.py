@@ -52,3 +52,9 @@ def test_a_shadow(house, drive, hello, tmp_path):
     assert acme.predict(path, {})["status"] == "succeeded"
     drive("shadow.mjs", acme, deployment="watched", version=house.push(acme, other, "judge"))
     assert acme.patch(path, {"min_instances": 0, "max_instances": 0}).status == 200
+
+
+def test_files_secrets_and_json(house, drive, hello):
+    acme = hello["client"]
+    acme.deploy("forms", "acme/forms", house.push(acme, MODELS / "forms", "forms"))
+    drive("media.mjs", acme, deployment="forms")

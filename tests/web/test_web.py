@@ -35,6 +35,21 @@ def test_the_first_visit(house, drive):
     drive("first.mjs", house.account("new-here"))
 
 
+def test_the_account(house, drive, hello):
+    acme = hello["client"]
+    made = acme.predict(acme.deploy("spender", "acme/hello", hello["version"]), {"text": "x"})
+    assert made["status"] == "succeeded"
+    wait_for(lambda: acme.get("/account/cost").json["seconds"] > 0, "a cost")
+    drive("account.mjs", acme, deployment="spender")
+
+
+def test_a_server_that_answers_errors(drive, hello):
+    acme = hello["client"]
+    made = acme.predict(acme.deploy("shaky", "acme/hello", hello["version"], 1), {"text": "x"})
+    assert made["status"] == "succeeded"
+    drive("errors.mjs", acme, version=hello["version"], deployment="shaky", prediction=made["id"])
+
+
 def test_more_models_than_a_page_of_them(house, drive):
     me = house.account("much")
     for n in range(60):

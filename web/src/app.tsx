@@ -29,6 +29,7 @@ export function App() {
     const current = useStore(session);
     const connected = useStore(online);
     const [error, setError] = useState<Error>();
+    const [tries, setTries] = useState(0);
 
     useEffect(() => {
         const ask = () => {
@@ -41,7 +42,7 @@ export function App() {
         };
         ask();
         return epoch.subscribe(ask);
-    }, []);
+    }, [tries]);
     return (
         <>
             <a class="skip" href="#main">Skip to the page</a>
@@ -51,7 +52,7 @@ export function App() {
                 </div>
             )}
             {current === undefined
-                ? <main id="main" class="page">{error && connected ? <Failure error={error} what="the session" /> : <Loading what="the dashboard" />}</main>
+                ? <main id="main" class="page">{error && connected ? <Failure error={error} what="the session" retry={() => setTries(tries + 1)} /> : <Loading what="the dashboard" />}</main>
                 : current === null ? <SignInPage /> : <Shell />}
             <Toast />
         </>

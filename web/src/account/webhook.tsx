@@ -21,7 +21,7 @@ export function WebhookSecret() {
         <Card title="Webhook signing secret">
             <p class="muted">Messages to your webhooks are signed with it, so that you can tell that they come from here.</p>
             {key && <Code label="Signing secret" text={key} />}
-            {error && <Failure error={error} what="the secret" />}
+            {error && <Failure error={error} what="the secret" retry={show} />}
             <div class="actions">
                 {key ? <Button onClick={() => setKey(undefined)}>Hide secret</Button> : <Button onClick={show}>Show secret</Button>}
                 <Button kind="danger" onClick={() => setAsking(true)}>Rotate secret</Button>

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { post } from '../api';
 import { HOURS_PER_MONTH, priceText } from '../format/number';
 import type { Estimate } from '../types';
+import { Button } from '../ui/button';
 import { Money } from '../ui/text';
 
 const PAUSE = 150; // ms without a change before the server is asked
@@ -16,6 +17,7 @@ export function CostIndicator({ hardware, min, max, deployment }: {
 }) {
     const [estimate, setEstimate] = useState<Estimate>();
     const [error, setError] = useState<string>();
+    const [tries, setTries] = useState(0);
     const first = useRef(true);
     const asked = hardware !== '' && Number.isInteger(min) && Number.isInteger(max) && min >= 0 && max >= min;
 
@@ -37,13 +39,13 @@ export function CostIndicator({ hardware, min, max, deployment }: {
             clearTimeout(timer);
             abort.abort();
         };
-    }, [hardware, min, max, deployment, asked]);
+    }, [hardware, min, max, deployment, asked, tries]);
 
     return (
         <section class="card cost" aria-label="Cost" aria-live="polite">
             <h2>Cost</h2>
             {!asked ? <p class="muted">Choose hardware and instances to see what they cost.</p>
-                : error ? <p class="muted">The cost is not known: {error}</p>
+                : error ? <><p class="muted">The cost is not known: {error}</p><div class="actions"><Button small onClick={() => setTries(tries + 1)}>Try again</Button></div></>
                 : !estimate ? <p class="muted">Calculating…</p>
                 : <Figures of={estimate} min={min} max={max} />}
         </section>

@@ -3,6 +3,7 @@
 import { bytesText, moneyText, plural, priceText } from '../format/number';
 import { useQuery, type Query } from '../query';
 import type { Capacity, CapacityHardware } from '../types';
+import { Button } from '../ui/button';
 import { Select } from '../ui/field';
 
 export function useCapacity(): Query<Capacity> {
@@ -26,9 +27,12 @@ export function HardwareSelect({ value, onChange, error, label = 'Hardware' }: {
     // What a deployment has now may be gone from the configuration: it is shown all the same.
     if (value && !chosen) choices.unshift({ value, label: value });
     return (
-        <Select label={label} value={value} onChange={onChange} error={error} required choices={choices}
-            {...(value ? {} : { placeholder: capacity.data ? 'Choose hardware' : capacity.error ? 'Not known' : 'Loading…' })}
-            help={chosen ? <HardwareFacts of={chosen} /> : capacity.error ? `The hardware could not be loaded: ${capacity.error.message}` : undefined} />
+        <div>
+            <Select label={label} value={value} onChange={onChange} error={error} required choices={choices}
+                {...(value ? {} : { placeholder: capacity.data ? 'Choose hardware' : capacity.error ? 'Not known' : 'Loading…' })}
+                help={chosen ? <HardwareFacts of={chosen} /> : capacity.error ? `The hardware could not be loaded: ${capacity.error.message}` : undefined} />
+            {capacity.error && <Button small kind="quiet" busy={capacity.loading} onClick={capacity.reload}>Load the hardware again</Button>}
+        </div>
     );
 }
 

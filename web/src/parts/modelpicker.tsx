@@ -43,7 +43,7 @@ export function ModelPicker({ value, onChange, error }: {
     const [open, setOpen] = useState(false);
     const [at, setAt] = useState(0);
     const box = useRef<HTMLDivElement>(null);
-    const { all, error: failed, more, busy } = useFound(text === value ? '' : text);
+    const { first, all, error: failed, more, busy } = useFound(text === value ? '' : text);
     const list = all ?? [];
     const options = useRef<HTMLUListElement>(null);
 
@@ -109,8 +109,8 @@ export function ModelPicker({ value, onChange, error }: {
                                 </div>
                             )}
                             {list.length === 0 && (
-                                <p class="muted">
-                                    {failed ? failed.message : all ? 'No models found. Push one with “berth push”.' : 'Searching…'}
+                                <p class="muted" role={failed && 'alert'} onMouseDown={(e) => e.preventDefault()}>
+                                    {failed ? <>{failed.message} <Button small onClick={first.reload}>Try again</Button></> : all ? 'No models found. Push one with “berth push”.' : 'Searching…'}
                                 </p>
                             )}
                         </div>
