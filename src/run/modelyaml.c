@@ -123,16 +123,26 @@ static enum status read_http(struct yaml_reader *r, const struct json *root, str
 
 static enum status check_type(struct yaml_reader *r, const char *where, const struct json *property)
 {
+    static const char *const bounds[] = { "minimum",   "maximum",  "multipleOf", "minLength",
+                                          "maxLength", "minItems", "maxItems" };
     const struct json *type = json_get(property, "type");
     struct str text = json_to_str(type);
 
-    if (!type || is_one_of(text, types))
-        return STATUS_OK;
-    return FAIL(
-        r->err, STATUS_INVALID,
-        "model.yaml: %.150s.type is %.*s; it must be string, integer, number, boolean, array "
-        "or object.",
-        where, (int)MIN(type->span.n, (size_t)40), type->span.p);
+    if (type && !is_one_of(text, types))
+        return FAIL(
+            r->err, STATUS_INVALID,
+            "model.yaml: %.150s.type is %.*s; it must be string, integer, number, boolean, array "
+            "or object.",
+            where, (int)MIN(type->span.n, (size_t)40), type->span.p);
+    for (size_t i = 0; i < ARRAY_SIZE(bounds); i++) {
+        const struct json *v = json_get(property, bounds[i]);
+
+        if (v && !json_is(v, JSON_NUMBER))
+            return FAIL(r->err, STATUS_INVALID,
+                        "model.yaml: %.150s.%s is %.*s; it must be a number.", where, bounds[i],
+                        (int)MIN(v->span.n, (size_t)40), v->span.p);
+    }
+    return STATUS_OK;
 }
 
 /* One input as a member of Input's properties: what it says itself, and where it stands. */
@@ -263,6 +273,16 @@ static void write_output(struct json_writer *w, const struct json *schema, bool 
     json_end_object(w);
 }
 
+static bool has_empty_part(const char *dotted)
+{
+    struct str rest = str_of(dotted), part;
+
+    while (str_split(&rest, '.', &part))
+        if (!part.n)
+            return true;
+    return str_ends(str_of(dotted), ".");
+}
+
 static enum status read_output(struct yaml_reader *r, const struct json *output,
                                struct model_yaml *m, const struct json **out_schema,
                                bool *out_streams)
@@ -292,6 +312,11 @@ static enum status read_output(struct yaml_reader *r, const struct json *output,
         s = FAIL(r->err, STATUS_INVALID,
                  "model.yaml: output.from is empty; it must be where in the answer the output "
                  "stands, such as data.0.url. Leave it out for the whole answer.");
+    if (s == STATUS_OK && m->http.output && has_empty_part(m->http.output))
+        s = FAIL(r->err, STATUS_INVALID,
+                 "model.yaml: output.from is \"%.100s\"; it must be names and numbers with one dot "
+                 "between two of them, such as data.0.url.",
+                 m->http.output);
     return s;
 }
 
@@ -337,8 +362,37 @@ static enum status write_schema(struct yaml_reader *r, const struct json *root,
     return STATUS_OK;
 }
 
+/* A default is an input like any other: it has to be one that its own schema takes. */
+static enum status check_defaults(struct yaml_reader *r, const struct input_schema *schema,
+                                  const struct json *input)
+{
+    json_each (input, property) {
+        const struct json *usual = json_get(property, "default");
+        struct json one, object = { .type = JSON_OBJECT, .n = 1, .child = &one };
+        const struct input_problem *problem;
+
+        if (!usual || json_is(usual, JSON_NULL))
+            continue;
+        one = *usual;
+        one.key = property->key;
+        one.next = NULL;
+        object.span = STR("{}");
+        problem = input_validate(schema, r->arena, &object);
+        while (problem && strcmp(problem->type, "required") == 0)
+            problem = problem->next; /* the others, which are not here */
+        if (problem)
+            return FAIL(r->err, STATUS_INVALID,
+                        "model.yaml: input.%.*s.default is %.*s, which this input does not take: "
+                        "%.200s.",
+                        (int)MIN(property->key.n, (size_t)100), property->key.p,
+                        (int)MIN(usual->span.n, (size_t)60), usual->span.p, problem->description);
+    }
+    return STATUS_OK;
+}
+
 /* What says what it takes has to be what a schema can be. */
-static enum status check_schema(struct yaml_reader *r, const struct model_yaml *m)
+static enum status check_schema(struct yaml_reader *r, const struct model_yaml *m,
+                                const struct json *input)
 {
     struct input_schema *schema;
     enum status s = input_schema_new(m->schema, "Input", &schema, r->err);
@@ -347,8 +401,9 @@ static enum status check_schema(struct yaml_reader *r, const struct model_yaml *
         error_context(r->err, "model.yaml: input");
         return STATUS_INVALID;
     }
+    s = check_defaults(r, schema, input);
     input_schema_free(schema);
-    return STATUS_OK;
+    return s;
 }
 
 enum status model_yaml_read(struct arena *a, struct str text, struct model_yaml *out,
@@ -389,5 +444,5 @@ enum status model_yaml_read(struct arena *a, struct str text, struct model_yaml 
         s = yaml_check_environment(&r);
     if (s == STATUS_OK)
         s = write_schema(&r, root, out);
-    return s == STATUS_OK ? check_schema(&r, out) : s;
+    return s == STATUS_OK ? check_schema(&r, out, json_get(root, "input")) : s;
 }

@@ -172,8 +172,10 @@ static bool plain_event(struct plain_run *pr, const struct sse_event *e)
     }
     if (st == STATUS_OK) {
         v = pr->peer->output ? plain_find(root, pr->peer->output) : root;
-        if (v) /* an event without it is of another kind */
+        if (v)
             plain_run_piece(pr, v->span);
+        else
+            pr->was_elsewhere = true; /* of another kind, if there are others */
         return true;
     }
     json_writer_init(&w, &text);

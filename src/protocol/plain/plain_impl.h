@@ -94,6 +94,7 @@ struct plain_run {
     struct flow flow;
     int refs;
     bool output_is_array, canceled, accepted, is_stream, has_ended;
+    bool was_elsewhere; /* an event had nothing where the output is to be */
     size_t max_output;
     int64_t began_ms;
     uint64_t asked_probe;   /* WAITING: the probe that tells, or a later one */

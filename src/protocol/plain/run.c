@@ -350,6 +350,16 @@ static void on_stream_end(struct plain_run *pr)
 {
     struct buf output CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
 
+    if (pr->was_elsewhere && !pr->run->n_pieces) {
+        struct error err;
+
+        FAIL(&err, STATUS_INVALID,
+             "No event of the model server's answer has anything at %.200s, where model.yaml says "
+             "under output.from that its output is",
+             pr->peer->output);
+        fail(pr, RUN_DONE, err.text);
+        return;
+    }
     run_pieces_whole(pr->run, pr->output_is_array, &output);
     if (!output.n && pr->output_is_array)
         buf_adds(&output, "[]");

@@ -306,6 +306,39 @@ static void plain_answers(void **state)
     }
 }
 
+/* Events without the output are passed over, unless they all are such. */
+static void events_without_the_output(void **state)
+{
+    static const struct {
+        const char *first, *trail;
+    } rows[] = {
+        { "data: {\"a\":\"x\"}\n\n", "accepted piece:\"x\" done succeeded out=[\"x\"]" },
+        { "data: \"x\"\n\n",
+          "accepted done failed err=No event of the model server's answer has anything at a, where "
+          "model.yaml says under output.from that its output is" },
+        { ": nothing\n\n", "accepted done failed err=No event" },
+        { NULL, "accepted done succeeded out=[]" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct place pl;
+
+        place_ready(&pl, false, "a");
+        next_answer(&pl, 200, NULL);
+        start(&pl, "{}", true);
+        pass(&pl, 10);
+        if (rows[i].first) {
+            server_send(&pl.server, rows[i].first);
+            server_send(&pl.server, "data: {\"b\":1}\n\n");
+        }
+        server_send(&pl.server, "data: [DONE]\n\n");
+        pass(&pl, 10);
+        assert_true(str_starts(str_of(pl.w.trail.p), rows[i].trail));
+        place_close(&pl);
+    }
+}
+
 static void answers_of_all_types(void **state)
 {
     static const struct {
@@ -453,6 +486,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(a_long_reason_is_cut),
         cmocka_unit_test(plain_answers),
+        cmocka_unit_test(events_without_the_output),
         cmocka_unit_test(answers_of_all_types),
         cmocka_unit_test(plain_events),
         cmocka_unit_test(more_than_may_be),
