@@ -92,8 +92,13 @@ static bool read_number(struct http_request *r, struct problems *p, const char *
         return true;
     decimal_format(low, scale, from);
     decimal_format(high, scale, to);
-    problems_add(p, key, "%s must be a number from %s to %s with at most %d decimals.",
-                 v ? "This" : "This is missing; it", from, to, scale);
+    if (v)
+        problems_add(p, key, "%.*s must be a number from %s to %s with at most %d decimals.",
+                     (int)MIN(v->span.n, (size_t)60), v->span.p, from, to, scale);
+    else
+        problems_add(p, key,
+                     "This is missing; it must be a number from %s to %s with at most %d decimals.",
+                     from, to, scale);
     return false;
 }
 

@@ -177,6 +177,8 @@ static bool read_asked(struct http_request *r, struct simulation_job *j)
     g->from = g->until - read_days(r, &p) * DAY_MS;
     g->min = (int)body_int(r, &p, "min_instances", false, 0, o->min_instances_limit);
     g->max = (int)body_int(r, &p, "max_instances", false, 1, o->max_instances_limit);
+    if (g->min > 0 && g->max > 0 && g->max < g->min)
+        problems_add(&p, "max_instances", "%d is less than min_instances (%d).", g->max, g->min);
     read_wishes(r, &p, g);
     read_boot(r, &p, g);
     return !problems_send(&p);

@@ -110,9 +110,10 @@ static bool is_too_slow(const struct canary *c, const struct canary_terms *t)
     int64_t least = canary_term(t, CANARY_MIN_REQUESTS);
     int64_t old = canary_median_ms(c, CANARY_OLD), new = canary_median_ms(c, CANARY_NEW);
 
+    /* Of runs of a few milliseconds the measure itself and the machine are most of it. */
     return c->sides[CANARY_NEW].ran.n >= MIN(least, SCALE_HIST_MOST) &&
            c->sides[CANARY_OLD].ran.n >= MIN(least, SCALE_HIST_MOST) &&
-           new * 1000 > MAX(old, 1) * canary_term(t, CANARY_MAX_LATENCY);
+           new * 1000 > MAX(old, CANARY_GRAIN_MS) * canary_term(t, CANARY_MAX_LATENCY);
 }
 
 static void say_errors(const struct canary *c, const struct canary_terms *t,

@@ -10,6 +10,7 @@
 #include "core/scale/hist.h"
 
 enum { CANARY_WHOLE = 1000000 /* a share of one */, CANARY_WHY_SIZE = 400 };
+enum { CANARY_GRAIN_MS = 10 }; /* the old release's run times count as so much at least */
 
 /* --- what a deployment wants of it --- */
 

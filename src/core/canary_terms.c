@@ -50,7 +50,7 @@ int64_t canary_term(const struct canary_terms *t, enum canary_term which)
 
 static enum status read_term(const struct json *v, size_t at, int64_t *out, struct error *err)
 {
-    char low[48], high[48];
+    char low[48], high[48], decimals[48];
     struct decimal d;
 
     if (json_is(v, JSON_NULL)) {
@@ -62,10 +62,10 @@ static enum status read_term(const struct json *v, size_t at, int64_t *out, stru
         return STATUS_OK;
     decimal_format(TERMS[at].low, TERMS[at].scale, low);
     decimal_format(TERMS[at].high, TERMS[at].scale, high);
-    return FAIL(err, STATUS_INVALID,
-                "%.*s is not a %s: it must be a number from %s to %s with at most %d decimals.",
-                (int)MIN(v->span.n, (size_t)60), v->span.p, TERMS[at].key, low, high,
-                TERMS[at].scale);
+    (void)snprintf(decimals, sizeof(decimals), " with at most %d decimals", TERMS[at].scale);
+    return FAIL(err, STATUS_INVALID, "%.*s is not right: %s must be a %snumber from %s to %s%s.",
+                (int)MIN(v->span.n, (size_t)60), v->span.p, TERMS[at].key,
+                TERMS[at].scale ? "" : "whole ", low, high, TERMS[at].scale ? decimals : "");
 }
 
 static enum status change_term(struct canary_terms *t, const struct kind *k, const struct json *v,

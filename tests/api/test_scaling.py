@@ -126,6 +126,7 @@ def test_simulate_own_traffic(house, acme, made):
 @pytest.mark.parametrize("wish, key", [
     ({"days": 0}, "/days"), ({"min_instances": -1}, "/min_instances"), ({"target_wait": "x"}, "/target_wait"),
     ({"keep_alive": []}, "/keep_alive"), ({"boot_seconds": "1"}, "/boot_seconds"), ({"boots": 1}, "/boots"),
+    ({"min_instances": 2, "max_instances": 1}, "/max_instances"),
 ])
 def test_simulations_that_make_no_sense(acme, running, wish, key):
     assert list(problem(acme.post("/deployments/acme/running/simulate", wish))) == [key]

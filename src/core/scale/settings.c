@@ -59,7 +59,8 @@ static enum status read_count(const struct json *v, const char *key, int64_t mos
     int64_t n;
 
     if (!json_to_i64(v, &n) || n < 1 || n > most)
-        return FAIL(err, STATUS_INVALID, "%.*s is not a %s: it must be from 1 to %lld.",
+        return FAIL(err, STATUS_INVALID,
+                    "%.*s is not a %s: it must be a whole number from 1 to %lld.",
                     (int)MIN(v->span.n, (size_t)60), v->span.p, key, (long long)most);
     *out = n;
     return STATUS_OK;
