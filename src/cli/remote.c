@@ -177,11 +177,16 @@ void remote_explain(const struct answer *a)
 {
     struct str detail = json_to_str(json_get(a->json, "detail"));
 
+    while (detail.n && detail.p[detail.n - 1] == '\n')
+        detail.n--;
     if (detail.p)
         fprintf(stderr, "berth: %.*s\n", STR_ARG(detail));
     else
         fprintf(stderr, "berth: the server answered %d.\n", a->status);
 }
+
+/* The server's words for whatever is not there; they do not say what was asked for. */
+#define NOT_THERE "The requested resource could not be found."
 
 bool remote_try(const struct remote *r, const char *method, const char *path, struct str body,
                 const char *content_type, struct answer *out)
@@ -213,7 +218,11 @@ bool remote_call(const struct remote *r, const char *method, const char *path, s
         return false;
     if (out->status < 400)
         return true;
-    remote_explain(out);
+    if (out->status == 404 && str_is(json_to_str(json_get(out->json, "detail")), NOT_THERE))
+        fprintf(stderr, "berth: there is nothing at %s: it does not exist, or is not yours.\n",
+                path);
+    else
+        remote_explain(out);
     return false;
 }
 

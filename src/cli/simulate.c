@@ -130,6 +130,11 @@ static bool read_grid(const struct given *g, struct scale_grid *grid)
         !flag_duration(g, "--target-wait", -1, &grid->target_ms) ||
         !flag_duration(g, "--keep-alive", SCALE_NOT_SET, &grid->keep_ms))
         return false;
+    if (max >= 1 && max < min) {
+        fprintf(stderr, "berth simulate: --max %g is less than --min %g; it must be as large.\n",
+                max, min);
+        return false;
+    }
     grid->boot_ms = (int64_t)(boot * 1000 + 0.5);
     grid->min = (int)MIN(min, 10000);
     grid->max = (int)MIN(max, 10000);

@@ -99,7 +99,7 @@ def test_predictions_and_logs(org, berth, tmp_path):
     shown = berth("predictions", "show", made).stdout
     assert "succeeded" in shown and "some-org/some-model" in shown
     assert json.loads(berth("predictions", "show", made, "--json").stdout)["id"] == made
-    assert "could not be found" in berth("predictions", "show", "nothing", code=1).stderr
+    assert "nothing at /v1/predictions/nothing: it does not exist, or is not yours" in berth("predictions", "show", "nothing", code=1).stderr
 
 
 def test_cancel(org, berth, tmp_path):
@@ -164,7 +164,7 @@ def test_deployments(house, org, berth):
     refused = berth("deployments", "update", "by-hand", "--max-instances", "many", code=1)
     assert "max_instances: This must be an integer" in refused.stderr
     assert berth("deployments", "delete", "by-hand").stdout == ""
-    assert "could not be found" in berth("deployments", "show", "by-hand", code=1).stderr
+    assert "/by-hand: it does not exist" in berth("deployments", "show", "by-hand", code=1).stderr
     assert "--model" in berth("deployments", "create", "by-hand", code=2).stderr
 
 
