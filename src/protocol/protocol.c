@@ -24,6 +24,12 @@ void peer_close(struct peer *p)
     p->impl = NULL;
 }
 
+void peer_printed(struct peer *p)
+{
+    if (p->protocol->ops->printed)
+        p->protocol->ops->printed(p);
+}
+
 void peer_shutdown(struct peer *p)
 {
     p->protocol->ops->shutdown(p);

@@ -52,6 +52,9 @@ struct peer {
 /* Starts probing: every 10 ms at first, backing off to 250 ms until READY; then every 5 s. */
 void peer_open(struct protocol *pr, struct peer *p, const struct peer_spec *spec,
                const struct peer_events *ev);
+/* The server printed a line of its own (`is_runtime`): while it starts, that may be that it is
+ * ready, and it is asked at once (a flood of lines costs a look every few milliseconds). */
+void peer_printed(struct peer *p);
 /* Stops probing and cancels runs still open without their `ended`; runs that are to go on are
  * released before. The peer is free when this returns. */
 void peer_close(struct peer *p);

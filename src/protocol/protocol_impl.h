@@ -10,6 +10,7 @@ struct protocol_ops {
     void (*open)(struct peer *p, const struct peer_spec *spec);
     void (*close)(struct peer *p);
     void (*shutdown)(struct peer *p);
+    void (*printed)(struct peer *p); /* NULL: it says nothing */
     void (*start)(struct run *r, const struct run_spec *spec);
     void (*cancel)(struct run *r);
     void (*release)(struct run *r);

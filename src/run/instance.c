@@ -263,6 +263,8 @@ static void on_line(struct launch *l, struct str line)
     struct str text =
         protocol_log_line(fleet_protocol(in->fleet, in->lane->version), &a, line, &is_runtime);
 
+    if (is_runtime && in->peer_is_open && in->state == INSTANCE_BOOTING)
+        peer_printed(&in->peer);
     if (!text.p || is_runtime)
         return;
     if (in->setup_log.n + text.n + 1 >=

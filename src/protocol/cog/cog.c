@@ -172,6 +172,7 @@ static const struct protocol_ops cog_ops = {
     .start = cog_run_start,
     .cancel = cog_run_cancel,
     .release = cog_run_release,
+    .printed = cog_probe_printed,
     .webhook = cog_run_webhook,
     .read_final = cog_read_final,
     .log_line = cog_log_line,

@@ -71,6 +71,8 @@ struct cog_peer {
     char *probe_url, *farewell_url;
     struct timer probe_timer;
     int64_t began_ms;           /* when its start was first watched */
+    int64_t probed_ms;          /* when the last look began */
+    bool has_printed;           /* since then */
     int n_failures;             /* probes in a row that nobody answered */
     int n_unhealthy;            /* answers in a row */
     int64_t unhealthy_since_ms; /* -1: it is not */
@@ -97,6 +99,7 @@ int64_t cog_now(const struct cog_peer *cp);
 void cog_probe_init(struct cog_peer *cp);
 void cog_probe_deinit(struct cog_peer *cp); /* stops; an open call ends later */
 void cog_probe_now(struct cog_peer *cp);
+void cog_probe_printed(struct peer *p);
 void cog_peer_sick(struct cog_peer *cp, const char *text, bool worker_is_gone);
 /* Nobody of ours holds a slot and yet it has none. */
 void cog_peer_full(struct cog_peer *cp);

@@ -11,7 +11,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { MAX_FAILURES = 3, REPROBE_MS = 100, SETUP_LOG_MAX = 1 << 20 };
+enum {
+    MAX_FAILURES = 3,
+    REPROBE_MS = 100,
+    PRINTED_MS = 5, /* between two looks, where it prints */
+    SETUP_LOG_MAX = 1 << 20,
+};
 
 static void start_probe(struct cog_peer *cp);
 
@@ -293,6 +298,8 @@ static int64_t next_interval(struct cog_peer *cp)
             return MIN(t->lost_slot_ms / 4, t->probe_ready_ms);
         return t->probe_ready_ms;
     }
+    if (cp->has_printed)
+        return MAX(cp->probed_ms + PRINTED_MS - cog_now(cp), 1);
     /* READY is seen at most a hundredth of the boot late: looking costs neither a short boot time
      * nor a long one work. */
     return MIN(MAX((cog_now(cp) - cp->began_ms) / 100, t->probe_first_ms), t->probe_max_ms);
@@ -370,6 +377,8 @@ static void start_probe(struct cog_peer *cp)
 {
     timer_stop(&cp->probe_timer);
     cp->probe_open = true;
+    cp->probed_ms = cog_now(cp);
+    cp->has_printed = false;
     http_call_start(cp->cog->client, &cp->probe,
                     &(struct http_call_spec){ .method = "GET",
                                               .url = cp->probe_url,
@@ -395,6 +404,21 @@ void cog_probe_now(struct cog_peer *cp)
         cp->probe_again = true;
     else
         timer_start(&cp->probe_timer, 0);
+}
+
+/* A millisecond later: what it prints of its readiness comes in several lines, the last of them
+ * when it is ready. */
+void cog_probe_printed(struct peer *p)
+{
+    struct cog_peer *cp = p->impl;
+    int64_t at;
+
+    if (cp->health != PEER_STARTING)
+        return;
+    cp->has_printed = true;
+    at = cog_now(cp) + next_interval(cp);
+    if (timer_armed(&cp->probe_timer) && at < cp->probe_timer.due_ms)
+        timer_start_at(&cp->probe_timer, at);
 }
 
 void cog_probe_init(struct cog_peer *cp)

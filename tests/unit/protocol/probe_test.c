@@ -39,6 +39,36 @@ static void test_polls_fast_then_slowly(void **state)
     cog_place_close(&pl);
 }
 
+/* A server that says something of itself may have become ready: it is asked at once, however long
+ * it took to start, and however much it says. */
+static void test_asks_whoever_prints(void **state)
+{
+    struct cog_place pl;
+    int n;
+
+    (void)state;
+    cog_place_open(&pl, STARTING, NULL);
+    cog_place_pass(&pl, 60000);
+    n = pl.server.n_probes;
+    for (int i = 0; i < 100; i++) {
+        peer_printed(&pl.at.peer);
+        peer_printed(&pl.at.peer);
+        cog_place_pass(&pl, 1);
+    }
+    assert_in_range(pl.server.n_probes - n, 15, 21);
+    cog_place_pass(&pl, 1000);
+    n = pl.server.n_probes;
+    pl.server.health = READY;
+    peer_printed(&pl.at.peer);
+    cog_place_pass(&pl, 6);
+    assert_string_equal(pl.at.trail.p, "ready;");
+    assert_int_equal(pl.server.n_probes, n + 1);
+    peer_printed(&pl.at.peer); /* nobody asks it any more */
+    cog_place_pass(&pl, 100);
+    assert_int_equal(pl.server.n_probes, n + 1);
+    cog_place_close(&pl);
+}
+
 static void test_setup_failures(void **state)
 {
     static const char *const rows[][2] = {
@@ -346,6 +376,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_polls_fast_then_slowly),
+        cmocka_unit_test(test_asks_whoever_prints),
         cmocka_unit_test(test_setup_failures),
         cmocka_unit_test(test_worker_is_gone),
         cmocka_unit_test(test_busy_worker_is_not_sick),
