@@ -77,6 +77,22 @@ await page.getByText('Saved as release').waitFor();
 
 await page.goto(`${world.url}/deployments/create?model=acme/hello&version=${world.version}`);
 await settled(page);
+
+// The counts beside the cost are those that it is of, however long the server takes.
+const minimum = page.locator('.cost tr').filter({ hasText: 'Minimum' });
+await minimum.getByText('0 running').waitFor();
+let release;
+const held = new Promise((resolve) => { release = resolve; });
+await page.route('**/v1/deployments/estimate', async (route) => { await held; await route.continue(); });
+const asked = page.waitForRequest('**/v1/deployments/estimate');
+await page.getByLabel(/^Minimum instances/).fill('1');
+await asked;
+await minimum.getByText('0 running').waitFor();
+release();
+await minimum.getByText('1 running').waitFor();
+assert.doesNotMatch(await minimum.innerText(), /\s0\s+0$/);
+await page.getByLabel(/^Minimum instances/).fill('0');
+
 await page.getByLabel(/^Name/).fill('after-the-error');
 broken = writes;
 await page.getByRole('button', { name: 'Create deployment' }).click();

@@ -15,7 +15,8 @@ export function CostIndicator({ hardware, min, max, deployment }: {
     max: number;
     deployment?: string; // the name of one that has run: its traffic of the last week counts
 }) {
-    const [estimate, setEstimate] = useState<Estimate>();
+    // With what it was made for: the counts beside its figures are never those of another one.
+    const [estimate, setEstimate] = useState<{ is: Estimate; min: number; max: number }>();
     const [error, setError] = useState<string>();
     const [tries, setTries] = useState(0);
     const first = useRef(true);
@@ -28,7 +29,7 @@ export function CostIndicator({ hardware, min, max, deployment }: {
             const body = { hardware, min_instances: min, max_instances: max, ...(deployment ? { deployment } : {}) };
             post<Estimate>('/v1/deployments/estimate', body, { signal: abort.signal }).then(
                 (value) => {
-                    setEstimate(value);
+                    setEstimate({ is: value, min, max });
                     setError(undefined);
                 },
                 (e: Error) => abort.signal.aborted || setError(e.message),
@@ -47,7 +48,7 @@ export function CostIndicator({ hardware, min, max, deployment }: {
             {!asked ? <p class="muted">Choose hardware and instances to see what they cost.</p>
                 : error ? <><p class="muted">The cost is not known: {error}</p><div class="actions"><Button small onClick={() => setTries(tries + 1)}>Try again</Button></div></>
                 : !estimate ? <p class="muted">Calculating…</p>
-                : <Figures of={estimate} min={min} max={max} />}
+                : <Figures of={estimate.is} min={estimate.min} max={estimate.max} />}
         </section>
     );
 }
