@@ -63,6 +63,7 @@ static void look(struct budget_state *x)
     if (period != x->b.period) { /* a new day or month begins with nothing */
         x->b.period = period;
         x->offset = -sum;
+        wake_pools(b, &x->b); /* where that is too much already, it is another day's */
     }
     x->b.spent = x->offset + sum;
     level = budget_level_of(&x->b.terms, x->b.spent);

@@ -19,6 +19,8 @@ struct fake_launch_script sim_choose_launch(void *arg, const struct launch_spec 
     const struct instance *in = map_get(&s->p->fleet.instances, str_of(spec->id));
 
     s->stats.launches++;
+    if (in)
+        sim_check_launch(s, in);
     if (sim_one_in(s, 10))
         l.address_after_ms = sim_below(s, s->nature.slowest_boot_ms);
     if (sim_one_in(s, 3))
@@ -255,6 +257,10 @@ static void set_clock(struct sim *s)
 void sim_misfortune(struct sim *s)
 {
     s->stats.faults++;
+    if (s->nature.has_budgets && sim_one_in(s, 4)) {
+        sim_budget(s);
+        return;
+    }
     if (s->nature.sets_clock && sim_one_in(s, 5)) {
         set_clock(s);
         return;
@@ -283,6 +289,8 @@ static void note(struct sim *s, const struct delivery *d, bool arrives)
 {
     struct sim_job *j = find_job(s, str_make(d->body, ID_SIZE - 1));
 
+    if (strstr(d->body, "\"type\":\"budget."))
+        return;
     if (!j)
         fail_msg("a message tells of a prediction that nobody knows: %.80s", d->body);
     if (!j->hook_id[0])

@@ -63,6 +63,8 @@ static int run_seed(struct outcome *o)
 static void add(struct sim_stats *all, const struct sim_stats *one)
 {
     all->predictions += one->predictions;
+    all->trainings += one->trainings;
+    all->held += one->held;
     all->succeeded += one->succeeded;
     all->failed += one->failed;
     all->canceled += one->canceled;
@@ -78,9 +80,10 @@ static void print(const struct sim_stats *a)
 {
     (void)printf("%d predictions: %d succeeded, %d failed, %d canceled, %d refused\n"
                  "%" PRId64 " launches, %" PRId64 " restarts of the server, %" PRId64
-                 " misfortunes, %" PRId64 " turns; digest %016" PRIx64 "\n",
+                 " misfortunes, %" PRId64 " turns; digest %016" PRIx64 "\n"
+                 "%d of them trainings; in %" PRId64 " turns a budget held somebody\n",
                  a->predictions, a->succeeded, a->failed, a->canceled, a->refused, a->launches,
-                 a->restarts, a->faults, a->turns, a->digest);
+                 a->restarts, a->faults, a->turns, a->digest, a->trainings, a->held);
 }
 
 static double seconds(void)

@@ -31,6 +31,7 @@ static void check_instance(struct sim *s, const struct instance *in)
     int slots = (int)MAX(in->lane->version->config.concurrency, 1);
 
     check_meter(s, in);
+    sim_check_trains(s, in);
     if (in->in_flight != (int)list_length(&in->runs) || in->in_flight > slots)
         fail_msg("instance %s of %d slots runs %d of %d", in->id, slots, in->in_flight,
                  (int)list_length(&in->runs));
@@ -140,6 +141,7 @@ void sim_after_turn(void *arg)
                  fake_driver_running(s->p->driver), alive);
     check_spending(s);
     check_capacity(s);
+    sim_check_budgets(s);
     for (int i = 0; i < DEPLOYMENTS; i++) {
         check_canary(s, &s->deployments[i]);
         check_shadow(s, &s->deployments[i]);
@@ -170,7 +172,7 @@ static void note_lives(struct sim *s)
 }
 
 /* P4, and that whatever fails has a reason: one that the simulation knows. */
-static void check_reason(struct sim *s, const struct sim_job *j, const struct prediction_row *row)
+static void check_reason(struct sim *s, struct sim_job *j, const struct prediction_row *row)
 {
     const struct sim_deployment *d = j->deployment < 0 ? NULL : &s->deployments[j->deployment];
     bool was_disabled = d && d->disabled_at >= j->job->created_at;
@@ -189,8 +191,10 @@ static void check_reason(struct sim *s, const struct sim_job *j, const struct pr
         fail_msg("%s has no deadline, and passed it", j->job->id);
     if (row->status == PREDICTION_FAILED && s->nature.is_calm && !j->may_fail && !may_be_lost)
         fail_msg("P4: %s failed, and nothing broke: %s", j->job->id, row->error);
-    if (row->status == PREDICTION_SUCCEEDED && !str_is(row->output, "[1,2]"))
+    if (row->status == PREDICTION_SUCCEEDED && !j->is_training && !str_is(row->output, "[1,2]"))
         fail_msg("%s succeeded with %.*s", j->job->id, STR_ARG(row->output));
+    if (row->status == PREDICTION_SUCCEEDED && j->is_training)
+        sim_check_trained(s, j, row, s->has_ended);
 }
 
 static void check_attempts(struct sim *s, const struct sim_job *j, const struct prediction_row *row)
@@ -335,6 +339,7 @@ void sim_check_ledger(struct sim *s)
         return;
     meters_flush(&s->p->fleet);
     loop_run_until(s->p->loop, loop_now_ms(s->p->loop));
+    sim_check_spent(s);
     lived = lives(s);
     PLACE_RUN(s->p, STORE_LEDGER_READ, read);
     for (size_t i = 0; i < read.n; i++)
@@ -354,6 +359,8 @@ static void mix(uint64_t *digest, uint64_t v)
 
 void sim_check_end(struct sim *s)
 {
+    s->has_ended = true;
+    sim_check_trainings(s);
     sim_check_ledger(s);
     if (!s->has_lost_records && !s->nature.sets_clock)
         place_check_ledger(s->p);

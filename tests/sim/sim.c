@@ -47,6 +47,8 @@ static void choose_nature(struct sim *s)
         .fault_every_ms = is_day ? 15 * MINUTE_MS : 5000 + sim_below(s, 30000),
         .gap_ms = is_day ? MINUTE_MS : 2000 + sim_below(s, 10000),
         .longest_ms = sim_one_in(s, 3) ? 60000 : 8000,
+        .has_budgets = s->seed % 2 == 0,
+        .has_trainings = s->seed % 5 < 3,
     };
     if (sim_one_in(s, 2)) {
         s->nature.share = sim_one_in(s, 2) ? 500000 : 100000;
@@ -175,6 +177,9 @@ static void settle(struct sim *s)
     s->is_settling = true;
     s->loses_until = s->store_fails_until = 0;
     sim_heal(s);
+    if (!s->nature.sets_clock && s->seed % 4 == 0)
+        sim_new_day(s);
+    sim_no_budgets(s);
     for (int i = 0; i < DEPLOYMENTS; i++) {
         sim_settings(s, i, "{\"max_cost_per_hour\":null,\"schedule\":[]}", NULL);
         pool_enable(place_pool(s->p, NAMES[i]));
@@ -203,6 +208,8 @@ static void sim_end(struct sim *s)
     free(s->jobs);
     map_deinit(&s->by_id);
     map_deinit(&s->lives);
+    sim_forget_budgets(s);
+    map_deinit(&s->trained);
     loop_after_turn(s->p->loop, NULL, NULL);
     place_free(s->p);
     receiver_deinit(&s->client);
@@ -214,6 +221,8 @@ void sim_run(uint64_t seed, int64_t span_ms, FILE *record, struct sim_stats *out
 
     map_init(&s.by_id);
     map_init(&s.lives);
+    map_init(&s.held);
+    map_init(&s.trained);
     rand_init_seeded(&s.rand, seed);
     choose_nature(&s);
     sim_begin(&s);

@@ -20,6 +20,7 @@ struct sim_nature {
     int64_t longest_ms;             /* service */
     const char *rollout;            /* of all deployments; NULL: none */
     int64_t share;                  /* and its share, in millionths */
+    bool has_budgets, has_trainings;
 };
 
 /* A prediction as the simulation knows it. */
@@ -28,10 +29,11 @@ struct sim_job {
     int deployment; /* -1: the model's own */
     bool may_fail;  /* its input says so */
     bool has_hook, is_over;
-    bool was_waiting;    /* when it was canceled */
-    int64_t canceled_at; /* 0: was not */
-    char hook_id[64];    /* of the message of its end */
-    int n_hooked;        /* times that it arrived */
+    bool is_training, has_version; /* and the version that it made */
+    bool was_waiting;              /* when it was canceled */
+    int64_t canceled_at;           /* 0: was not */
+    char hook_id[64];              /* of the message of its end */
+    int n_hooked;                  /* times that it arrived */
     enum prediction_status ended_as;
 };
 
@@ -45,7 +47,9 @@ struct sim_deployment {
 
 struct sim_stats {
     int predictions, succeeded, failed, canceled, refused;
+    int trainings;
     int64_t launches, restarts, faults, decisions, turns;
+    int64_t held;    /* turns at which a budget held a pool */
     uint64_t digest; /* of how each prediction ended, and when */
 };
 
@@ -62,8 +66,13 @@ struct sim {
     struct map by_id; /* struct sim_job */
     struct map lives; /* of instances that ended: their ms in the ledger, by id */
     int64_t noted_launches;
+    struct map held;    /* of pools by id: since when a budget holds them, or does not */
+    struct map trained; /* of instances by id: what they trained */
+    int n_untold;       /* budgets whose receivers do not know their state, in a row of turns */
+    int64_t untold_since;
     bool is_down;       /* there is no server */
     bool is_settling;   /* no misfortune comes any more */
+    bool has_ended;     /* and all is over */
     int64_t started_at; /* monotonic: of this server */
     int64_t next_fault_at, heals_at;
     int64_t clock_ms;          /* how far the wall clock was set in all */
@@ -95,6 +104,23 @@ int64_t sim_gap(struct sim *s, int64_t mean);
 /* traffic.c */
 void sim_ask(struct sim *s, int deployment);
 void sim_cancel_one(struct sim *s);
+
+/* budgets.c: somebody sets one, or takes it away; all go; and what was promised of them, after each
+ * turn, at each boot, and of what they have counted. */
+void sim_budget(struct sim *s);
+void sim_no_budgets(struct sim *s);
+void sim_check_budgets(struct sim *s);
+void sim_forget_budgets(struct sim *s); /* what was noted of them */
+void sim_check_launch(struct sim *s, const struct instance *in);
+void sim_check_spent(struct sim *s);
+/* Until a little after midnight, when budgets of a day begin anew. */
+void sim_new_day(struct sim *s);
+
+/* trainings.c */
+void sim_check_trains(struct sim *s, const struct instance *in);
+void sim_check_trained(struct sim *s, struct sim_job *j, const struct prediction_row *row,
+                       bool must_be);
+void sim_check_trainings(struct sim *s);
 
 /* faults.c */
 struct fake_launch_script sim_choose_launch(void *arg, const struct launch_spec *spec);

@@ -42,8 +42,13 @@ static void write_input(struct sim *s, struct sim_job *j, char *out, size_t size
     if (sim_one_in(s, 8))
         w = &WRONGS[s->nature.is_calm ? sim_below(s, 3) : sim_below(s, ARRAY_SIZE(WRONGS))];
     j->may_fail = w && w->may_fail;
-    (void)snprintf(out, size, "{\"n\":1,\"ms\":%lld,\"pieces\":[1,2],\"logs\":\"x\\n\"%s}",
-                   (long long)ms, w ? w->text : "");
+    if (j->is_training)
+        (void)snprintf(out, size,
+                       "{\"ms\":%lld,\"output\":{\"weights\":\"https://weights.example/%zu\"}%s}",
+                       (long long)ms, s->n_jobs, w ? w->text : "");
+    else
+        (void)snprintf(out, size, "{\"n\":1,\"ms\":%lld,\"pieces\":[1,2],\"logs\":\"x\\n\"%s}",
+                       (long long)ms, w ? w->text : "");
 }
 
 void sim_ask(struct sim *s, int deployment)
@@ -51,10 +56,16 @@ void sim_ask(struct sim *s, int deployment)
     struct sim_job *j = new_job(s);
     char input[200];
 
+    j->is_training = deployment < 0 && s->nature.has_trainings && sim_one_in(s, 2);
     write_input(s, j, input, sizeof(input));
     j->deployment = deployment;
     s->p->waits = sim_one_in(s, 2);
-    if (deployment < 0) {
+    s->stats.trainings += j->is_training;
+    if (j->is_training) {
+        j->has_hook = sim_one_in(s, 3);
+        j->job =
+            place_ask_training(s->p, 1 + (int)sim_below(s, 4), input, j->has_hook ? HOOK : NULL);
+    } else if (deployment < 0) {
         j->job = place_ask_model(s->p, 1 + (int)sim_below(s, 4), input);
     } else {
         j->has_hook = sim_one_in(s, 3);

@@ -173,18 +173,25 @@ void place_start(struct place *p)
         fail_msg("fleet_load: %s", err.text);
     if (p->client && deliveries_load(p->deliveries, &err) != STATUS_OK)
         fail_msg("deliveries_load: %s", err.text);
+    if (p->client && budgets_new(&p->fleet, p->client, &p->budgets, &err) != STATUS_OK)
+        fail_msg("budgets_new: %s", err.text);
 }
 
 void place_drop(struct place *p)
 {
     struct job *j;
 
+    budgets_stop(p->budgets);
     deliveries_stop(p->deliveries);
     place_run(p, 0); /* what the store was told is done; nobody hears of it any more */
+    p->fleet.is_stopping = p->fleet.is_stopping || p->fleet.n_keeping > 0;
+    while (p->fleet.n_keeping > 0) /* a training that waits for the disk to be written to */
+        loop_run_until(p->loop, loop_now_ms(p->loop) + 100);
     fleet_deinit(&p->fleet);
     if (p->deliveries)
         http_client_free(p->client);
     deliveries_free(p->deliveries);
+    budgets_free(TAKE(p->budgets));
     p->deliveries = NULL;
     list_each (&p->jobs, j, struct job, node)
         list_init(&j->watcher.node);
@@ -476,21 +483,39 @@ struct job *place_ask_hook(struct place *p, const char *deployment, const char *
     return j;
 }
 
-struct job *place_ask_model(struct place *p, int version, const char *input)
+static struct job *ask_model(struct place *p, int version, const char *input, bool trains,
+                             const char *url)
 {
     struct job *j = job_new(p);
-    struct prediction_spec spec = { 0 };
+    struct prediction_spec spec = { .webhook = url, .webhook_events = WEBHOOK_COMPLETED };
+    enum status s;
     struct store_version_get op = { .owner = STR("alice"),
                                     .name = STR("m"),
                                     .id = str_of(place_version(version)) };
     struct error err;
 
     PLACE_RUN(p, STORE_VERSION_GET, op);
-    if (pool_of_model(&p->fleet, &op.row, &spec.lane, &err) != STATUS_OK)
-        fail_msg("pool_of_model: %s", err.text);
+    s = trains ? pool_of_training(&p->fleet, &op.row, &spec.lane, &err)
+               : pool_of_model(&p->fleet, &op.row, &spec.lane, &err);
+    if (s != STATUS_OK)
+        fail_msg("the model's pool: %s", err.text);
     store_op_deinit(&op.op);
     spec.pool = spec.lane->pool;
+    if (trains) {
+        spec.destination = "alice/m";
+        spec.destination_id = place_id('m', 1);
+    }
     return ask(j, &spec, input);
+}
+
+struct job *place_ask_model(struct place *p, int version, const char *input)
+{
+    return ask_model(p, version, input, false, NULL);
+}
+
+struct job *place_ask_training(struct place *p, int version, const char *input, const char *url)
+{
+    return ask_model(p, version, input, true, url);
 }
 
 struct prediction *job_live(struct job *j)

@@ -56,6 +56,7 @@ struct place {
     struct http_client *client; /* NULL: no webhooks */
     void (*render)(struct buf *out, const struct prediction_row *row);
     struct deliveries *deliveries;
+    struct budgets *budgets;
     struct list jobs;
     bool has_stopped;
     struct map counts; /* pool id -> its instances at the last look */
@@ -108,6 +109,8 @@ struct job *place_ask_hook(struct place *p, const char *deployment, const char *
                            const char *url, unsigned events);
 /* By version, on the model's own pool. */
 struct job *place_ask_model(struct place *p, int version, const char *input);
+/* In train mode; what it makes becomes a version of alice/m. */
+struct job *place_ask_training(struct place *p, int version, const char *input, const char *url);
 struct prediction *job_live(struct job *j); /* NULL: ended */
 /* From the store. */
 void job_stored(struct job *j, struct store_prediction_get *out);
