@@ -338,6 +338,8 @@ static void on_health(struct peer *peer, enum peer_health h, const char *text, s
         became_ready(in);
         if (in->is_recovered)
             join_runs(in);
+        if (in->is_recovered && in->lane->version->trains && list_empty(&in->runs))
+            instance_drain(in, "it was found again, and may have trained before");
         break;
     case PEER_FAILED:
         setup_failed(in, xasprintf("%.*s", (int)MAX_ERROR, text ? text : ""), "setup failed");

@@ -175,7 +175,8 @@ static void settle(struct sim *s)
     int minutes = 0, most = s->nature.sets_clock ? 90 : 360;
 
     s->is_settling = true;
-    s->loses_until = s->store_fails_until = 0;
+    s->loses_until = MIN(s->loses_until, loop_now_ms(s->p->loop));
+    s->store_fails_until = 0;
     sim_heal(s);
     if (!s->nature.sets_clock && s->seed % 4 == 0)
         sim_new_day(s);
