@@ -28,13 +28,13 @@ static void show_spread(struct json_writer *w, const char *key, const struct spr
     json_end_object(w);
 }
 
-/* How many instances there were of each kind, on average. */
+/* How many instances there were in each state, on average. */
 static void show_instances(struct json_writer *w, const struct series_step *s, double ms)
 {
     json_key(w, "instances");
     json_begin_object(w);
-    for (int k = 0; k < LEDGER_KINDS; k++)
-        json_member_double(w, ledger_kind_name((enum ledger_kind)k), (double)s->kind_ms[k] / ms);
+    for (int k = 0; k < SERIES_STATES; k++)
+        json_member_double(w, series_state_name((enum series_state)k), (double)s->state_ms[k] / ms);
     json_end_object(w);
 }
 

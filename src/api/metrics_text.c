@@ -15,7 +15,7 @@ struct row {
     const char *labels; /* `owner="…",name="…",type="…"` */
     const struct pool_metrics *m;
     int queue;
-    int instances[LEDGER_KINDS];
+    int instances[SERIES_STATES];
     int64_t min, max;
     bool is_deployment;               /* any of it: it may have canaries */
     const struct canary_live *canary; /* NULL: a model's, or of many put together */
@@ -26,14 +26,14 @@ struct row {
 
 /* --- collecting --- */
 
-static void count_instances(const struct pool *p, int out[LEDGER_KINDS])
+static void count_instances(const struct pool *p, int out[SERIES_STATES])
 {
     struct lane *l;
     struct instance *in;
 
     list_each (&p->lanes, l, struct lane, node)
         list_each (&l->instances, in, struct instance, node)
-            out[meter_kind(in)]++;
+            out[metrics_state(in)]++;
 }
 
 static void add_canary(struct row *row, const struct canary *c)
@@ -188,8 +188,8 @@ static void w_queue(struct buf *out, const char *name, const struct row *row)
 
 static void w_instances(struct buf *out, const char *name, const struct row *row)
 {
-    for (int k = 0; k < LEDGER_KINDS; k++)
-        add_label(out, name, row, "state", ledger_kind_name((enum ledger_kind)k),
+    for (int k = 0; k < SERIES_STATES; k++)
+        add_label(out, name, row, "state", series_state_name((enum series_state)k),
                   row->instances[k]);
 }
 
@@ -298,7 +298,7 @@ static const struct {
       "From a prediction's creation to the beginning of its first run.", w_wait },
     { "berth_prediction_run_seconds", "histogram", "predict_time of those that succeeded.", w_run },
     { "berth_queue_length", "gauge", "Predictions that wait.", w_queue },
-    { "berth_instances", "gauge", "Instances, by what their time is spent on.", w_instances },
+    { "berth_instances", "gauge", "Instances, by their state.", w_instances },
     { "berth_instances_min", "gauge", "min_instances.", w_min },
     { "berth_instances_max", "gauge", "max_instances.", w_max },
     { "berth_instance_boots_total", "counter", "Instances that were started.", w_boots },

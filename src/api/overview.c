@@ -17,7 +17,7 @@ enum {
 /* --- what a pool does now --- */
 
 struct counts {
-    int setup, active, idle, draining, queue;
+    int states[SERIES_STATES], queue;
 };
 
 static struct counts count(const struct pool *p)
@@ -28,12 +28,8 @@ static struct counts count(const struct pool *p)
 
     list_each (&p->lanes, l, const struct lane, node) {
         c.queue += l->n_queue;
-        list_each (&l->instances, in, const struct instance, node) {
-            c.setup += in->state == INSTANCE_BOOTING;
-            c.active += in->state == INSTANCE_READY && in->in_flight > 0;
-            c.idle += in->state == INSTANCE_READY && in->in_flight == 0;
-            c.draining += in->state == INSTANCE_DRAINING || in->state == INSTANCE_STOPPING;
-        }
+        list_each (&l->instances, in, const struct instance, node)
+            c.states[metrics_state(in)]++;
     }
     return c;
 }
@@ -57,15 +53,15 @@ const char *pool_state(const struct pool *p)
         return "deleted";
     if (p->max == 0 && !p->is_model)
         return "disabled";
-    if (c.active > 0)
+    if (c.states[SERIES_ACTIVE] > 0)
         return "active";
-    if (c.idle > 0)
+    if (c.states[SERIES_IDLE] > 0)
         return "idle";
     if (current && current->is_failed)
         return "failed";
-    if (c.setup == 0 && pool_waits_for(p))
+    if (c.states[SERIES_SETUP] == 0 && pool_waits_for(p))
         return "waiting";
-    return c.setup > 0 || c.queue > 0 ? "setting up" : "offline";
+    return c.states[SERIES_SETUP] > 0 || c.queue > 0 ? "setting up" : "offline";
 }
 
 void show_pool_instances(struct json_writer *w, const struct pool *p)
@@ -74,10 +70,8 @@ void show_pool_instances(struct json_writer *w, const struct pool *p)
 
     json_key(w, "instances");
     json_begin_object(w);
-    json_member_int(w, "setup", c.setup);
-    json_member_int(w, "active", c.active);
-    json_member_int(w, "idle", c.idle);
-    json_member_int(w, "draining", c.draining);
+    for (int k = 0; k < SERIES_STATES; k++)
+        json_member_int(w, series_state_name((enum series_state)k), c.states[k]);
     json_end_object(w);
     json_member_int(w, "queue", c.queue);
 }

@@ -55,6 +55,18 @@ double spread_quantile(const struct spread *s, double q)
     return low;
 }
 
+const char *series_state_name(enum series_state s)
+{
+    static const char *const names[SERIES_STATES] = {
+        [SERIES_SETUP] = "setup",
+        [SERIES_ACTIVE] = "active",
+        [SERIES_IDLE] = "idle",
+        [SERIES_DRAINING] = "draining",
+    };
+
+    return names[s];
+}
+
 int64_t series_step_ms(enum series_ring r)
 {
     return r == SERIES_MINUTES ? 60000 : 900000;

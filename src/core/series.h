@@ -21,19 +21,31 @@ int64_t spread_count(const struct spread *s);
 /* In ms, 0 < q < 1; -1 when there is nothing. */
 double spread_quantile(const struct spread *s, double q);
 
+/* What an instance is, as its readers know it. Its time is the ledger's by other kinds: one that
+ * drains and still runs something is active there. */
+enum series_state {
+    SERIES_SETUP,
+    SERIES_ACTIVE,
+    SERIES_IDLE,
+    SERIES_DRAINING, /* or stopping */
+    SERIES_STATES
+};
+
+const char *series_state_name(enum series_state s);
+
 struct series_step {
     int64_t start; /* wall ms; 0: nothing happened */
     uint32_t created;
     uint32_t ended[PREDICTION_STATUS_COUNT];
     uint32_t boots, failed_boots;
-    uint32_t cold_starts;          /* runs that had waited for their instance to get ready */
-    uint32_t queue_most;           /* that waited at a time */
-    int64_t queue_ms;              /* sum over time: divided by the step, the mean */
-    int64_t kind_ms[LEDGER_KINDS]; /* of all instances: divided by the step, how many there were */
-    int64_t cost;                  /* 10^-12 of the unit of money */
-    struct spread latency;         /* from its creation to its end */
-    struct spread wait;            /* from its creation to its first run */
-    struct spread run;             /* predict_time of those that succeeded */
+    uint32_t cold_starts;            /* runs that had waited for their instance to get ready */
+    uint32_t queue_most;             /* that waited at a time */
+    int64_t queue_ms;                /* sum over time: divided by the step, the mean */
+    int64_t state_ms[SERIES_STATES]; /* of all instances: by the step, how many there were */
+    int64_t cost;                    /* 10^-12 of the unit of money */
+    struct spread latency;           /* from its creation to its end */
+    struct spread wait;              /* from its creation to its first run */
+    struct spread run;               /* predict_time of those that succeeded */
 };
 
 enum series_ring { SERIES_MINUTES, SERIES_QUARTERS, SERIES_RINGS };

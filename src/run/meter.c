@@ -251,8 +251,7 @@ static void count_until(struct instance *in, int64_t now, int64_t wall)
         shares[n++] = &p->share;
     budget_spend(in->lane->pool, in->meter.ledger.price_nano, now - in->meter.ledger.at);
     if (in->meter.state == METER_RUNS)
-        metrics_time(in->lane->pool, meter_kind(in), in->meter.ledger.price_nano,
-                     now - in->meter.ledger.at);
+        metrics_time(in, in->meter.ledger.price_nano, now - in->meter.ledger.at);
     ledger_meter_count(&in->meter.ledger, now, wall, kind_of(in), &in->meter.own, shares, n);
 }
 

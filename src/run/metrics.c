@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { KEEP_EVERY_MS = 60000, VERSION = 1, DAY_MS = 86400000 };
+enum { KEEP_EVERY_MS = 60000, VERSION = 2, DAY_MS = 86400000 };
 
 struct metrics {
     struct fleet *fleet;
@@ -153,16 +153,26 @@ void metrics_boot_ended(struct instance *in, bool is_ready)
         s[r]->failed_boots++;
 }
 
-void metrics_time(struct pool *p, enum ledger_kind kind, int64_t price_nano, int64_t ms)
+enum series_state metrics_state(const struct instance *in)
 {
+    if (in->state == INSTANCE_BOOTING)
+        return SERIES_SETUP;
+    if (in->state != INSTANCE_READY)
+        return SERIES_DRAINING;
+    return in->in_flight > 0 ? SERIES_ACTIVE : SERIES_IDLE;
+}
+
+void metrics_time(const struct instance *in, int64_t price_nano, int64_t ms)
+{
+    struct pool *p = in->lane->pool;
     struct series_step *s[SERIES_RINGS];
 
     if (ms <= 0 || !steps_now(p, s))
         return;
-    p->metrics->kind_ms[kind] += ms;
+    p->metrics->kind_ms[meter_kind(in)] += ms;
     p->metrics->cost += (__int128)ms * price_nano;
     for (int r = 0; r < SERIES_RINGS; r++) {
-        s[r]->kind_ms[kind] += ms;
+        s[r]->state_ms[metrics_state(in)] += ms;
         s[r]->cost += (int64_t)MIN((__int128)ms * price_nano, (__int128)INT64_MAX - s[r]->cost);
     }
 }

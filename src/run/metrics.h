@@ -47,4 +47,6 @@ void metrics_started(struct prediction *p, const struct instance *in);
 void metrics_ended(struct prediction *p);
 void metrics_boot(struct pool *p);
 void metrics_boot_ended(struct instance *in, bool is_ready);
-void metrics_time(struct pool *p, enum ledger_kind kind, int64_t price_nano, int64_t ms);
+enum series_state metrics_state(const struct instance *in);
+/* It has been as it is for so long. */
+void metrics_time(const struct instance *in, int64_t price_nano, int64_t ms);

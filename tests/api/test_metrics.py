@@ -8,7 +8,7 @@ import pytest
 from berth import MODELS, ROOT, Client, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 
-STATES = {"setup", "active", "idle", "drain", "failed"}
+STATES = {"setup", "active", "idle", "draining"}
 
 
 def families(answer):
@@ -88,7 +88,8 @@ def test_prometheus(busy):
     assert value(found, "berth_predictions_total", status="succeeded", **mine) == 2
     assert value(found, "berth_predictions_total", status="failed", **mine) == 1
     assert value(found, "berth_queue_length", **mine) == 1
-    assert value(found, "berth_instances", state="active", **mine) == 1
+    assert {state: value(found, "berth_instances", state=state, **mine) for state in STATES} == dict.fromkeys(STATES, 0) | {"active": 1}
+    assert len([sample for sample in found["berth_instances"].samples if sample.labels["name"] == "d"]) == len(STATES)
     assert value(found, "berth_instances_max", **mine) == 1
     assert value(found, "berth_instance_boots_total", **mine) == 1
     assert value(found, "berth_prediction_latency_seconds_count", **mine) == 3
@@ -111,6 +112,27 @@ def test_prometheus(busy):
     assert value(everything, "berth_queue_length", **mine) == 1
     assert set(everything) == set(found)
     assert operator.call("GET", "/v1/account", prefix="").status == 404, "there is nothing else on that listener"
+    server.go.touch()
+    server.stop()
+
+
+def test_instances_by_state(busy):
+    """One that is to stop and still runs something is draining, and its time is active."""
+    server, me, path = busy
+    mine = {"owner": "me", "name": "d"}
+
+    def states():
+        found = families(me.call("GET", "/metrics", prefix=""))
+        return {state: value(found, "berth_instances", state=state, **mine) for state in STATES}
+
+    assert states() == {"setup": 0, "active": 1, "idle": 0, "draining": 0}
+    old = me.get(path + "/instances").json[0]["id"]
+    assert me.patch(path, {"version": server.push(me, MODELS / "talk", "ctl")}).status == 200
+    wait_for(lambda: [row["state"] for row in me.get(path + "/instances").json if row["id"] == old] == ["draining"], "it drains")
+    wait_for(lambda: states()["draining"] == 1, "it is told")
+    assert me.get(path).json["instances"]["draining"] == 1
+    wait_for(lambda: me.get(path + "/metrics").json["hours"]["steps"][-1]["instances"]["draining"] > 0
+             or me.get(path + "/metrics").json["hours"]["steps"][-2]["instances"]["draining"] > 0, "its time")
     server.go.touch()
     server.stop()
 

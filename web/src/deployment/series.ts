@@ -69,8 +69,7 @@ export function plotsOf(ring: Ring): Plot[] {
         {
             id: 'instances', title: 'Instances', form: 'stack', text: (v) => v.toFixed(v < 10 ? 1 : 0),
             lines: [of('active', 1, (s) => s.instances.active), of('idle', 3, (s) => s.instances.idle),
-                of('setting up', 4, (s) => s.instances.setup), of('draining', 2, (s) => s.instances.drain),
-                of('failed', 5, (s) => s.instances.failed)],
+                of('setting up', 4, (s) => s.instances.setup), of('draining', 2, (s) => s.instances.draining)],
         },
         {
             id: 'cost', title: `Cost in each ${ring.step_seconds === 60 ? 'minute' : durationText(ring.step_seconds)}`, form: 'bars', text: moneyText,

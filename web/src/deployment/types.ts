@@ -35,7 +35,7 @@ export interface Step {
     wait: Spread | null;
     run: Spread | null;
     queue: { mean: number; max: number };
-    instances: Record<'setup' | 'active' | 'idle' | 'drain' | 'failed', number>;
+    instances: Record<'setup' | 'active' | 'idle' | 'draining', number>;
     boots: number;
     failed_boots: number;
     cold_starts: number;
