@@ -135,7 +135,7 @@ function step(change: Partial<Step> = {}): Step {
     return {
         start: '2026-11-23T14:00:00.000Z', created: 0, succeeded: 0, failed: 0, canceled: 0, aborted: 0, throughput: 0,
         error_rate: 0, latency: null, wait: null, run: null, queue: { mean: 0, max: 0 },
-        instances: { setup: 0, active: 0, idle: 0, drain: 0, failed: 0 }, boots: 0, failed_boots: 0, cold_starts: 0, cost: 0,
+        instances: { setup: 0, active: 0, idle: 0, draining: 0 }, boots: 0, failed_boots: 0, cold_starts: 0, cost: 0,
         ...change,
     };
 }
@@ -146,7 +146,7 @@ const ring: Ring = {
     steps: [
         step(),
         step({ start: '2026-11-23T14:01:00.000Z', created: 4, succeeded: 3, failed: 1, throughput: 0.0667, error_rate: 0.25,
-            latency: spread, wait: spread, queue: { mean: 0.5, max: 2 }, instances: { setup: 0.2, active: 0.5, idle: 0.3, drain: 0, failed: 0 }, cost: 0.5 }),
+            latency: spread, wait: spread, queue: { mean: 0.5, max: 2 }, instances: { setup: 0.2, active: 0.5, idle: 0.3, draining: 0 }, cost: 0.5 }),
     ],
 };
 
@@ -160,7 +160,7 @@ test('what a deployment did becomes plots: each kind of number has one', () => {
     assert.deepEqual(plots.errors?.lines[0]?.values, [null, 0.25]);
     assert.equal(plots.errors?.lines[0]?.whole, '1 of 4, 25 %');
     assert.equal(plots.cost?.lines[0]?.whole, '0.50 in all');
-    assert.deepEqual(stacked(plots.instances?.lines ?? []).map((l) => l[1]), [0.5, 0.8, 1, 1, 1]);
+    assert.deepEqual(stacked(plots.instances?.lines ?? []).map((l) => l[1]), [0.5, 0.8, 1, 1]);
     assert.equal(lastText(plots.wait!, plots.wait!.lines[0]!), '1.00 s');
     assert.match(spoken(plots.wait!), /^Wait before the start\. half: last 1\.00 s, at most 1\.00 s; 95 of 100: last 2\.00 s/);
     assert.match(spoken(plotsOf({ ...ring, steps: [step()] })[0]!), /nothing/);
@@ -169,7 +169,7 @@ test('what a deployment did becomes plots: each kind of number has one', () => {
 test('a time in which nothing happened is told as that', () => {
     assert.equal(isEmpty(ring), false);
     assert.equal(isEmpty({ ...ring, steps: [step(), step()] }), true);
-    assert.equal(isEmpty({ ...ring, steps: [step({ instances: { setup: 1, active: 0, idle: 0, drain: 0, failed: 0 } })] }), false);
+    assert.equal(isEmpty({ ...ring, steps: [step({ instances: { setup: 1, active: 0, idle: 0, draining: 0 } })] }), false);
 });
 
 test('decisions within the time shown are marks, oldest first', () => {
