@@ -102,6 +102,8 @@ void json_member_str(struct json_writer *w, const char *key, struct str s);
 void json_member_int(struct json_writer *w, const char *key, int64_t v);
 void json_member_double(struct json_writer *w, const char *key, double v);
 void json_member_bool(struct json_writer *w, const char *key, bool v);
+/* An array of texts, of a list that ends with NULL; NULL is an empty one. */
+void json_member_list(struct json_writer *w, const char *key, const char *const *list);
 void json_member_null(struct json_writer *w, const char *key);
 void json_member_raw(struct json_writer *w, const char *key, struct str already_json);
 /* Re-serialises a value compactly from its tree (keys in order). */

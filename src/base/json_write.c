@@ -308,6 +308,15 @@ void json_member_bool(struct json_writer *w, const char *key, bool v)
     json_bool(w, v);
 }
 
+void json_member_list(struct json_writer *w, const char *key, const char *const *list)
+{
+    json_key(w, key);
+    json_begin_array(w);
+    for (; list && *list; list++)
+        json_stringz(w, *list);
+    json_end_array(w);
+}
+
 void json_member_null(struct json_writer *w, const char *key)
 {
     json_key(w, key);

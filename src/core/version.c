@@ -164,20 +164,11 @@ enum status version_config_parse(struct arena *a, struct str text, struct versio
     return st;
 }
 
-static void write_list(struct json_writer *w, const char *key, const char *const *list)
-{
-    json_key(w, key);
-    json_begin_array(w);
-    for (; list && *list; list++)
-        json_stringz(w, *list);
-    json_end_array(w);
-}
-
 static void write_http(struct json_writer *w, const struct version_http *http)
 {
     json_key(w, "http");
     json_begin_object(w);
-    write_list(w, "command", http->command);
+    json_member_list(w, "command", http->command);
     json_member_int(w, "port", http->port);
     json_member_string(w, "health", http->health);
     json_member_string(w, "path", http->path);
@@ -202,7 +193,7 @@ void version_config_write(const struct version_config *c, struct buf *out)
         json_member_string(&w, "weights", c->weights);
     if (!version_is_cog(c))
         write_http(&w, &c->http);
-    write_list(&w, "environment", c->environment);
+    json_member_list(&w, "environment", c->environment);
     json_member_bool(&w, "iterator", c->iterator);
     json_member_bool(&w, "output_files_listed", c->output_files_listed);
     json_end_object(&w);

@@ -8,15 +8,6 @@
 
 enum { SPEC_MAX = 4 * 1024 * 1024 };
 
-static void write_list(struct json_writer *w, const char *key, const char *const *list)
-{
-    json_key(w, key);
-    json_begin_array(w);
-    for (; list && *list; list++)
-        json_stringz(w, *list);
-    json_end_array(w);
-}
-
 void init_spec_write(const struct init_spec *s, struct buf *out)
 {
     struct json_writer w;
@@ -26,12 +17,12 @@ void init_spec_write(const struct init_spec *s, struct buf *out)
     json_member_int(&w, "v", SPEC_VERSION);
     json_member_string(&w, "id", s->id);
     json_member_string(&w, "cwd", s->cwd);
-    write_list(&w, "argv", s->argv);
-    write_list(&w, "env", s->env);
-    write_list(&w, "hide", s->hide);
-    write_list(&w, "read_only", s->read_only);
-    write_list(&w, "writable", s->writable);
-    write_list(&w, "programs", s->programs);
+    json_member_list(&w, "argv", s->argv);
+    json_member_list(&w, "env", s->env);
+    json_member_list(&w, "hide", s->hide);
+    json_member_list(&w, "read_only", s->read_only);
+    json_member_list(&w, "writable", s->writable);
+    json_member_list(&w, "programs", s->programs);
     json_member_int(&w, "uid", s->uid);
     json_member_int(&w, "port", s->port);
     json_member_int(&w, "internal_port", s->internal_port);
