@@ -27,8 +27,12 @@ struct gpu {
     int64_t memory; /* 0: unknown */
 };
 
+/* Who made them decides how an instance is told which are its own. */
+enum gpu_maker { GPU_NVIDIA, GPU_AMD };
+
 struct inventory {
     int64_t cpus_milli, memory; /* of the machine, or of the cgroup the server lives in */
+    enum gpu_maker gpu_maker;   /* of all of them */
     struct gpu gpus[MAX_GPUS];
     int n_gpus;
 };
@@ -72,7 +76,7 @@ void hardware_reserve(struct hardware *h, const struct sku *s);
 void hardware_give(struct hardware *h, const struct hold *held);
 /* Whether one could ever fit on the empty machine. */
 bool hardware_possible(const struct hardware *h, const struct sku *s, struct error *err);
-/* "0,2": indexes for CUDA_VISIBLE_DEVICES; "" for none. */
+/* "0,2": indexes as the maker counts them; "" for none. */
 void hold_gpu_indexes(const struct hardware *h, const struct hold *held, struct buf *out);
 /* Takes exactly these again (after a restart). */
 bool hardware_take_again(struct hardware *h, const struct sku *s, struct str gpu_indexes,

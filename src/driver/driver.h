@@ -24,6 +24,7 @@ struct launch_spec {
     bool upload;              /* its output files come by PUT <internal_url>/upload/<file name> */
     const struct sku *sku;
     const char *gpu_indexes; /* "0,1" or "" */
+    enum gpu_maker gpu_maker;
     int64_t setup_timeout_ms;
     int64_t orphan_timeout_ms;
     int64_t max_log; /* bytes of its own log that are kept */

@@ -284,7 +284,7 @@ void procs_kill_user(uid_t uid)
     assert(uid > 0);
     pid = fork();
     if (pid == 0) {
-        if (sandbox_become(uid, NULL) == STATUS_OK && getuid() == uid && geteuid() == uid)
+        if (sandbox_become(uid, NULL, NULL) == STATUS_OK && getuid() == uid && geteuid() == uid)
             kill(-1, SIGKILL);
         _exit(0);
     }

@@ -74,7 +74,7 @@ static bool test_mounts(uid_t uid)
 static bool test_user(uid_t uid)
 {
     return geteuid() == 0 && unshare(CLONE_NEWNS | CLONE_NEWIPC) == 0 && detach_mounts() &&
-           sandbox_become(uid, NULL) == STATUS_OK;
+           sandbox_become(uid, NULL, NULL) == STATUS_OK;
 }
 
 static bool test_hidden_processes(uid_t uid)
@@ -97,16 +97,29 @@ bool sandbox_can_hide_processes(void)
     return try_out(test_hidden_processes, 0);
 }
 
-enum status sandbox_become(uid_t uid, struct error *err)
+static size_t read_groups(const char *const *groups, gid_t out[SPEC_MAX_GROUPS])
+{
+    size_t n = 0;
+    uint64_t id;
+
+    for (; groups && *groups && n < SPEC_MAX_GROUPS; groups++)
+        if (str_to_u64(str_of(*groups), &id) && id > 0 && id < UINT32_MAX)
+            out[n++] = (gid_t)id;
+    return n;
+}
+
+enum status sandbox_become(uid_t uid, const char *const *groups, struct error *err)
 {
     uid_t r = 0, e = 0, s = 0;
+    gid_t beside[SPEC_MAX_GROUPS];
+    size_t n = read_groups(groups, beside);
 
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
         prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-    if (setgroups(0, NULL) != 0 || setresgid((gid_t)uid, (gid_t)uid, (gid_t)uid) != 0 ||
-        setresuid(uid, uid, uid) != 0 || getresuid(&r, &e, &s) != 0 || r != uid || e != uid ||
-        s != uid)
+    if (setgroups(n, n ? beside : NULL) != 0 ||
+        setresgid((gid_t)uid, (gid_t)uid, (gid_t)uid) != 0 || setresuid(uid, uid, uid) != 0 ||
+        getresuid(&r, &e, &s) != 0 || r != uid || e != uid || s != uid)
         return FAIL(err, STATUS_UNREACHABLE, "cannot become user %u: %s", (unsigned)uid,
                     strerror(errno));
     return STATUS_OK;
@@ -227,5 +240,5 @@ enum status sandbox_enter(const struct init_spec *s, const char *folder, bool *o
     if (!enter_namespace() || !detach_mounts())
         return FAIL(err, STATUS_UNREACHABLE, "cannot enter a mount namespace: %s", strerror(errno));
     st = view_enter(s, folder, err);
-    return st || !s->uid ? st : sandbox_become((uid_t)s->uid, err);
+    return st || !s->uid ? st : sandbox_become((uid_t)s->uid, s->groups, err);
 }

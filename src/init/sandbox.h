@@ -23,5 +23,6 @@ void sandbox_limit(const struct init_spec *s);
  * instances. */
 enum status sandbox_enter(const struct init_spec *s, const char *folder, bool *out_own_coglet,
                           struct error *err) NODISCARD;
-/* Takes that user and group alone, and gives up all rights. */
-enum status sandbox_become(uid_t uid, struct error *err) NODISCARD;
+/* Takes that user and group, beside it those groups alone (numbers; NULL: none), and gives up all
+ * rights. */
+enum status sandbox_become(uid_t uid, const char *const *groups, struct error *err) NODISCARD;

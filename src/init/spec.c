@@ -24,6 +24,7 @@ void init_spec_write(const struct init_spec *s, struct buf *out)
     json_member_list(&w, "writable", s->writable);
     json_member_list(&w, "programs", s->programs);
     json_member_int(&w, "uid", s->uid);
+    json_member_list(&w, "groups", s->groups);
     json_member_int(&w, "port", s->port);
     json_member_int(&w, "internal_port", s->internal_port);
     if (s->internal_port)
@@ -96,6 +97,8 @@ static enum status read_all(struct arena *a, const struct json *o, struct init_s
     if (!st && json_get(o, "programs")) /* an earlier server did not say it */
         st = read_list(a, o, "programs", &s->programs, err);
     st = st ? st : read_number(o, "uid", 0, &s->uid, err);
+    if (!st && json_get(o, "groups")) /* likewise */
+        st = read_list(a, o, "groups", &s->groups, err);
     if (!st && json_get(o, "port")) /* likewise */
         st = read_number(o, "port", 0, &s->port, err);
     if (!st && json_get(o, "internal_port")) /* likewise */

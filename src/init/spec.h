@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 
-enum { SPEC_VERSION = 1 };
+enum { SPEC_VERSION = 1, SPEC_MAX_GROUPS = 16 };
 
 struct init_spec {
     const char *id;
@@ -18,6 +18,7 @@ struct init_spec {
     const char *const *writable;  /* folders, beside home and tmp, that are seen as they are */
     const char *const *programs;  /* beside argv[0]: programs that are seen with what they need */
     int64_t uid;                  /* 0: the server's own user */
+    const char *const *groups;    /* of that user beside its own, as numbers; NULL: none */
     int64_t port;                 /* on which it will listen; 0: it says so itself (model.h) */
     /* Where it has a network of its own (netns.h): the port inside that leads to the server's
      * internal listener, and the folder of that one's socket. Otherwise 0 and NULL. */

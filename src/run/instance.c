@@ -197,6 +197,7 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
         .upload = f->files && wants_uploads(v) && !shadow_has(l->pool, l),
         .sku = l->sku,
         .gpu_indexes = gpus,
+        .gpu_maker = f->hardware->machine.gpu_maker,
         .setup_timeout_ms = f->options->setup_timeout,
         .orphan_timeout_ms = f->options->orphan_timeout,
         .max_log = f->options->max_setup_log,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "driver/gpus.h"
 
 #include <sched.h>
 #include <unistd.h>
@@ -113,33 +114,21 @@ static int64_t memory_total(void)
     return total;
 }
 
-/* One line for each device: "0, NVIDIA L40S, 46068". */
-static void read_nvidia(struct inventory *out)
+static enum status read_maker(const struct json *v, int at, struct inventory *out,
+                              struct error *err)
 {
-    FILE *f = popen("exec nvidia-smi --query-gpu=index,name,memory.total "
-                    "--format=csv,noheader,nounits 2>/dev/null",
-                    "re");
-    char line[256];
+    struct str maker = json_to_str(v);
+    enum gpu_maker which = str_is(maker, "amd") ? GPU_AMD : GPU_NVIDIA;
 
-    while (f && fgets(line, sizeof(line), f) && out->n_gpus < MAX_GPUS) {
-        struct str rest = str_of(line), index, name;
-        struct gpu *g = &out->gpus[out->n_gpus];
-        uint64_t at, mib;
-
-        if (rest.n && rest.p[rest.n - 1] == '\n')
-            rest.n--;
-        if (!str_split(&rest, ',', &index) || !str_split(&rest, ',', &name) || !rest.p ||
-            !str_to_u64(str_trim(index), &at))
-            continue;
-        name = str_trim(name);
-        g->index = (int)at;
-        snprintf(g->name, sizeof(g->name), "%.*s", STR_ARG(name));
-        if (str_to_u64(str_trim(rest), &mib))
-            g->memory = (int64_t)mib << 20;
-        out->n_gpus++;
-    }
-    if (f)
-        pclose(f);
+    if (v && which == GPU_NVIDIA && !str_is(maker, "nvidia"))
+        return FAIL(err, STATUS_INVALID, "gpus.%d.maker is %.*s; it must be nvidia or amd", at,
+                    STR_ARG(v->span));
+    if (at > 0 && which != out->gpu_maker)
+        return FAIL(err, STATUS_INVALID,
+                    "gpus.%d.maker: all devices must be of one maker; leave those of the other out",
+                    at);
+    out->gpu_maker = which;
+    return STATUS_OK;
 }
 
 static enum status read_declared(const struct json *list, struct inventory *out, struct error *err)
@@ -158,6 +147,8 @@ static enum status read_declared(const struct json *list, struct inventory *out,
         if (memory && !size_parse(memory->text, &g->memory))
             return FAIL(err, STATUS_INVALID, "gpus.%d.memory: \"%.*s\" is not a size such as 16GB",
                         out->n_gpus, STR_ARG(memory->span));
+        if (read_maker(json_get(v, "maker"), out->n_gpus, out, err) != STATUS_OK)
+            return STATUS_INVALID;
         g->index = out->n_gpus;
         snprintf(g->name, sizeof(g->name), "%.*s", STR_ARG(name));
         out->n_gpus++;
@@ -182,6 +173,6 @@ enum status inventory_read(struct arena *a, const struct json *file, struct inve
     limit_by_file(&out->memory, "/sys/fs/cgroup/memory", "memory", "memory.limit_in_bytes");
     if (declared)
         return read_declared(declared, out, err);
-    read_nvidia(out);
+    gpus_find("/sys", out);
     return STATUS_OK;
 }

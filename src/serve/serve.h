@@ -9,8 +9,8 @@
 /* argv[0] is "serve". Returns the exit status. */
 int serve_main(int argc, char **argv);
 
-/* The machine: cpus and memory (or those of the cgroup we live in), GPUs by nvidia-smi or as the
- * configuration declares them (`gpus`: a list of name and memory). */
+/* The machine: cpus and memory (or those of the cgroup we live in), GPUs as they are found or as
+ * the configuration declares them (`gpus`: a list of name, memory and maker). */
 enum status inventory_read(struct arena *a, const struct json *file, struct inventory *out,
                            struct error *err) NODISCARD;
 

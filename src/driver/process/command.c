@@ -3,6 +3,7 @@
  * environment is made from nothing: a proxy variable of ours, say, would take Cog's webhooks
  * elsewhere. */
 #include "driver/folders.h"
+#include "driver/gpus.h"
 #include "driver/process/process_impl.h"
 
 #include <arpa/inet.h>
@@ -30,6 +31,9 @@ static const char *const reserved[] = {
     "COG_WEIGHTS",
     "WEBHOOK_AUTH_TOKEN",
     "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
     "PYTHONPATH",
     "PYTHONUNBUFFERED",
     "PYTHONDONTWRITEBYTECODE",
@@ -86,6 +90,18 @@ static void set_cog(struct list_of_text *e, const struct process_driver *p,
     set(e, "PYTHONPATH", p->shim);
 }
 
+/* Those of the instance. ROCm counts what its runtime shows anew, and takes CUDA's variable for
+ * another choice among these: it is not set beside ROCm's own. */
+static void set_gpus(struct list_of_text *e, const struct launch_spec *s)
+{
+    const char *indexes = s->gpu_indexes ? s->gpu_indexes : "";
+
+    if (s->gpu_maker == GPU_AMD)
+        set(e, "ROCR_VISIBLE_DEVICES", indexes);
+    if (s->gpu_maker != GPU_AMD || !*indexes)
+        set(e, "CUDA_VISIBLE_DEVICES", indexes);
+}
+
 /* `port` 0: whichever it likes. */
 static const char *const *make_env(const struct process_driver *p, struct arena *a,
                                    const char *folder, const struct launch_spec *s, int64_t port)
@@ -103,7 +119,7 @@ static const char *const *make_env(const struct process_driver *p, struct arena 
     set_number(&e, "PORT", port);
     if (version_is_cog(s->config))
         set_cog(&e, p, s);
-    set(&e, "CUDA_VISIBLE_DEVICES", s->gpu_indexes ? s->gpu_indexes : "");
+    set_gpus(&e, s);
     set(&e, "PYTHONUNBUFFERED", "1");
     set(&e, "PYTHONDONTWRITEBYTECODE", "1");
     for (const char *const *own = s->config->environment; own && *own; own++) {
@@ -225,6 +241,21 @@ static int64_t port_of(const char *url)
     return port;
 }
 
+/* Under which AMD's devices are open to it; NVIDIA's are to all. */
+static const char *const *make_groups(const struct process_driver *p, struct arena *a,
+                                      const struct launch_spec *s)
+{
+    const char **texts = arena_array(a, const char *, SPEC_MAX_GROUPS + 1);
+    gid_t groups[SPEC_MAX_GROUPS];
+    size_t n = 0;
+
+    if (s->gpu_maker == GPU_AMD && s->gpu_indexes && *s->gpu_indexes)
+        n = gpus_groups(p->test_dev ? p->test_dev : "/dev", groups, SPEC_MAX_GROUPS);
+    for (size_t i = 0; i < n; i++)
+        texts[i] = arena_printf(a, "%u", (unsigned)groups[i]);
+    return texts;
+}
+
 struct init_spec process_command(const struct process_driver *p, struct arena *a,
                                  const char *folder, const struct launch_spec *s)
 {
@@ -243,6 +274,7 @@ struct init_spec process_command(const struct process_driver *p, struct arena *a
     return (struct init_spec){
         .id = s->id,
         .cwd = s->version_path,
+        .groups = make_groups(p, a, s),
         .argv = version_is_cog(s->config) ? make_argv(p, a, s) : make_http_argv(a, s, port),
         .env = make_env(p, a, folder, s, port),
         .port = port,

@@ -25,6 +25,7 @@ struct process_driver {
     struct driver_facts facts;
     /* Tests only: run instead of the model server, and what to do without. */
     const char *const *test_argv;
+    const char *test_dev; /* instead of "/dev", where AMD's devices are */
     bool test_no_cgroup, test_no_mounts;
 };
 

@@ -76,6 +76,28 @@ static void environment_is_what_we_list(void **state)
     watch_deinit(&x);
 }
 
+/* ROCm hides by its own variable, and takes CUDA's for a choice among what is left. */
+static void amds_devices_are_told_as_rocm_reads_them(void **state)
+{
+    struct world *w = *state;
+    struct watch x, y;
+
+    w->spec.gpu_maker = GPU_AMD;
+    w->spec.gpu_indexes = "1,3";
+    world_start(w, "tr '\\0' '\\n' < /proc/$$/environ");
+    launch(w, &x, "i1");
+    until_ended(w, &x);
+    check_env(&x, "ROCR_VISIBLE_DEVICES=1,3");
+    assert_null(strstr(x.lines.p, "CUDA_VISIBLE_DEVICES"));
+    w->spec.gpu_indexes = "";
+    launch(w, &y, "i2");
+    until_ended(w, &y);
+    check_env(&y, "ROCR_VISIBLE_DEVICES=");
+    check_env(&y, "CUDA_VISIBLE_DEVICES=");
+    watch_deinit(&x);
+    watch_deinit(&y);
+}
+
 static void command_is_cogs_server(void **state)
 {
     struct world *w = *state;
@@ -303,6 +325,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         PROCESS_TEST(environment_is_what_we_list),
+        PROCESS_TEST(amds_devices_are_told_as_rocm_reads_them),
         PROCESS_TEST(command_is_cogs_server),
         PROCESS_TEST(surroundings_are_its_own),
         PROCESS_TEST(coglet_folder_is_private_where_mounts_are_allowed),

@@ -102,6 +102,34 @@ static void it_is_nobody_and_sees_its_own_only(void **state)
     watch_deinit(&x);
 }
 
+/* AMD's devices are open to groups; an instance that has some is in them, and no other. */
+static void amds_devices_are_open_to_it(void **state)
+{
+    struct world *w = *state;
+    struct watch x, y;
+    char dev[160], path[200];
+
+    if (!begin(w, "echo groups $(id -G | cut -d' ' -f2-)"))
+        return;
+    snprintf(dev, sizeof(dev), "%s/dev", w->data);
+    snprintf(path, sizeof(path), "%s/kfd", dev);
+    assert_int_equal(mkdir(dev, 0755), 0);
+    close(open(path, O_WRONLY | O_CREAT, 0660));
+    assert_int_equal(chown(path, 0, 4321), 0);
+    container_of(w->driver, struct process_driver, driver)->test_dev = dev;
+    w->spec.gpu_maker = GPU_AMD;
+    w->spec.gpu_indexes = "0";
+    launch(w, &x, "i1");
+    until_ended(w, &x);
+    assert_true(has_line(&x, "groups 4321"));
+    w->spec.gpu_indexes = "";
+    launch(w, &y, "i2");
+    until_ended(w, &y);
+    assert_null(strstr(y.lines.p, "4321"));
+    watch_deinit(&x);
+    watch_deinit(&y);
+}
+
 /* Says where it listens when it does; goes on by itself. */
 #define LISTEN                                                                                     \
     "/usr/bin/python3 -c 'import socket, time\n"                                                   \
@@ -262,6 +290,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ranges_are_checked),
         cmocka_unit_test(nobody_gets_a_user_twice),
         PROCESS_TEST(it_is_nobody_and_sees_its_own_only),
+        PROCESS_TEST(amds_devices_are_open_to_it),
         PROCESS_TEST(two_are_two_users),
         PROCESS_TEST(a_port_of_somebody_else_is_not_believed),
         PROCESS_TEST(the_next_server_knows_who_is_taken),

@@ -45,6 +45,7 @@ static void spec_survives_writing(void **state)
     const char *const env[] = { "A=1", "B=two words", NULL };
     const char *const ro[] = { NULL };
     const char *const hide[] = { "/data", NULL };
+    const char *const groups[] = { "44", "109", NULL };
     const struct init_spec s = { .id = "i1",
                                  .cwd = "/v",
                                  .argv = argv,
@@ -54,6 +55,7 @@ static void spec_survives_writing(void **state)
                                  .writable = ro,
                                  .programs = hide,
                                  .uid = 200001,
+                                 .groups = groups,
                                  .memory = 2000000000,
                                  .cpus_milli = 1500,
                                  .orphan_timeout_ms = 600000,
@@ -76,6 +78,8 @@ static void spec_survives_writing(void **state)
     assert_null(t.writable[0]);
     assert_string_equal(t.programs[0], "/data");
     assert_int_equal(t.uid, 200001);
+    assert_string_equal(t.groups[1], "109");
+    assert_null(t.groups[2]);
     assert_int_equal(t.memory, 2000000000);
     assert_int_equal(t.cpus_milli, 1500);
     assert_int_equal(t.orphan_timeout_ms, 600000);
