@@ -24,16 +24,6 @@ struct seen {
     struct instance ***instances; /* of each lane */
 };
 
-static int pool_live(const struct pool *p)
-{
-    struct lane *l;
-    int n = 0;
-
-    list_each (&p->lanes, l, struct lane, node)
-        n += lane_count(l, INSTANCE_BOOTING) + lane_count(l, INSTANCE_READY);
-    return n;
-}
-
 /* The minimum of this hour; nothing of what is disabled, deleted or over its budget. */
 static int pool_min(const struct pool *p, int64_t now)
 {
@@ -237,7 +227,7 @@ static void give_up(const struct seen *s, const struct capacity_step *step, stru
         (double)waiting_ms(w, s->view.now) / 1000, (double)w->target_ms / 1000);
     if (!to->promised_at)
         to->promised_at = s->view.now;
-    scaling_gave_up(from->pool, live, words);
+    scaling_stopped(from->pool, live, live - 1, "capacity", words);
     instance_drain(in, "gives up its place to another deployment");
 }
 

@@ -295,7 +295,8 @@ enum status pool_of_model(struct fleet *f, const struct version_row *version, st
  * the setup error); BUSY: the queue is full. */
 enum status pool_choose(struct pool *p, struct lane **out_lane, struct release **out_release,
                         struct error *err) NODISCARD;
-struct release *pool_current(const struct pool *p);                 /* NULL for a model's */
+struct release *pool_current(const struct pool *p); /* NULL for a model's */
+int pool_live(const struct pool *p);                /* instances that boot or are ready */
 struct release *pool_release(const struct pool *p, int64_t number); /* NULL: it is gone */
 /* Asks for a decision soon (level-triggered; many calls are one). */
 void pool_wake(struct pool *p);

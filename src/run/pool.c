@@ -76,6 +76,16 @@ struct pool *pool_find(struct fleet *f, struct str owner, struct str name)
     return map_get(&f->by_name, str_of(key));
 }
 
+int pool_live(const struct pool *p)
+{
+    struct lane *l;
+    int n = 0;
+
+    list_each (&p->lanes, l, struct lane, node)
+        n += lane_count(l, INSTANCE_BOOTING) + lane_count(l, INSTANCE_READY);
+    return n;
+}
+
 struct release *pool_current(const struct pool *p)
 {
     struct list *first = list_first(&p->releases);

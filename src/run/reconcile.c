@@ -264,7 +264,10 @@ static void hold(struct pool *p)
 {
     struct lane *l;
     struct instance *in;
+    int live = pool_live(p);
 
+    if (live > 0)
+        scaling_stopped(p, live, 0, "budget", p->held);
     list_each (&p->lanes, l, struct lane, node)
         list_each (&l->instances, in, struct instance, node)
             if (in->state == INSTANCE_BOOTING || in->state == INSTANCE_READY)

@@ -294,21 +294,21 @@ void scaling_store(struct pool *p, const struct scale_view *v, const struct scal
     store_decision(p, &row);
 }
 
-void scaling_gave_up(struct pool *p, int live, const char *why)
+void scaling_stopped(struct pool *p, int before, int after, const char *cause, const char *why)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
     int64_t now = loop_wall_ms(p->fleet->loop);
     struct decision_row row = {
         .at = now,
-        .before = live,
-        .after = live - 1,
-        .cause = "capacity",
+        .before = before,
+        .after = after,
+        .cause = cause,
         .inputs = "{}",
     };
 
     if (!p->scaling || p->is_deleted)
         return;
-    row.sentence = arena_printf(&a, "%d \xe2\x86\x92 %d: %s", live, live - 1, why);
+    row.sentence = arena_printf(&a, "%d \xe2\x86\x92 %d: %s", before, after, why);
     p->scaling->learned.stopped_at = now;
     store_decision(p, &row);
 }

@@ -41,8 +41,9 @@ void scaling_view(struct pool *p, struct scale_view *v, int64_t *out_change);
 void scaling_learn(struct pool *p, const struct scale_view *v, const struct scale_plan *plan);
 void scaling_store(struct pool *p, const struct scale_view *v, const struct scale_plan *plan);
 
-/* One of its instances gives up its place, of `live`, for somebody else: why, to be stored. */
-void scaling_gave_up(struct pool *p, int live, const char *why);
+/* Instances that boot or are ready, of which `after` stay where there were `before`, are stopped by
+ * what is no matter of scaling (`cause`): the decision and why, to be stored. */
+void scaling_stopped(struct pool *p, int before, int after, const char *cause, const char *why);
 
 /* What it wants of a machine that has too little; a model's own pool has the defaults. */
 int64_t scaling_weight(const struct pool *p);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/canary.h"
+#include "run/scaling.h"
 #include "run/shadow_impl.h"
 #include "store/file.h"
 
@@ -355,10 +356,16 @@ bool shadow_has(const struct pool *p, const struct lane *l)
 void shadow_starts(struct pool *p, int64_t release, int64_t base)
 {
     struct lane *l = pool_current(p)->lane;
+    int live = pool_live(p);
+    int booted = lane_count(l, INSTANCE_BOOTING) + lane_count(l, INSTANCE_READY);
     struct instance *in;
 
     shadow_stops(p);
     shadow_begin(&p->shadow->report, release, base);
+    if (booted > 0)
+        scaling_stopped(p, live, live - booted, "shadow",
+                        "instances of a release that is a shadow now boot anew, so that what they "
+                        "upload is shown to nobody");
     /* What its instances upload would be nobody's: they boot so that files come in the answer. */
     list_each (&l->instances, in, struct instance, node)
         if (in->state == INSTANCE_BOOTING || in->state == INSTANCE_READY)

@@ -49,6 +49,9 @@ def test_at_the_limit_nothing_begins_and_the_queue_stays(new_server, tmp_path, r
     go.touch()
     assert me.ended(running)["status"] == "succeeded"
     wait_for(lambda: me.get(path + "/instances").json["results"] == [], "no instance, in spite of the minimum")
+    decided = me.get(path + "/decisions").json["results"][0]
+    assert (decided["cause"], decided["instances_before"], decided["instances_after"]) == ("budget", 1, 0)
+    assert decided["sentence"].startswith("1 → 0: ") and "budget of 0.0000001 a day is spent" in decided["sentence"]
 
     server.kill()
     server.start()
