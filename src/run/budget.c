@@ -53,6 +53,18 @@ static void wake_pools(struct budgets *b, const struct budget *x)
             pool_wake(p);
 }
 
+/* A new day or month begins with nothing; one that the clock was set back into, or out of again,
+ * with what it had. */
+static void enter_period(struct budget_state *x, int64_t period, __int128 sum)
+{
+    __int128 had = period == x->left_period ? x->left_spent : 0;
+
+    x->left_period = x->b.period;
+    x->left_spent = x->offset + sum;
+    x->b.period = period;
+    x->offset = had - sum;
+}
+
 static void look(struct budget_state *x)
 {
     struct budgets *b = x->budgets;
@@ -60,9 +72,8 @@ static void look(struct budget_state *x)
     __int128 sum = sum_of(b, x->b.id)->spent;
     enum budget_level level;
 
-    if (period != x->b.period) { /* a new day or month begins with nothing */
-        x->b.period = period;
-        x->offset = -sum;
+    if (period != x->b.period) {
+        enter_period(x, period, sum);
         wake_pools(b, &x->b); /* where that is too much already, it is another day's */
     }
     x->b.spent = x->offset + sum;

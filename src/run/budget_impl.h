@@ -19,7 +19,9 @@ struct budget_state {
     struct list node;
     struct budget b;
     struct budgets *budgets;
-    __int128 offset;              /* spent = offset + sum */
+    __int128 offset;     /* spent = offset + sum */
+    int64_t left_period; /* the one before, should the clock be set back into it; 0: none */
+    __int128 left_spent; /* what was spent in that */
     enum budget_level told_level; /* what the receiver knows, of told_period */
     int64_t told_period;
     /* The message that is under way. */
