@@ -366,6 +366,9 @@ struct new_token {
     const char *account;
 };
 void api_token_revoke(struct http_request *r, const char *account_id);
+/* image.c */
+void admin_image_push(struct http_request *r);
+
 void token_list(struct http_request *r);
 void token_create(struct http_request *r);
 void token_revoke(struct http_request *r);

@@ -69,10 +69,6 @@ static void read_configuration(struct http_request *r, struct problems *p, bool 
             out->version);
     sku = body_sku(r, p, required);
     out->hardware = sku ? sku->sku : NULL;
-    if (sku && !sku->is_process)
-        problems_add(p, "hardware",
-                     "%.100s does not offer the process runtime, which a pushed folder needs.",
-                     sku->sku);
     out->min = body_int(r, p, "min_instances", required, 0, o->min_instances_limit);
     out->max = body_int(r, p, "max_instances", required, 0, o->max_instances_limit);
     if (out->min >= 0 && out->max >= 0 && out->max < out->min)
@@ -113,12 +109,12 @@ static void create_effect(struct api *a, struct store_op *op)
     bring_to_life(a, &c->row, &c->used);
 }
 
-static void refuse_model(struct http_request *r, bool bad_model, const char *text)
+static void refuse_member(struct http_request *r, const char *key, const char *text)
 {
     struct problems p;
 
     problems_init(&p, r);
-    problems_add(&p, bad_model ? "model" : "version", "%s", text);
+    problems_add(&p, key, "%s", text);
     problems_send(&p);
 }
 
@@ -129,7 +125,11 @@ static void on_created(struct http_request *r, struct store_op *op)
     if (op->status == STATUS_CONFLICT)
         api_exists_already(r, "A deployment");
     else if (op->status == STATUS_UNPROCESSABLE)
-        refuse_model(r, c->bad_model, op->error.text);
+        refuse_member(r,
+                      c->bad_model      ? "model"
+                      : c->bad_hardware ? "hardware"
+                                        : "version",
+                      op->error.text);
     else if (op->status != STATUS_OK)
         api_refuse(r, &op->error);
     else
@@ -188,6 +188,7 @@ void deployment_create(struct http_request *r)
             .created_by = { .id = store_keep(&op->op, str_of(me->id)) },
         },
     };
+    op->offers = a->hardware;
     api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_CREATE, create_effect, on_created);
 }
 
@@ -259,7 +260,7 @@ static void on_updated(struct http_request *r, struct store_op *op)
         return;
     }
     if (op->status == STATUS_UNPROCESSABLE) {
-        refuse_model(r, false, op->error.text);
+        refuse_member(r, u->bad_hardware ? "hardware" : "version", op->error.text);
         return;
     }
     if (op->status != STATUS_OK) {
@@ -274,6 +275,7 @@ void deployment_change(struct http_request *r, struct store_deployment_update *o
     api_op_target(r, &op->op, &op->owner, &op->name, &op->viewer_id);
     op->now = loop_wall_ms(r->loop);
     op->author_id = op->viewer_id;
+    op->offers = api_of(r)->hardware;
     api_op_start_effect(r, &op->op, &STORE_DEPLOYMENT_UPDATE, update_effect, on_updated);
 }
 

@@ -235,6 +235,8 @@ const struct http_route ADMIN_ROUTES[] = {
           "List accounts"),
     ROUTE("POST", "/accounts", admin_account_create, HTTP_OPEN | HTTP_BODY_JSON, "accounts.create",
           "Create an account"),
+    ROUTE("POST", "/images", admin_image_push, HTTP_OPEN | HTTP_BODY_JSON, "images.push",
+          "Make a version of an image that the container engine has"),
     ROUTE("GET", "/tokens", admin_token_list, HTTP_OPEN | HTTP_BODY_NONE, "tokens.list",
           "List tokens, of all accounts or with ?account=NAME"),
     ROUTE("POST", "/tokens", admin_token_create, HTTP_OPEN | HTTP_BODY_JSON, "tokens.create",

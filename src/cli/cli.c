@@ -127,6 +127,12 @@ static const struct flag push_flags[] = {
       .takes_value = true,
       .help = "SKU for predictions without a deployment, if it is new" },
     { .name = "--detach", .takes_value = false, .help = "do not wait for the build" },
+    { .name = "--image",
+      .takes_value = false,
+      .help = "the first word names an image, though there is a folder of that name" },
+    { .name = "--data",
+      .takes_value = true,
+      .help = "for an image: the server's data folder (BERTH_DATA)" },
     PUBLIC_FLAGS,
     { .name = NULL },
 };

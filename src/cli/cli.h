@@ -192,4 +192,5 @@ int deployments_delete_command(const struct command *c, const char *const *args)
 /* "/v1/deployments/owner/name" of the first position, [OWNER/]NAME; false after a message. */
 bool own_deployment_path(const struct given *g, const struct remote *r, struct buf *path);
 
+int push_image(const struct given *g); /* of `push`, where an image is named */
 int cost_command(const struct command *c, const char *const *args);

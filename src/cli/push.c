@@ -147,6 +147,17 @@ static int finish(const struct given *g, const struct remote *r, const struct an
     return 0;
 }
 
+/* What is no folder, nor written like one. */
+static bool names_image(const struct given *g)
+{
+    const char *name = g->positions[0];
+    struct stat st;
+
+    if (given_flag(g, "--image"))
+        return true;
+    return name[0] != '/' && name[0] != '.' && stat(name, &st) != 0;
+}
+
 int push_command(const struct command *c, const char *const *args)
 {
     struct answer build CLEANUP(answer_deinit) = { 0 };
@@ -154,7 +165,11 @@ int push_command(const struct command *c, const char *const *args)
     struct remote r;
     struct given g;
 
-    if (!given_read(c, args, 2, 2, &g) || !remote_public(&g, &r))
+    if (!given_read(c, args, 2, 2, &g))
+        return 2;
+    if (names_image(&g))
+        return push_image(&g);
+    if (!remote_public(&g, &r))
         return 2;
     if (!pack(g.positions[0], &x) || !send_folder(&g, &r, &x, &build))
         return 1;

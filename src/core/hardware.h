@@ -19,6 +19,12 @@ struct sku {
     bool is_process, is_docker; /* runtimes it offers; process alone when none is named */
 };
 
+/* Whether it offers the runtime of a version's kind: docker for an image, process for a folder. */
+static inline bool sku_runs(const struct sku *s, bool is_image)
+{
+    return is_image ? s->is_docker : s->is_process;
+}
+
 enum { MAX_SKUS = 256, MAX_GPUS = 64 };
 
 struct gpu {

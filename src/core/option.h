@@ -93,6 +93,12 @@ enum option_type {
     X("Instances", max_health, SIZE, 65536, 1073741824, "64MiB",                                   \
       "bytes of a model server's answer to its health check, which has all that setup() printed; " \
       "an instance that answers more is ended")                                                    \
+    X("Instances", docker_socket, STRING, 0, 0, "",                                                \
+      "unix socket of a Docker Engine on this machine (/var/run/docker.sock), where versions "     \
+      "that "                                                                                      \
+      "are images run; empty: none can")                                                           \
+    X("Instances", docker_read_only, BOOL, 0, 1, "true",                                           \
+      "containers cannot write to their image's files, but for /tmp and /root/.cache")             \
     X("Scaling", max_decisions, INT, 1, 10000000, "10000",                                         \
       "decisions of one deployment that are kept to be read")                                      \
     X("Scaling", traffic_retention, DURATION, 0, 315360000000, "30d",                              \

@@ -114,6 +114,10 @@ static enum status read_all(struct arena *a, const struct json *root, struct ver
     if (!st)
         st = read_text(a, root, "weights", &c->weights, err);
     if (!st)
+        st = read_text(a, root, "image", &c->image, err);
+    if (!st)
+        st = read_bool(root, "has_init", &c->has_init, err);
+    if (!st)
         st = read_bool(root, "needs_gpu", &c->needs_gpu, err);
     if (!st)
         st = read_bool(root, "iterator", &c->iterator, err);
@@ -191,6 +195,10 @@ void version_config_write(const struct version_config *c, struct buf *out)
     json_member_string(&w, "env", c->env);
     if (c->weights)
         json_member_string(&w, "weights", c->weights);
+    if (c->image) {
+        json_member_string(&w, "image", c->image);
+        json_member_bool(&w, "has_init", c->has_init);
+    }
     if (!version_is_cog(c))
         write_http(&w, &c->http);
     json_member_list(&w, "environment", c->environment);

@@ -26,6 +26,9 @@ struct version_config {
     bool needs_gpu;
     const char *weights; /* COG_WEIGHTS: an address, or a file relative to the data folder; NULL */
     const char *env;     /* folder of the Python environment, relative to the data folder */
+    const char
+        *image; /* what an instance runs, as the engine calls it ("sha256:…"); NULL: a folder */
+    bool has_init;                  /* of the image: it brings an init process of its own */
     const char *const *environment; /* "NAME=value" from cog.yaml; ends with NULL */
     bool iterator;                  /* output comes piece by piece */
     bool output_files_listed; /* output is a list or iterator of files: uploads would lose their

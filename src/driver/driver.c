@@ -18,6 +18,11 @@ const struct driver_facts *driver_facts(const struct driver *d)
     return d->ops->facts(d);
 }
 
+const char *driver_internal_base(const struct driver *d)
+{
+    return d->ops->internal_base ? d->ops->internal_base(d) : NULL;
+}
+
 /* An id becomes part of a path: nothing but letters, digits, '_' and '-' may pass. */
 static bool is_plain(const char *id)
 {
@@ -39,7 +44,7 @@ static void begin(struct driver *d, struct launch *l, const char *id,
 void driver_launch(struct driver *d, struct launch *l, const struct launch_spec *spec,
                    const struct launch_events *ev)
 {
-    assert(spec->version_path && spec->mode && spec->config);
+    assert((spec->version_path || spec->config->image) && spec->mode && spec->config);
     begin(d, l, spec->id, ev);
     d->ops->launch(d, l, spec);
     assert(l->impl);

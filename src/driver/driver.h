@@ -79,6 +79,9 @@ struct driver_facts {
  * waited for). */
 void driver_free(struct driver *d);
 const struct driver_facts *driver_facts(const struct driver *d);
+/* The base of the addresses at which its instances reach the server; NULL: the server's own
+ * internal listener. */
+const char *driver_internal_base(const struct driver *d);
 
 /* Starts an instance. Never calls back before it returns. */
 void driver_launch(struct driver *d, struct launch *l, const struct launch_spec *spec,

@@ -19,7 +19,8 @@ struct driver_ops {
     void (*release)(struct driver *d, struct launch *l);
     /* The id is a plain word. NULL: nothing to clean. */
     void (*clean)(struct driver *d, struct launch *l, const char *prediction_id);
-    void (*sweep)(struct driver *d); /* NULL: nothing to sweep */
+    void (*sweep)(struct driver *d);                      /* NULL: nothing to sweep */
+    const char *(*internal_base)(const struct driver *d); /* NULL: as the server knows it itself */
 } DESIGNATED;
 
 struct driver {

@@ -157,6 +157,13 @@ enum status capacity_ask(struct lane *l, struct error *err)
     if (!l->sku)
         return FAIL(err, STATUS_BUSY, "the hardware %s is no longer offered by this server",
                     l->sku_name);
+    if (l->version->is_image && !f->images)
+        return FAIL(err, STATUS_BUSY,
+                    "the version is an image, and this server has no container engine "
+                    "(docker_socket)");
+    if (l->version->is_image && !l->sku->is_docker)
+        return FAIL(err, STATUS_BUSY, "the hardware %s does not offer the docker runtime",
+                    l->sku_name);
     if (f->n_lacking == 0)
         return STATUS_OK;
     see(f, &a, l, &s);

@@ -25,6 +25,7 @@ void fleet_init(struct fleet *f, struct loop *l, struct store *s, struct hardwar
         .store = s,
         .hardware = h,
         .driver = d,
+        .images = c->images,
         .protocol = pr,
         .openai = c->openai,
         .plain = c->plain,
@@ -310,7 +311,7 @@ static enum status load_instances(struct fleet *f, struct error *err)
     for (size_t i = 0; s == STATUS_OK && i < op.n; i++) {
         struct lane *l = op.rows[i].handle.n ? lane_of_instance(f, &op.rows[i]) : NULL;
 
-        if (l)
+        if (l && fleet_driver(f, l->version))
             instance_recover(l, &op.rows[i]);
         else
             end_record(f, &op.rows[i], "nothing needs it after a restart of the server");
@@ -434,6 +435,8 @@ enum status fleet_load(struct fleet *f, struct error *err)
         s = trainings_load(f, err);
     if (s == STATUS_OK)
         driver_sweep(f->driver);
+    if (s == STATUS_OK && f->images)
+        driver_sweep(f->images);
     return s;
 }
 

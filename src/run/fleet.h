@@ -32,8 +32,9 @@ enum { STORE_RETRY_MS = 1000 }; /* what could not be written is tried again */
 struct version {
     char *id, *model_id, *owner_id, *owner, *model;
     bool is_public;
-    bool trains; /* as a training runs it: its schema is of the training's input */
-    char *path;  /* relative to the data folder */
+    bool is_image; /* its kind: else a folder */
+    bool trains;   /* as a training runs it: its schema is of the training's input */
+    char *path;    /* relative to the data folder */
     struct str schema_text;
     struct input_schema *schema;
     struct input_schema *output_schema;
@@ -199,10 +200,11 @@ struct prediction {
 
 struct fleet_config {
     const struct options *options;
-    const char *data;                /* absolute */
-    const char *internal_base;       /* "http://127.0.0.1:PORT", for instances */
-    const unsigned char *key;        /* of SEAL_KEY_SIZE bytes: seals what is secret in inputs */
-    struct files *files;             /* NULL: inputs and outputs stay as they are */
+    const char *data;          /* absolute */
+    const char *internal_base; /* "http://127.0.0.1:PORT", for instances */
+    struct driver *images;     /* the driver of versions that are images; NULL: there is none */
+    const unsigned char *key;  /* of SEAL_KEY_SIZE bytes: seals what is secret in inputs */
+    struct files *files;       /* NULL: inputs and outputs stay as they are */
     struct protocol *openai, *plain; /* of versions that say so; NULL: all are spoken to alike */
 };
 
@@ -217,6 +219,7 @@ struct fleet {
     struct deliveries *deliveries; /* of webhooks; NULL: none are sent */
     struct files *files;
     struct driver *driver; /* for folders */
+    struct driver *images; /* for images; NULL: none can be run */
     struct protocol *protocol, *openai, *plain;
     struct id_gen ids;
     struct map pools;        /* id -> struct pool */
@@ -269,6 +272,8 @@ void fleet_deinit(struct fleet *f);
 
 /* --- versions and pools --- */
 
+/* What runs the version: its kind decides. NULL: nothing here does. */
+struct driver *fleet_driver(const struct fleet *f, const struct version *v);
 /* How its model servers are spoken to. */
 struct protocol *fleet_protocol(const struct fleet *f, const struct version *v);
 
@@ -403,6 +408,8 @@ void lane_collect(struct pool *p);      /* frees lanes nothing needs any more */
 int lane_count(const struct lane *l, enum instance_state s);
 enum status instance_boot(struct lane *l, const char *why, struct error *err) NODISCARD;
 void instance_recover(struct lane *l, const struct instance_row *row);
+/* "http://…/_i/<capability>": where it reaches the server. */
+void instance_internal_url(const struct instance *in, char out[256]);
 void instance_drain(struct instance *in, const char *why);
 void instance_kill(struct instance *in, const char *why, int64_t grace_ms);
 void instance_run_ended(struct instance *in); /* a slot is free */

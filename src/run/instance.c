@@ -60,7 +60,7 @@ static void record_created(struct instance *in, const char *gpus)
                                    in->lane->version->trains ? TRAIN_SUFFIX : ""),
         .version_model_id = store_keep(&op->op, str_of(in->lane->version->model_id)),
         .hardware = store_keep(&op->op, str_of(in->lane->sku_name)),
-        .driver = driver_facts(in->fleet->driver)->name,
+        .driver = driver_facts(fleet_driver(in->fleet, in->lane->version))->name,
         .capability = store_keep(&op->op, str_of(in->capability)),
         .gpus = store_keep(&op->op, str_of(gpus)),
         .created_at = in->created_at,
@@ -156,6 +156,14 @@ static bool wants_uploads(const struct version *v)
     return v->output.has_files && !v->output.files_listed && !v->output.is_array;
 }
 
+void instance_internal_url(const struct instance *in, char out[256])
+{
+    const struct fleet *f = in->fleet;
+    const char *base = driver_internal_base(fleet_driver(f, in->lane->version));
+
+    snprintf(out, 256, "%s/_i/%s", base ? base : f->internal_base, in->capability);
+}
+
 enum status instance_boot(struct lane *l, const char *why, struct error *err)
 {
     struct fleet *f = l->pool->fleet;
@@ -179,7 +187,7 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
     instance_register(in);
     hold_gpu_indexes(f->hardware, &hold, &indexes);
     snprintf(gpus, sizeof(gpus), "%.*s", STR_ARG(buf_str(&indexes)));
-    snprintf(url, sizeof(url), "%s/_i/%s", f->internal_base, in->capability);
+    instance_internal_url(in, url);
     snprintf(folder, sizeof(folder), "%s/%s", f->data, v->path);
     snprintf(env, sizeof(env), "%s/%s", f->data, v->config.env ? v->config.env : "");
     if (v->config.weights && strchr(v->config.weights, ':'))
@@ -209,7 +217,7 @@ enum status instance_boot(struct lane *l, const char *why, struct error *err)
              LOG_S("hardware", l->sku_name), LOG_S("why", why));
     record_created(in, gpus);
     timer_start(&in->deadline, f->options->setup_timeout);
-    driver_launch(f->driver, &in->launch, &spec, &launch_events);
+    driver_launch(fleet_driver(f, v), &in->launch, &spec, &launch_events);
     return STATUS_OK;
 }
 
@@ -229,7 +237,7 @@ void instance_recover(struct lane *l, const struct instance_row *row)
         hardware_take_again(f->hardware, l->sku, str_of(row->gpus), &in->hold);
     instance_register(in);
     timer_start(&in->deadline, f->options->setup_timeout);
-    driver_recover(f->driver, &in->launch, in->id, row->handle, &launch_events);
+    driver_recover(fleet_driver(f, l->version), &in->launch, in->id, row->handle, &launch_events);
 }
 
 static void on_address(struct launch *l, const char *url, const char *unix_socket)
@@ -239,7 +247,7 @@ static void on_address(struct launch *l, const char *url, const char *unix_socke
     char internal[256];
     struct peer_spec spec;
 
-    snprintf(internal, sizeof(internal), "%s/_i/%s", in->fleet->internal_base, in->capability);
+    instance_internal_url(in, internal);
     spec = (struct peer_spec){
         .url = url,
         .unix_socket = unix_socket,

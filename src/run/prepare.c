@@ -164,7 +164,7 @@ void prediction_fill(struct prediction *p, struct input_plan *plan)
     char url[256];
 
     if (p->files) {
-        snprintf(url, sizeof(url), "%s/_i/%s", p->fleet->internal_base, p->instance->capability);
+        instance_internal_url(p->instance, url);
         input_files_fill(p->files, plan, url, &out);
     } else {
         out = plan->text;

@@ -67,6 +67,7 @@ enum status version_use(struct fleet *f, const struct version_row *row, struct v
     v->model = xstrdup(row->model);
     v->path = xstrdup(row->path);
     v->is_public = row->model_is_public;
+    v->is_image = row->kind && strcmp(row->kind, VERSION_IMAGE) == 0;
     v->trains = row->trains;
     v->refs = 1;
     s = version_parse(v, row, err);
@@ -78,6 +79,11 @@ enum status version_use(struct fleet *f, const struct version_row *row, struct v
     map_put(&f->versions, str_of(key), v);
     *out = v;
     return STATUS_OK;
+}
+
+struct driver *fleet_driver(const struct fleet *f, const struct version *v)
+{
+    return v->is_image ? f->images : f->driver;
 }
 
 struct protocol *fleet_protocol(const struct fleet *f, const struct version *v)

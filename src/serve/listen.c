@@ -51,7 +51,7 @@ static enum status listen_for_relays(struct serve *s, const struct http_config *
 
 enum status serve_listen_internal(struct serve *s, struct error *err)
 {
-    struct http_config c = http_config(s);
+    struct http_config *c = &s->internal_config;
     struct store_setting_get get = { .name = "internal_listen" };
     struct store_setting_put put = { .name = "internal_listen" };
     struct http_listener *li = NULL;
@@ -62,19 +62,20 @@ enum status serve_listen_internal(struct serve *s, struct error *err)
 
     while (host.n && host.p[host.n - 1] != ':')
         host.n--;
-    c.routes = INTERNAL_ROUTES;
-    c.n_routes = INTERNAL_N_ROUTES;
-    c.gate = internal_gate;
-    c.limits.max_body = (size_t)s->options.max_output * 2 + (64 << 20);
+    *c = http_config(s);
+    c->routes = INTERNAL_ROUTES;
+    c->n_routes = INTERNAL_N_ROUTES;
+    c->gate = internal_gate;
+    c->limits.max_body = (size_t)s->options.max_output * 2 + (64 << 20);
     s->internal = http_server_new(s->loop);
     if (st == STATUS_OK && get.value && strncmp(get.value, wanted, host.n) == 0 &&
         str_ends(str_of(wanted), ":0"))
-        st = http_server_listen(s->internal, get.value, &c, &li, err);
+        st = http_server_listen(s->internal, get.value, c, &li, err);
     if (!li)
-        st = http_server_listen(s->internal, wanted, &c, &li, err);
+        st = http_server_listen(s->internal, wanted, c, &li, err);
     store_op_deinit(&get.op);
     if (st == STATUS_OK)
-        st = listen_for_relays(s, &c, err);
+        st = listen_for_relays(s, c, err);
     if (st != STATUS_OK)
         return st;
     snprintf(address, sizeof(address), "%.*s%d", STR_ARG(host), http_listener_port(li));

@@ -222,6 +222,11 @@ static enum status build_parts(struct serve *s, struct error *err)
     st = make_runtime(s, err);
     if (st == STATUS_OK)
         st = serve_listen_internal(s, err);
+    s->engine = (struct engine_listener){
+        .loop = s->loop, .store = s->store, .internal = s->internal, .config = &s->internal_config
+    };
+    if (st == STATUS_OK)
+        st = engine_open(&s->engine, &s->options, &s->images, err);
     files.store = s->store;
     files.client = s->client;
     if (st == STATUS_OK)
@@ -231,6 +236,7 @@ static enum status build_parts(struct serve *s, struct error *err)
     fleet.files = s->files;
     fleet.openai = s->openai;
     fleet.plain = s->plain;
+    fleet.images = s->images;
     fleet_init(&s->fleet, s->loop, s->store, &s->hardware, s->driver, s->protocol, &fleet);
     st = record_open(&s->fleet, &s->record, err);
     if (st != STATUS_OK)
@@ -271,6 +277,7 @@ static void stop_loop(void *arg)
 
 static void take_down(struct serve *s)
 {
+    s->engine.internal = NULL;
     if (s->internal) {
         http_server_drain(s->internal, 100, stop_loop, s);
         loop_run(s->loop);
@@ -304,6 +311,7 @@ static void take_down(struct serve *s)
     record_close(s->record);
     files_free(s->files);
     driver_free(s->driver);
+    driver_free(s->images);
     uids_free(s->uids);
     http_client_free(s->client); /* its calls end without a word, before what they belong to goes */
     deliveries_free(s->deliveries);

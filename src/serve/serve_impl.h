@@ -9,6 +9,7 @@
 #include "run/deliver.h"
 #include "run/sweep.h"
 #include "serve/data.h"
+#include "serve/engine.h"
 #include "serve/front.h"
 #include "serve/record.h"
 
@@ -28,6 +29,9 @@ struct serve {
     struct http_client *client;
     struct protocol *protocol, *openai, *plain;
     struct driver *driver;
+    struct driver *images; /* NULL: there is no container engine */
+    struct engine_listener engine;
+    struct http_config internal_config;
     struct uids *uids; /* NULL: instances run as our own user */
     struct id_gen ids;
     struct files *files;

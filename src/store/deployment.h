@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/account.h"
+#include "core/hardware.h"
 #include "store/model.h"
 #include "store/store.h"
 
@@ -34,13 +35,14 @@ struct deployment_row {
 
 /* Creates deployment and release 1. Statuses: CONFLICT (name taken); UNPROCESSABLE with error.text
  * naming what is missing when the model or version does not exist or may not be seen (`bad_model`
- * tells which). */
+ * tells which), or the hardware does not offer what the version's kind needs (`bad_hardware`). */
 struct store_deployment_create {
     struct store_op op;
-    struct deployment_row in;  /* id, owner_id, name, created_at, settings, release.* but number */
-    bool bad_model;            /* out */
-    struct deployment_row row; /* out */
-    struct version_row used;   /* out: the release's version */
+    struct deployment_row in; /* id, owner_id, name, created_at, settings, release.* but number */
+    const struct hardware *offers; /* what there is; NULL: it is not looked at */
+    bool bad_model, bad_hardware;  /* out */
+    struct deployment_row row;     /* out */
+    struct version_row used;       /* out: the release's version */
 };
 extern const struct store_op_type STORE_DEPLOYMENT_CREATE;
 
@@ -69,6 +71,7 @@ struct store_deployment_update {
     struct str owner, name;
     const char *viewer_id;
     const char *version, *hardware;
+    const struct hardware *offers; /* as in the create */
     int64_t min_instances, max_instances;
     /* Members of the settings' "scaling" that change, valid for scale_settings_change(); NULL. */
     const char *scaling;
@@ -77,6 +80,7 @@ struct store_deployment_update {
     const char *author_id;     /* account */
     bool bad_version;          /* out, with UNPROCESSABLE: the model has no such version */
     bool bad_bounds;           /* out, with UNPROCESSABLE: max < min after the change */
+    bool bad_hardware;         /* out, with UNPROCESSABLE: it cannot run the version */
     bool changed;              /* out */
     bool settings_changed;     /* out */
     struct deployment_row row; /* out */

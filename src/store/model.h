@@ -6,6 +6,8 @@
 
 struct prediction_row;
 
+#define VERSION_IMAGE "image"
+
 struct model_row {
     const char *id;
     const char *owner_id, *owner; /* the account's id and username */
@@ -31,7 +33,7 @@ struct version_row {
     bool model_is_public;
     const char *model_hardware;
     const char *cog_version; /* never NULL */
-    const char *kind;        /* "folder" ("image" later): decides the runtime */
+    const char *kind;        /* "folder", or VERSION_IMAGE: decides the runtime */
     struct str schema;       /* OpenAPI document (JSON) */
     struct str config; /* what the driver and protocol need to know (JSON), see core/version.h */
     const char *path;  /* folder of the version, relative to the data folder */

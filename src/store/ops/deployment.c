@@ -87,6 +87,21 @@ static enum status find_release_version(struct db *db, struct store_deployment_c
     return s;
 }
 
+/* The version's kind decides the runtime, which the hardware must offer. Hardware that is no longer
+ * there refuses nothing here. */
+static bool runtime_fits(const struct hardware *offers, const char *hardware,
+                         const struct version_row *v, struct error *err)
+{
+    bool is_image = strcmp(v->kind, VERSION_IMAGE) == 0;
+    const struct sku *sku = offers ? hardware_find(offers, str_of(hardware)) : NULL;
+
+    if (!sku || sku_runs(sku, is_image))
+        return true;
+    FAIL(err, STATUS_UNPROCESSABLE, "%.100s does not offer the %s runtime, which %s needs.",
+         hardware, is_image ? "docker" : "process", is_image ? "an image" : "a pushed folder");
+    return false;
+}
+
 static enum status insert_deployment(struct db *db, const struct deployment_row *d,
                                      struct error *err)
 {
@@ -132,8 +147,12 @@ static enum status deployment_create(struct db *db, struct store_op *base)
     const struct deployment_row *d = &op->in;
     enum status s = STATUS_OK;
 
-    op->bad_model = false;
+    op->bad_model = op->bad_hardware = false;
     s = find_release_version(db, op);
+    if (s == STATUS_OK && !runtime_fits(op->offers, d->release.hardware, &op->used, &base->error)) {
+        op->bad_hardware = true;
+        s = STATUS_UNPROCESSABLE;
+    }
     if (s == STATUS_OK)
         s = insert_deployment(db, d, &base->error);
     if (s == STATUS_OK)
@@ -333,7 +352,8 @@ static enum status deployment_update(struct db *db, struct store_op *base)
     struct release_row rel;
     enum status s = find_deployment(db, base, op->owner, op->name, op->viewer_id, &op->row);
 
-    op->bad_version = op->bad_bounds = op->changed = op->settings_changed = false;
+    op->bad_version = op->bad_bounds = op->bad_hardware = false;
+    op->changed = op->settings_changed = false;
     if (s == STATUS_OK)
         s = find_updated_version(db, op);
     if (s == STATUS_OK)
@@ -348,6 +368,11 @@ static enum status deployment_update(struct db *db, struct store_op *base)
         return FAIL(&base->error, STATUS_UNPROCESSABLE,
                     "max_instances (%lld) is less than min_instances (%lld)",
                     (long long)rel.max_instances, (long long)rel.min_instances);
+    }
+    if ((op->version || op->hardware) &&
+        !runtime_fits(op->offers, rel.hardware, &op->used, &base->error)) {
+        op->bad_hardware = true;
+        return STATUS_UNPROCESSABLE;
     }
     op->changed = true;
     return make_release(db, op, &rel);

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An image that the container engine has becomes a version. For administrators alone: the engine
+ * may hold what others must not run.
+ *
+ * The way: the engine is asked for the image -> its labels are read -> it gets a name of ours ->
+ * the model is looked up (and made when it is missing) -> the version is recorded -> 201. */
+#include "core/image.h"
+#include "api/api.h"
+#include "base/mem.h"
+#include "driver/docker/docker.h"
+
+#include <stdlib.h>
+
+enum { MAX_IMAGE = 512, SHORT_ID = 12 };
+
+/* What was asked for, and what was found; all of it lives as long as the request. */
+struct pushed {
+    const char *image;
+    struct str owner, name; /* of the model */
+    const struct api_account *account;
+    const char *hardware; /* for a new model */
+    bool is_public;
+    struct image_facts facts;
+};
+
+/* The engine's part, which ends also when the client has gone. */
+struct asking {
+    struct docker_image_request engine;
+    struct http_request *request; /* NULL: the client has gone */
+    struct pushed *pushed;
+};
+
+/* --- recording --- */
+
+struct making {
+    struct store_model_create create;
+    struct pushed *pushed;
+};
+
+struct looking {
+    struct store_model_get get;
+    struct pushed *pushed;
+};
+
+struct registering {
+    struct store_version_create create;
+    struct pushed *pushed;
+};
+
+static void on_registered(struct http_request *r, struct store_op *op)
+{
+    struct store_version_create *c = container_of(op, struct store_version_create, op);
+    const struct pushed *x = container_of(c, struct registering, create)->pushed;
+    struct buf body CLEANUP(buf_deinit) = BUF_INIT(16 << 10);
+    struct json_writer w;
+
+    if (op->status != STATUS_OK) {
+        api_refuse(r, &op->error);
+        return;
+    }
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_member_string(&w, "model",
+                       arena_printf(r->arena, "%.*s/%.*s", STR_ARG(x->owner), STR_ARG(x->name)));
+    json_member_string(&w, "version", x->facts.version);
+    json_member_string(&w, "image", x->facts.id);
+    json_member_bool(&w, "existed", c->existed);
+    json_end_object(&w);
+    api_answer(r, c->existed ? 200 : 201, &body);
+}
+
+static void record(struct http_request *r, struct pushed *x, const char *model_id)
+{
+    struct buf config CLEANUP(buf_deinit) = BUF_INIT(1 << 20);
+    struct registering *op = api_op_new(sizeof(*op));
+    struct store_op *base = &op->create.op;
+    struct str schema = x->facts.schema;
+    char seq[ID_SIZE];
+
+    op->pushed = x;
+    id_make(&api_of(r)->fleet->ids, loop_wall_ms(r->loop), seq);
+    version_config_write(&x->facts.config, &config);
+    op->create.in = (struct version_row){
+        .seq = store_keep(base, str_of(seq)),
+        .id = store_keep(base, str_of(x->facts.version)),
+        .model_id = store_keep(base, str_of(model_id)),
+        .cog_version = store_keep(base, str_of(x->facts.cog_version)),
+        .kind = VERSION_IMAGE,
+        .schema = str_make(store_keep(base, schema), schema.n),
+        .config = str_of(store_keep(base, buf_str(&config))),
+        .path = arena_printf(&base->arena, "images/%s", x->facts.version),
+        .created_at = loop_wall_ms(r->loop),
+    };
+    api_op_start(r, base, &STORE_VERSION_CREATE, on_registered);
+}
+
+static void on_model_made(struct http_request *r, struct store_op *op)
+{
+    struct store_model_create *c = container_of(op, struct store_model_create, op);
+
+    if (op->status != STATUS_OK)
+        api_refuse(r, &op->error);
+    else
+        record(r, container_of(c, struct making, create)->pushed, c->in.id);
+}
+
+static void make_model(struct http_request *r, struct pushed *x)
+{
+    struct making *op = api_op_new(sizeof(*op));
+    struct store_op *base = &op->create.op;
+    const struct account *owner = &x->account->info;
+    char id[ID_SIZE];
+
+    op->pushed = x;
+    id_make(&api_of(r)->fleet->ids, loop_wall_ms(r->loop), id);
+    op->create.in = (struct model_row){
+        .id = store_keep(base, str_of(id)),
+        .owner_id = store_keep(base, str_of(owner->id)),
+        .owner = store_keep(base, str_of(owner->username)),
+        .name = store_keep(base, x->name),
+        .is_public = x->is_public,
+        .hardware = store_keep(base, str_of(x->hardware)),
+        .created_at = loop_wall_ms(r->loop),
+    };
+    api_op_start(r, base, &STORE_MODEL_CREATE, on_model_made);
+}
+
+static void on_model(struct http_request *r, struct store_op *op)
+{
+    struct store_model_get *get = container_of(op, struct store_model_get, op);
+    struct pushed *x = container_of(get, struct looking, get)->pushed;
+
+    if (op->status == STATUS_NOT_FOUND)
+        make_model(r, x);
+    else if (op->status != STATUS_OK)
+        api_refuse(r, &op->error);
+    else
+        record(r, x, get->row.id);
+}
+
+static void look_for_model(struct http_request *r, struct pushed *x)
+{
+    struct looking *op = api_op_new(sizeof(*op));
+
+    op->pushed = x;
+    op->get.owner = str_of(store_keep(&op->get.op, x->owner));
+    op->get.name = str_of(store_keep(&op->get.op, x->name));
+    api_op_start(r, &op->get.op, &STORE_MODEL_GET, on_model);
+}
+
+/* --- the engine --- */
+
+static void on_gone(struct http_request *r)
+{
+    struct asking *x = r->context;
+
+    x->request = NULL; /* the engine's answer frees it */
+}
+
+/* The request is its own again; NULL: it has gone, and all is over. */
+static struct http_request *take_request(struct asking *x)
+{
+    struct http_request *r = x->request;
+
+    free(x);
+    if (r)
+        r->on_gone = NULL;
+    return r;
+}
+
+static void refuse(struct http_request *r, const struct error *err)
+{
+    const struct error *e = err;
+
+    http_problem(r, status_http(e->status), NULL, "%s", e->text);
+}
+
+static void on_kept(struct docker_image_request *engine, struct str answer, const struct error *err)
+{
+    struct asking *x = container_of(engine, struct asking, engine);
+    struct pushed *pushed = x->pushed;
+    struct http_request *r = take_request(x);
+
+    (void)answer;
+    if (r && err)
+        refuse(r, err);
+    else if (r)
+        look_for_model(r, pushed);
+}
+
+static void keep_image(struct asking *x)
+{
+    struct http_request *r = x->request;
+    const struct pushed *p = x->pushed;
+
+    x->engine.done = on_kept;
+    docker_image_keep(
+        api_of(r)->fleet->images, &x->engine, p->facts.id,
+        arena_printf(r->arena, "berth/%.*s/%.*s", STR_ARG(p->owner), STR_ARG(p->name)),
+        arena_printf(r->arena, "%.*s", SHORT_ID, p->facts.version));
+}
+
+static void on_inspected(struct docker_image_request *engine, struct str answer,
+                         const struct error *err)
+{
+    struct asking *x = container_of(engine, struct asking, engine);
+    struct http_request *r = x->request;
+    struct docker_engine found;
+    struct error why;
+
+    if (!r) {
+        free(x);
+        return;
+    }
+    docker_driver_engine(api_of(r)->fleet->images, &found);
+    if (err)
+        why = *err;
+    if (err && err->status == STATUS_NOT_FOUND)
+        FAIL(&why, STATUS_NOT_FOUND,
+             "The container engine has no image \"%.200s\". Pull or build it there first; `docker "
+             "images` lists what it has.",
+             x->pushed->image);
+    if (!err && image_read(r->arena, answer, x->pushed->image, found.architecture,
+                           &x->pushed->facts, &why) == STATUS_OK) {
+        keep_image(x);
+        return;
+    }
+    refuse(take_request(x), &why);
+}
+
+/* --- the request --- */
+
+/* The smallest that an image can run on. */
+static const struct sku *default_hardware(const struct hardware *h)
+{
+    const struct sku *best = NULL;
+
+    for (size_t i = 0; i < h->n_skus; i++) {
+        const struct sku *s = &h->skus[i];
+
+        if (sku_runs(s, true) && (!best || s->price_nano < best->price_nano ||
+                                  (s->price_nano == best->price_nano && s->memory < best->memory)))
+            best = s;
+    }
+    return best;
+}
+
+static void read_hardware(struct http_request *r, struct problems *p, struct pushed *x)
+{
+    const struct sku *given = body_sku(r, p, false);
+    const struct sku *sku = given ? given : default_hardware(api_of(r)->hardware);
+
+    if (!sku)
+        problems_add(p, "hardware",
+                     "No hardware of this server offers the docker runtime. Add docker to the "
+                     "`runtimes` of some in the configuration.");
+    else if (!sku_runs(sku, true))
+        problems_add(p, "hardware",
+                     "%.100s does not offer the docker runtime, which an image needs.", sku->sku);
+    x->hardware = sku ? sku->sku : NULL;
+}
+
+static bool read_body(struct http_request *r, struct pushed *x)
+{
+    static const char *const keys[] = { "image", "model", "hardware", "visibility", NULL };
+    const char *model, *visibility;
+    struct str version;
+    struct problems p;
+    struct error err;
+
+    problems_init(&p, r);
+    body_only(r, &p, keys);
+    x->image = body_text(r, &p, "image", true, MAX_IMAGE);
+    if (x->image && (!*x->image || x->image[0] == '/' || strstr(x->image, "..")))
+        problems_add(&p, "image", "\"%.100s\" is not the name of an image.", x->image);
+    model = body_text(r, &p, "model", true, MAX_REF);
+    if (model && (!model_ref_split(str_of(model), &x->owner, &x->name, &version) || version.p))
+        problems_add(&p, "model", "\"%.140s\" must have the form owner/name.", model);
+    else if (model && !object_name_ok(x->name, "model", &err))
+        problems_add(&p, "model", "%s", err.text);
+    x->account = x->owner.n ? map_get(&api_of(r)->by_name, x->owner) : NULL;
+    if (x->owner.n && !x->account)
+        problems_add(&p, "model",
+                     "There is no account named \"%.*s\". Make it with `berth account create`.",
+                     (int)MIN(x->owner.n, (size_t)60), x->owner.p);
+    visibility = body_text(r, &p, "visibility", false, MAX_NAME);
+    if (visibility && strcmp(visibility, "public") != 0 && strcmp(visibility, "private") != 0)
+        problems_add(&p, "visibility", "\"%.60s\" must be public or private.", visibility);
+    x->is_public = visibility && strcmp(visibility, "public") == 0;
+    read_hardware(r, &p, x);
+    return !problems_send(&p);
+}
+
+void admin_image_push(struct http_request *r)
+{
+    struct driver *engine = api_of(r)->fleet->images;
+    struct docker_engine found;
+    struct asking *x;
+
+    if (!body_is_object(r))
+        return;
+    if (!engine) {
+        http_problem(r, 422, NULL,
+                     "This server has no container engine. Name its socket in the option "
+                     "docker_socket (/var/run/docker.sock, say), and start the server again.");
+        return;
+    }
+    docker_driver_engine(engine, &found);
+    if (!found.is_ready) {
+        http_problem(r, 503, NULL, "The container engine cannot be used: %s", found.problem);
+        return;
+    }
+    x = xnew(struct asking);
+    x->pushed = arena_new(r->arena, struct pushed);
+    if (!read_body(r, x->pushed)) {
+        free(x);
+        return;
+    }
+    x->request = r;
+    x->engine.done = on_inspected;
+    r->context = x;
+    r->on_gone = on_gone;
+    docker_image_inspect(engine, &x->engine, x->pushed->image);
+}

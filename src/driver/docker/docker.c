@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "driver/docker/docker.h"
+
+#include "base/encode.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "driver/docker/docker_impl.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { LIST_MS = 60000, IMAGE_MS = 60000 };
+
+static const struct docker_driver *docker_const(const struct driver *d)
+{
+    return (const struct docker_driver *)(const void *)d;
+}
+
+_Static_assert(offsetof(struct docker_driver, driver) == 0, "a driver is where its base is");
+
+static const struct driver_facts *docker_facts(const struct driver *d)
+{
+    return &docker_const(d)->facts;
+}
+
+static const char *docker_base(const struct driver *d)
+{
+    return docker_const(d)->base;
+}
+
+static void docker_launch(struct driver *d, struct launch *l, const struct launch_spec *spec)
+{
+    container_launch(container_new(docker_of(d), l, spec->id), spec);
+}
+
+/* The name follows from the instance's id; the handle is for people. */
+static void docker_recover(struct driver *d, struct launch *l, struct str handle)
+{
+    (void)handle;
+    container_recover(container_new(docker_of(d), l, l->id));
+}
+
+static void docker_stop(struct driver *d, struct launch *l, int64_t grace_ms)
+{
+    (void)d;
+    container_stop(l->impl, grace_ms);
+}
+
+static void docker_release(struct driver *d, struct launch *l)
+{
+    (void)d;
+    container_release(l->impl);
+}
+
+/* --- the sweep --- */
+
+static void on_listed(struct docker_request *r, const struct error *err)
+{
+    struct arena a CLEANUP(arena_deinit) = { 0 };
+    struct docker_driver *d = r->driver;
+    struct json *root = NULL;
+    struct error why;
+
+    if (err || json_parse(&a, buf_str(&r->call.body), NULL, &root, &why) != STATUS_OK) {
+        engine_lost(d, err ? err : &why);
+        return;
+    }
+    json_each (root, one) {
+        const struct json *labels = json_get(one, "Labels");
+        struct str instance = json_to_str(json_get(labels, DOCKER_LABEL_INSTANCE));
+        struct str engine_id = json_to_str(json_get(one, "Id"));
+        bool is_ours = str_is(json_to_str(json_get(labels, DOCKER_LABEL_SERVER)), d->server_id);
+
+        if (!is_ours || !instance.n || !engine_id.n || container_is_known(d, instance))
+            continue;
+        log_info("removing a container that nobody asked for",
+                 LOG_S("instance", arena_copy(&a, instance)));
+        container_sweep(d, arena_copy(&a, instance), arena_copy(&a, engine_id));
+    }
+}
+
+void docker_sweep_now(struct docker_driver *d)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1024);
+    struct buf filter CLEANUP(buf_deinit) = BUF_INIT(512);
+
+    if (!d->wants_sweep || d->step != ENGINE_READY || d->listing.is_open)
+        return;
+    buf_addf(&filter, "{\"label\":[\"" DOCKER_LABEL_SERVER "=%s\"]}", d->server_id);
+    buf_adds(&path, "/containers/json?all=1&filters=");
+    percent_add(&path, buf_str(&filter));
+    docker_send(d, &d->listing, "GET", path.p, LIST_MS);
+}
+
+/* Again whenever the engine is back. */
+static void docker_sweep(struct driver *d)
+{
+    docker_of(d)->wants_sweep = true;
+    docker_sweep_now(docker_of(d));
+}
+
+/* --- images --- */
+
+struct image_call {
+    struct docker_request request;
+    struct docker_image_request *of;
+};
+
+static void on_image(struct docker_request *r, const struct error *err)
+{
+    struct image_call *x = container_of(r, struct image_call, request);
+    struct docker_image_request *of = x->of;
+
+    of->impl = NULL;
+    of->done(of, err ? STR_NULL : buf_str(&r->call.body), err);
+    docker_request_deinit(r);
+    free(x);
+}
+
+static void ask_image(struct docker_driver *d, struct docker_image_request *r, const char *method,
+                      const char *path)
+{
+    struct image_call *x = xnew(struct image_call);
+
+    x->of = r;
+    r->impl = x;
+    docker_request_init(d, &x->request, on_image);
+    docker_send(d, &x->request, method, path, IMAGE_MS);
+}
+
+/* Slashes and colons of a name stay; nothing else could leave the path. */
+static void add_name(struct buf *path, const char *name)
+{
+    for (const char *p = name; *p; p++) {
+        if (*p == '/' || *p == ':' || *p == '@')
+            buf_addc(path, *p);
+        else
+            percent_add(path, str_make(p, 1));
+    }
+}
+
+void docker_image_inspect(struct driver *d, struct docker_image_request *r, const char *name)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
+
+    buf_adds(&path, "/images/");
+    add_name(&path, name);
+    buf_adds(&path, "/json");
+    ask_image(docker_of(d), r, "GET", path.p);
+}
+
+void docker_image_keep(struct driver *d, struct docker_image_request *r, const char *id,
+                       const char *repository, const char *tag)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
+
+    buf_adds(&path, "/images/");
+    add_name(&path, id);
+    buf_adds(&path, "/tag?repo=");
+    percent_add(&path, str_of(repository));
+    buf_adds(&path, "&tag=");
+    percent_add(&path, str_of(tag));
+    ask_image(docker_of(d), r, "POST", path.p);
+}
+
+void docker_driver_engine(const struct driver *driver, struct docker_engine *out)
+{
+    const struct docker_driver *d = docker_const(driver);
+    bool is_ready = d->step == ENGINE_READY;
+
+    *out = (struct docker_engine){
+        .is_ready = is_ready,
+        .architecture = d->architecture,
+        .version = d->version,
+        .problem = is_ready        ? NULL
+                   : d->problem[0] ? d->problem
+                                   : "the container engine has not answered yet",
+    };
+}
+
+/* --- the driver --- */
+
+static void docker_free(struct driver *driver)
+{
+    struct docker_driver *d = docker_of(driver);
+
+    http_client_free(d->client); /* what is open ends without a word */
+    containers_free(d);
+    engine_deinit(d);
+    docker_request_deinit(&d->listing);
+    free(d->socket);
+    free(d->server_id);
+    free(d->network);
+    free(d);
+}
+
+static const struct driver_ops docker_ops = {
+    .name = "docker",
+    .free = docker_free,
+    .facts = docker_facts,
+    .launch = docker_launch,
+    .recover = docker_recover,
+    .stop = docker_stop,
+    .release = docker_release,
+    .clean = NULL, /* what a prediction leaves goes with its container */
+    .sweep = docker_sweep,
+    .internal_base = docker_base,
+};
+
+struct driver *docker_driver_new(struct loop *l, const struct docker_driver_config *c)
+{
+    struct docker_driver *d = xnew(struct docker_driver);
+
+    assert(loop_uv(l) && c->socket[0] == '/');
+    d->driver = (struct driver){ .ops = &docker_ops, .loop = l };
+    d->client = http_client_new(l);
+    d->socket = xstrdup(c->socket);
+    d->server_id = xstrdup(c->server_id);
+    d->network = xasprintf("berth-%s", c->server_id);
+    d->read_only = c->read_only;
+    d->gateway = c->gateway;
+    d->gateway_arg = c->arg;
+    list_init(&d->containers);
+    docker_request_init(d, &d->listing, on_listed);
+    d->facts = (struct driver_facts){
+        .name = "docker",
+        .hides_files = true,
+        .hides_processes = true,
+        .limits_memory = true,
+        .limits_cpus = true,
+        .missing = { "containers reach the network beyond this machine, and what listens on its "
+                     "bridge addresses: a model can call that" },
+    };
+    engine_init(d);
+    return &d->driver;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the Docker driver: docker.c (the driver), engine.c (finding the engine, and requests to
+ * it), container.c (one container's life), create.c (what a container is made of), lines.c (its
+ * log). */
+#pragma once
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "driver/docker/docker.h"
+#include "driver/docker/lines.h"
+#include "driver/driver_impl.h"
+#include "http/client.h"
+
+/* Labels of what is ours. */
+#define DOCKER_LABEL_SERVER   "berth.server"
+#define DOCKER_LABEL_INSTANCE "berth.instance"
+
+enum { DOCKER_PORT = 5000 }; /* where Cog's server listens in its container */
+
+/* A request whose texts live as long as it does. */
+struct docker_request {
+    struct http_call call;
+    struct docker_driver *driver;
+    struct buf body;
+    void (*done)(struct docker_request *r, const struct error *err);
+    void (*data)(struct docker_request *r, struct str piece);
+    bool is_open;
+};
+
+/* How far the engine was found. */
+enum engine_step { ENGINE_VERSION, ENGINE_INFO, ENGINE_NETWORK, ENGINE_NETWORK_MAKE, ENGINE_READY };
+
+struct docker_driver {
+    struct driver driver;
+    struct http_client *client; /* our own: it goes before us, and what is open in it with it */
+    char *socket, *server_id, *network;
+    bool read_only;
+    enum status (*gateway)(void *arg, const char *address, char out_base[192], struct error *err);
+    void *gateway_arg;
+
+    enum engine_step step;
+    struct docker_request request; /* of the step */
+    struct docker_request listing; /* for the sweep */
+    struct timer retry;
+    char api[32]; /* "/v1.41"; "" before it is known */
+    char architecture[32], version[64];
+    int64_t cpus; /* of the engine's machine; 0: not known */
+    char gateway_address[64];
+    char base[192];    /* of the internal listener, as containers reach it; "": not there yet */
+    char problem[512]; /* why the engine is not ready; "": nothing was tried, or it is */
+    bool wants_sweep;
+
+    struct list containers;
+    struct driver_facts facts;
+};
+
+static inline struct docker_driver *docker_of(struct driver *d)
+{
+    return container_of(d, struct docker_driver, driver);
+}
+
+/* --- engine.c --- */
+
+void engine_init(struct docker_driver *d);
+void engine_deinit(struct docker_driver *d);
+/* It does not answer: everybody waits until it does. */
+void engine_lost(struct docker_driver *d, const struct error *err);
+/* Sends `method` to `path`, which begins with "/"; r->body is what was put there before. `data`
+ * takes an answer piece by piece, however long that takes. An answer that is no 2xx is an error:
+ * NOT_FOUND, CONFLICT, INVALID, or UNREACHABLE for the engine's own trouble, with its words. */
+void docker_send(struct docker_driver *d, struct docker_request *r, const char *method,
+                 const char *path, int64_t timeout_ms);
+void docker_stream(struct docker_driver *d, struct docker_request *r, const char *method,
+                   const char *path, void (*data)(struct docker_request *r, struct str piece));
+void docker_request_init(struct docker_driver *d, struct docker_request *r,
+                         void (*done)(struct docker_request *r, const struct error *err));
+void docker_request_deinit(struct docker_request *r);
+
+/* --- create.c --- */
+
+/* The body of POST /containers/create. */
+void docker_create_body(const struct docker_driver *d, const struct launch_spec *s,
+                        struct buf *out);
+
+/* --- container.c --- */
+
+struct container;
+struct container *container_new(struct docker_driver *d, struct launch *l, const char *id);
+void container_launch(struct container *c, const struct launch_spec *spec);
+void container_recover(struct container *c);
+void container_stop(struct container *c, int64_t grace_ms);
+void container_release(struct container *c);
+/* One that nobody asked for is removed. */
+void container_sweep(struct docker_driver *d, const char *instance_id, const char *engine_id);
+bool container_is_known(struct docker_driver *d, struct str instance_id);
+void containers_go_on(struct docker_driver *d); /* the engine is there */
+void containers_free(struct docker_driver *d);  /* at once: the client is gone */
+
+/* --- docker.c --- */
+
+void docker_sweep_now(struct docker_driver *d); /* if it was asked for, and the engine is there */
+
+/* --- facts.c --- */
+
+/* What an inspected container is, for container.c and for tests. */
+struct container_facts {
+    bool is_ours;                /* its label has our server's id */
+    bool is_running, is_created; /* created: it was never started */
+    char address[64];            /* in our network; "" */
+    char id[80];
+    int64_t exit_code;
+    bool out_of_memory;
+    int64_t ended_at; /* wall ms; 0 */
+};
+enum status container_read(struct str inspected, const char *server_id, const char *network,
+                           struct container_facts *out, struct error *err) NODISCARD;
+struct exit_info container_exit(const struct container_facts *f);
+
+/* The version to speak, of what the engine says it speaks ("1.45", least "1.24"): "1.45".
+ * UNSUPPORTED for one that is too old. */
+enum status docker_negotiate(const char *most, const char *least, char out[16],
+                             struct error *err) NODISCARD;
+/* The gateway of an inspected network; false: it has none. */
+bool docker_read_gateway(struct str inspected, char out[64]);

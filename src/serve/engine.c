@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/engine.h"
+
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "driver/docker/docker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SERVER_ID      "server_id"
+#define ENGINE_ADDRESS "engine_listen"
+
+static void on_put(struct store_op *op)
+{
+    if (op->status != STATUS_OK)
+        log_error("a setting could not be stored", LOG_ERR(&op->error));
+    store_op_deinit(op);
+    free(op);
+}
+
+static void put(struct store *s, const char *name, const char *value)
+{
+    struct store_setting_put *op = xnew(struct store_setting_put);
+
+    op->name = name;
+    op->value = store_keep(&op->op, str_of(value));
+    store_start(s, &op->op, &STORE_SETTING_PUT, on_put);
+}
+
+/* What was kept under the name; empty: nothing. */
+static void get(struct store *s, const char *name, char *out, size_t size)
+{
+    struct store_setting_get get = { .name = name };
+
+    *out = '\0';
+    if (store_run(s, &get.op, &STORE_SETTING_GET) == STATUS_OK && get.value)
+        snprintf(out, size, "%s", get.value);
+    store_op_deinit(&get.op);
+}
+
+/* The port is kept: containers that outlive a restart go on telling their ends to the same address.
+ */
+static enum status listen_at(void *arg, const char *address, char out_base[192], struct error *err)
+{
+    struct engine_listener *e = arg;
+    struct http_listener *li = NULL;
+    char wanted[160];
+    struct str host;
+
+    if (!e->internal)
+        return FAIL(err, STATUS_CANCELED, "the server ends");
+    snprintf(wanted, sizeof(wanted), "%s:0", address);
+    host = str_make(wanted, strlen(wanted) - 1);
+    if (strncmp(e->address, wanted, host.n) == 0 &&
+        http_server_listen(e->internal, e->address, e->config, &li, err) != STATUS_OK)
+        li = NULL;
+    if (!li && http_server_listen(e->internal, wanted, e->config, &li, err) != STATUS_OK)
+        return err->status;
+    snprintf(e->address, sizeof(e->address), "%.*s%d", STR_ARG(host), http_listener_port(li));
+    snprintf(out_base, 192, "http://%s", e->address);
+    put(e->store, ENGINE_ADDRESS, e->address);
+    return STATUS_OK;
+}
+
+enum status engine_open(struct engine_listener *e, const struct options *o, struct driver **out,
+                        struct error *err)
+{
+    char server_id[40];
+    const struct docker_driver_config config = {
+        .socket = o->docker_socket,
+        .server_id = server_id,
+        .read_only = o->docker_read_only,
+        .gateway = listen_at,
+        .arg = e,
+    };
+
+    *out = NULL;
+    if (!*o->docker_socket)
+        return STATUS_OK;
+    if (o->docker_socket[0] != '/' || strlen(o->docker_socket) > 100)
+        return FAIL(
+            err, STATUS_INVALID,
+            "docker_socket is \"%.150s\"; it must be the absolute path of the engine's unix "
+            "socket, of at most 100 bytes, such as /var/run/docker.sock",
+            o->docker_socket);
+    get(e->store, SERVER_ID, server_id, sizeof(server_id));
+    get(e->store, ENGINE_ADDRESS, e->address, sizeof(e->address));
+    if (!*server_id) {
+        id_secret(loop_rand(e->loop), 13, server_id);
+        put(e->store, SERVER_ID, server_id);
+    }
+    *out = docker_driver_new(e->loop, &config);
+    return STATUS_OK;
+}

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One engine for all of these tests, with two images; servers of their own for each."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "api")]
+
+import engine as engines  # noqa: E402
+from berth import MODELS, Server  # noqa: E402
+
+HARDWARE = """
+hardware:
+  - {sku: cpu-small, price: 0.000025, cpus: 1, memory: 512MB, processes: 200, runtimes: [process, docker]}
+  - {sku: folders, price: 0.00001, cpus: 1, memory: 512MB}
+  - {sku: wide, price: 0.001, cpus: 8, memory: 512MB, runtimes: [docker]}
+"""
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory):
+    why = engines.missing()
+    if why:
+        pytest.skip(why)
+    made = engines.Engine(tmp_path_factory.mktemp("engine"))
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def images(engine, tmp_path_factory):
+    """The names of the images there are, and the ids the engine gave them."""
+    base = engines.make_base(tmp_path_factory.mktemp("base"))
+    return {"ctl:v1": engines.make_image(engine, base, MODELS / "ctl", "ctl:v1"),
+            "files:v1": engines.make_image(engine, base, MODELS / "files", "files:v1", ref="predict.py:One"),
+            "look:v1": engines.make_image(engine, base, MODELS / "files", "look:v1", ref="predict.py:Look"),
+            "bare:v1": engines.make_image(engine, base, MODELS / "ctl", "bare:v1", labels=False)}
+
+
+@pytest.fixture
+def new_server(tmp_path, engine, images):
+    """Makes servers that use the engine: new_server(option, ...)."""
+    made = []
+
+    def make(*options):
+        data = tmp_path / f"data{len(made)}"
+        data.mkdir()
+        (data / "berth.yaml").write_text(HARDWARE)
+        server = Server(data, "--docker-socket", str(engine.socket), "--cpu-overcommit", "40", *options)
+        made.append(server)
+        server.start()
+        server.account("acme")
+        return server
+
+    yield make
+    try:
+        for server in made:
+            if server.process.poll() is None:
+                server.stop()
+    finally:
+        for server in made:
+            server.end()
+        for one in engine.containers("berth.instance"):
+            engine.ask("DELETE", f"/containers/{one['Id']}?force=1&v=1")

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Docker Engine of the tests' own, with its own data folder and socket, and images of Cog models made without a registry:
+the host's Python with Cog's packages in it, imported with the labels that `cog build` would put there."""
+
+import http.client
+import io
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from urllib.parse import quote
+
+from berth import LIMIT, ROOT, wait_for
+
+PYTHON = "/usr/bin/python3"
+COG = ["cog==0.23.1", "coglet==0.23.1"]
+LIBRARIES = re.compile(r"(?:=> )?(/\S+) \(0x")
+
+
+def missing():
+    """Why no engine can run here; None where one can."""
+    if os.geteuid() != 0:
+        return "a container engine needs root"
+    for program in ("dockerd", "containerd", "iptables"):
+        if not shutil.which(program):
+            return f"there is no {program}: install docker.io"
+    if not Path(PYTHON).exists():
+        return f"there is no {PYTHON} to make an image of"
+    return None
+
+
+class EngineError(Exception):
+    pass
+
+
+class Engine:
+    """dockerd; started again it finds its containers, since they outlive it."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.socket = self.folder / "docker.sock"
+        self.process = self.runtime = None
+
+    def spawn(self, command):
+        with open(self.folder / "log", "ab") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def start(self):
+        """With a containerd beside it, which a dockerd that is killed does not take along."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "daemon.json").write_text("{}")
+        (self.folder / "containerd.toml").write_text('version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
+        runtime = self.folder / "containerd.sock"
+        if not self.runtime:
+            self.runtime = self.spawn(["containerd", "--config", str(self.folder / "containerd.toml"), "--address", str(runtime),
+                                       "--root", str(self.folder / "layers"), "--state", str(self.folder / "state")])
+            wait_for(runtime.exists, "containerd's socket")
+        command = ["dockerd", "--containerd", str(runtime), "--config-file", str(self.folder / "daemon.json"), "--storage-driver", "overlay2", "--bridge", "none",
+                   "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"), "--live-restore",
+                   "--pidfile", str(self.folder / "pid"), "-H", f"unix://{self.socket}"]
+        self.process = self.spawn(command)
+        wait_for(self.answers, lambda: f"the engine's first answer: {(self.folder / 'log').read_text()[-3000:]}")
+        return self
+
+    def answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"dockerd ended: {(self.folder / 'log').read_text()[-3000:]}")
+        try:
+            return self.ask("GET", "/_ping") is not None
+        except OSError:
+            return False
+
+    def ask(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection("engine", timeout=LIMIT)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(LIMIT)
+        try:
+            connection.sock.connect(str(self.socket))
+            if body is not None and not hasattr(body, "read"):
+                body, headers = json.dumps(body), {"Content-Type": "application/json"}
+            connection.request(method, path, body, headers or {}, encode_chunked=hasattr(body, "read"))
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        finally:
+            connection.close()
+        if answer.status >= 300:
+            raise EngineError(f"{method} {path[:200]}: {answer.status} {text}")
+        return json.loads(text) if text.startswith(("{", "[")) else text
+
+    def containers(self, label=None, running=False):
+        filters = {"label": [label]} if label else {}
+        return self.ask("GET", f"/containers/json?all={0 if running else 1}&filters={quote(json.dumps(filters))}")
+
+    def inspect(self, container):
+        return self.ask("GET", f"/containers/{container}/json")
+
+    def kill(self):
+        """As a crash would; its containers go on."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait(LIMIT)
+
+    def stop(self):
+        """With all that it runs."""
+        if self.process.poll() is not None:
+            self.start()
+        for one in self.containers():
+            self.ask("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        for one in self.ask("GET", "/networks"):
+            if one["Name"].startswith("berth-"):
+                self.ask("DELETE", f"/networks/{one['Id']}")
+        for one in (self.process, self.runtime):
+            one.terminate()
+            try:
+                one.wait(LIMIT)
+            except subprocess.TimeoutExpired:
+                one.kill()
+                one.wait(LIMIT)
+
+    def load(self, archive, name, changes):
+        """`docker import`: a plain tar as an image."""
+        query = "&".join(f"changes={quote(change)}" for change in changes)
+        repository, _, tag = name.partition(":")
+        with open(archive, "rb") as opened:
+            answer = self.ask("POST", f"/images/create?fromSrc=-&repo={quote(repository)}&tag={tag or 'latest'}&{query}",
+                              opened, {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"})
+        assert "error" not in str(answer), answer
+        return self.ask("GET", f"/images/{name}/json")["Id"]
+
+
+def libraries_of(files):
+    """The shared libraries that programs and modules are linked to."""
+    found = set()
+    for file in files:
+        done = subprocess.run(["ldd", str(file)], capture_output=True, text=True, check=False)
+        found.update(LIBRARIES.findall(done.stdout))
+    return found
+
+
+def make_base(folder):
+    """The host's Python and Cog's packages as a tree of files."""
+    tree = Path(folder)
+    version = subprocess.run([PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True,
+                             text=True, check=True).stdout.strip()
+    source = Path(f"/usr/lib/python{version}")
+    real = Path(PYTHON).resolve()
+    shutil.copytree(source, tree / f"usr/lib/python{version}", symlinks=False, ignore_dangling_symlinks=True,
+                    ignore=shutil.ignore_patterns("__pycache__", "test", "idlelib", "tkinter", "lib2to3", "ensurepip",
+                                                  "config-*", "dist-packages"))
+    for path in (tree / "usr/bin", tree / "tmp", tree / "proc", tree / "sys", tree / "dev", tree / "etc",
+                 tree / "root", tree / "run"):
+        path.mkdir(parents=True, exist_ok=True)
+    # Cog's server makes no HTTP client without them.
+    authorities = tree / "etc/ssl/certs/ca-certificates.crt"
+    authorities.parent.mkdir(parents=True)
+    shutil.copy("/etc/ssl/certs/ca-certificates.crt", authorities)
+    (tree / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    shutil.copy2(real, tree / "usr/bin" / real.name)
+    for name in {"python", "python3", f"python{version}"} - {real.name}:
+        (tree / "usr/bin" / name).symlink_to(real.name)
+    packages = tree / "usr/lib/python3/dist-packages"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
+           "--target", str(packages), "--python-version", version, "--only-binary=:all:", *COG]
+    subprocess.run(pip, check=True)
+    linked = libraries_of([real, *(tree / f"usr/lib/python{version}").rglob("*.so"), *packages.rglob("*.so"),
+                           *(file for file in packages.glob("bin/*"))])
+    for library in linked | {f"/lib64/ld-linux-{platform.machine().replace('_', '-')}.so.2"}:
+        if not Path(library).exists() or str(library).startswith(str(tree)):
+            continue
+        target = tree / library.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(Path(library).resolve(), target)
+    return tree
+
+
+def describe(model, ref):
+    """The schema of a model, as a push of its folder would find it."""
+    done = subprocess.run([sys.executable, "-I", str(ROOT / "helpers/cog_schema.py"), str(model), ref], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["openapi"]
+
+
+def label(name, value):
+    """As in a Dockerfile, where a dollar would begin a variable."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"LABEL {name}={json.dumps(text)}".replace("$", "\\$")
+
+
+def make_image(engine, base, model, name, ref="predict.py:Predictor", labels=True, config=None):
+    """An image of a model's folder as Cog would make it: its id."""
+    archive = engine.folder / "image.tar"
+    schema = describe(model, ref)
+    described = json.dumps(schema).encode()
+    entry = tarfile.TarInfo("./src/.cog/openapi_schema.json")
+    entry.size = len(described)
+    with tarfile.open(archive, "w") as tar:
+        tar.add(base, arcname=".")
+        tar.add(model, arcname="./src", filter=lambda one: None if "__pycache__" in one.name else one)
+        tar.addfile(entry, io.BytesIO(described))
+    changes = ["ENV PATH=/usr/bin:/bin", f"ENV COG_PREDICT_TYPE_STUB={ref}", "WORKDIR /src", "EXPOSE 5000",
+               'CMD ["python","-m","cog.server.http"]']
+    if labels:
+        changes += [label("run.cog.config", {"build": {"python_version": "3.11"}, "predict": ref, **(config or {})}),
+                    label("run.cog.openapi_schema", schema), label("run.cog.version", "0.23.1")]
+    try:
+        return engine.load(archive, name, changes)
+    finally:
+        archive.unlink()

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images as versions, and their instances as containers of a real engine."""
+
+import re
+
+import pytest
+from berth import wait_for
+
+
+def push(server, image, name="acme/model", *flags, fails=False):
+    said = server.admin("push", image, name, *flags, fails=fails)
+    if fails:
+        return said
+    assert re.fullmatch(f"{name}:[0-9a-f]{{64}}", said), said
+    return said.rpartition(":")[2]
+
+
+def ready(server, image="ctl:v1", low=0, high=1, name="boxed"):
+    """A deployment of an image: its client and its path."""
+    client = server.account("acme")
+    version = push(server, image)
+    return client, client.deploy(name, "acme/model", version, low, high)
+
+
+def containers(engine, server, running=False):
+    """Those of one server: the label that tells whose they are is also its network's name."""
+    own = {record["container_owner"] for record in server.records("the container engine is ready")}
+    return [one for owner in own for one in engine.containers(f"berth.server={owner}", running)]
+
+
+def none_left(engine, server):
+    wait_for(lambda: not containers(engine, server), "the end of all containers")
+
+
+def test_push_deploy_predict_scale_to_zero(engine, images, new_server):
+    server = new_server("--idle-timeout", "1s")
+    client, path = ready(server)
+    done = client.predict(path, {"mode": "words", "steps": 4})
+    assert done["status"] == "succeeded", done
+    assert done["output"] == ["hello0 ", "hello1 ", "hello2 ", "hello3 "]
+    assert "word 3" in done["logs"]
+    assert done["version"] == images["ctl:v1"].removeprefix("sha256:")
+    none_left(engine, server)
+    ended = client.get(f"{path}/instances").json["results"]
+    assert ended == [] or ended[0]["state"] in ("stopping", "ended"), ended
+    again = client.predict(path, {"text": "again"})
+    assert again["output"] == ["again"], again
+
+
+def test_what_a_container_is_made_of(engine, new_server):
+    server = new_server()
+    client, path = ready(server, low=1)
+    assert client.predict(path, {})["status"] == "succeeded"
+    made = engine.inspect(containers(engine, server)[0]["Id"])
+    host = made["HostConfig"]
+    assert host["NanoCpus"] == 1000000000
+    assert host["Memory"] == host["MemorySwap"] == 512000000
+    assert host["PidsLimit"] == 200
+    assert host["ReadonlyRootfs"] is True
+    assert host["CapDrop"] == ["ALL"] and not host["Privileged"]
+    assert "no-new-privileges" in host["SecurityOpt"]
+    assert host["Init"] is True
+    assert host["ShmSize"] == 256000000
+    assert host["LogConfig"]["Config"]["max-file"] == "2"
+    assert not host["PortBindings"], "it is reached at its own address"
+    assert made["State"]["Running"]
+
+
+def test_files_go_in_and_out(new_server):
+    server = new_server()
+    client, path = ready(server, "files:v1")
+    picture = "data:image/png;base64,aGVsbG8="
+    done = client.predict(path, {"file": picture, "name": "back.png"})
+    assert done["status"] == "succeeded", done
+    if done["output"].startswith("http"):
+        assert client.call("GET", done["output"].removeprefix(server.url), prefix="").body == b"hello"
+    else:
+        assert done["output"].endswith("base64,aGVsbG8=")
+
+
+def test_an_uploaded_file_is_fetched_by_the_container(new_server):
+    server = new_server()
+    client, path = ready(server, "look:v1")
+    body = (b'--x\r\nContent-Disposition: form-data; name="content"; filename="a.txt"\r\n'
+            b"Content-Type: text/plain\r\n\r\nin a box\r\n--x--\r\n")
+    made = client.post("/files", body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert made.status == 201, made
+    done = client.predict(path, {"file": made.json["urls"]["get"], "text": "seen"})
+    assert done["status"] == "succeeded" and done["output"].startswith(".txt 8 "), done
+
+
+def test_cancel(new_server):
+    server = new_server()
+    client, path = ready(server)
+    made = client.predict(path, {"mode": "wait", "file": "/tmp/never"}, wait=False)
+    wait_for(lambda: client.prediction(made)["logs"], "its first line")
+    assert client.post(f"/predictions/{made['id']}/cancel").status == 200
+    assert client.ended(made)["status"] == "canceled"
+    assert client.predict(path, {})["status"] == "succeeded"
+
+
+def test_a_model_that_dies_says_how(new_server):
+    server = new_server()
+    client, path = ready(server)
+    done = client.predict(path, {"mode": "crash", "file": "/usr/bin/python"})
+    assert done["status"] == "failed", done
+    assert client.predict(path, {})["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_a_server_that_comes_back_finds_its_container(engine, new_server, how):
+    server = new_server("--keep-instances")
+    client, path = ready(server, low=1)
+    assert client.predict(path, {})["status"] == "succeeded"
+    before = containers(engine, server)
+    made = client.predict(path, {"mode": "wait", "file": "/tmp/never"}, wait=False)
+    wait_for(lambda: client.prediction(made)["logs"], "its first line")
+    server.kill() if how == "kill" else server.stop()
+    assert [one["Id"] for one in containers(engine, server, running=True)] == [before[0]["Id"]]
+    server.start()
+    wait_for(lambda: client.get(f"{path}/instances").json["results"][0]["state"] in ("idle", "active"), "its instance")
+    assert [one["Id"] for one in containers(engine, server)] == [before[0]["Id"]]
+    assert client.post(f"/predictions/{made['id']}/cancel").status == 200
+    assert client.ended(made)["status"] == "canceled"
+    assert client.predict(path, {"text": "still there"})["output"] == ["still there"]
+
+
+def test_two_servers_do_not_see_each_other(engine, new_server):
+    one, other = new_server("--keep-instances"), new_server("--keep-instances")
+    (client, path), (client2, path2) = ready(one, low=1), ready(other, low=1)
+    assert client.predict(path, {})["status"] == client2.predict(path2, {})["status"] == "succeeded"
+    theirs = containers(engine, other)
+    one.kill()
+    stranger = engine.ask("POST", "/containers/create", {"Image": "ctl:v1", "Labels": {"berth.server": "somebody",
+                                                                                       "berth.instance": "x"}})
+    one.start()
+    assert client.predict(path, {})["status"] == "succeeded"
+    one.stop()
+    assert [x["Id"] for x in containers(engine, other, running=True)] == [x["Id"] for x in theirs]
+    assert engine.inspect(stranger["Id"])["State"]["Status"] == "created"
+    assert client2.predict(path2, {})["status"] == "succeeded"
+
+
+def test_a_container_that_nobody_knows_is_swept(engine, new_server):
+    server = new_server()
+    ready(server)
+    owner = server.records("the container engine is ready")[0]["container_owner"]
+    lost = engine.ask("POST", "/containers/create", {"Image": "ctl:v1", "Labels": {"berth.server": owner,
+                                                                                  "berth.instance": "01lost"}})
+    server.stop()
+    server.start()
+    wait_for(lambda: lost["Id"] not in [one["Id"] for one in engine.containers("berth.instance")], "its removal")
+
+
+def test_the_engine_goes_and_comes_back(engine, new_server):
+    server = new_server()
+    client, path = ready(server, low=1)
+    assert client.predict(path, {})["status"] == "succeeded"
+    before = containers(engine, server)
+    engine.kill()
+    assert client.predict(path, {"text": "without the engine"})["output"] == ["without the engine"]
+    assert "does not answer" in push(server, "ctl:v1", fails=True) or server.records(
+        "the container engine cannot be used; it is asked again")
+    engine.start()
+    wait_for(lambda: len(server.records("the container engine is ready")) == 2, "the engine's return")
+    assert [one["Id"] for one in containers(engine, server)] == [before[0]["Id"]]
+    assert client.predict(path, {"text": "with it"})["output"] == ["with it"]
+    engine.ask("POST", f"/containers/{before[0]['Id']}/kill")
+    wait_for(lambda: before[0]["Id"] not in [one["Id"] for one in containers(engine, server)], "its removal")
+    assert client.predict(path, {"text": "anew"})["output"] == ["anew"]
+
+
+def test_refusals(new_server):
+    server = new_server()
+    client = server.account("acme")
+    assert "no labels of Cog" in push(server, "bare:v1", fails=True)
+    assert "has no image" in push(server, "not-there:v1", fails=True)
+    assert "no account named" in push(server, "ctl:v1", "nobody/model", fails=True)
+    assert "does not offer the docker runtime" in push(server, "ctl:v1", "acme/model", "--hardware", "folders", fails=True)
+    version = push(server, "ctl:v1")
+    answer = client.post("/deployments", {"name": "wrong", "model": "acme/model", "version": version,
+                                          "hardware": "folders", "min_instances": 0, "max_instances": 1})
+    assert answer.status == 400 and "does not offer the docker runtime, which an image needs" in answer.text, answer
+    assert push(server, "ctl:v1") == version, "the same image is the same version"
+
+
+def test_without_an_engine(new_server, tmp_path):
+    server = new_server()
+    server.stop()
+    for options, words in (["--docker-socket", ""], "docker_socket"), (["--docker-socket", "/nowhere.sock"], "/nowhere.sock"):
+        server.options = options
+        server.start()
+        assert words in push(server, "ctl:v1", fails=True)
+        server.stop()
+
+
+def test_more_cpus_than_the_engine_has(new_server):
+    server = new_server()
+    client = server.account("acme")
+    version = push(server, "ctl:v1")
+    path = client.deploy("wide", "acme/model", version, hardware="wide")
+    assert client.predict(path, {})["status"] == "succeeded"
+
+
+def test_a_model_without_a_deployment(new_server):
+    server = new_server()
+    client = server.account("acme")
+    version = push(server, "ctl:v1")
+    made = client.post("/predictions", {"version": version, "input": {"text": "alone"}}, headers={"Prefer": "wait"})
+    assert made.status == 201 and made.json["output"] == ["alone"], made
