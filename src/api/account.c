@@ -2,6 +2,7 @@
 /* The account, the hardware it may choose, and what the machine has. */
 #include "api/api.h"
 #include "api/cost.h"
+#include "driver/docker/docker.h"
 #include "run/capacity.h"
 #include "run/scaling.h"
 
@@ -175,6 +176,25 @@ static void show_isolation(struct json_writer *w, const struct driver_facts *f)
     json_end_array(w);
 }
 
+/* Where versions that are images run; null: this server has none. */
+static void show_engine(struct json_writer *w, const struct driver *d)
+{
+    struct docker_engine found;
+
+    json_key(w, "container_engine");
+    if (!d) {
+        json_null(w);
+        return;
+    }
+    docker_driver_engine(d, &found);
+    json_begin_object(w);
+    json_member_bool(w, "is_ready", found.is_ready);
+    json_member_string(w, "version", found.version[0] ? found.version : NULL);
+    json_member_string(w, "problem", found.problem);
+    show_isolation(w, driver_facts(d));
+    json_end_object(w);
+}
+
 void capacity_show(struct http_request *r)
 {
     struct buf body CLEANUP(buf_deinit) = BUF_INIT(4 * 1024 * 1024);
@@ -194,6 +214,7 @@ void capacity_show(struct http_request *r)
     json_member_bool(&w, "is_low", a->disk->is_low);
     json_end_object(&w);
     show_isolation(&w, driver_facts(a->fleet->driver));
+    show_engine(&w, a->fleet->images);
     json_end_object(&w);
     api_answer(r, 200, &body);
 }

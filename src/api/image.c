@@ -194,10 +194,9 @@ static void keep_image(struct asking *x)
     const struct pushed *p = x->pushed;
 
     x->engine.done = on_kept;
-    docker_image_keep(
-        api_of(r)->fleet->images, &x->engine, p->facts.id,
-        arena_printf(r->arena, "berth/%.*s/%.*s", STR_ARG(p->owner), STR_ARG(p->name)),
-        arena_printf(r->arena, "%.*s", SHORT_ID, p->facts.version));
+    docker_image_keep(api_of(r)->fleet->images, &x->engine, p->facts.id,
+                      arena_printf(r->arena, "%.*s/%.*s", STR_ARG(p->owner), STR_ARG(p->name)),
+                      arena_printf(r->arena, "%.*s", SHORT_ID, p->facts.version));
 }
 
 static void on_inspected(struct docker_image_request *engine, struct str answer,
@@ -226,6 +225,17 @@ static void on_inspected(struct docker_image_request *engine, struct str answer,
         return;
     }
     refuse(take_request(x), &why);
+}
+
+void image_forget(struct api *a, struct str owner, struct str name, struct str version)
+{
+    char model[MAX_REF + 2], tag[SHORT_ID + 1];
+
+    if (!a->fleet->images)
+        return;
+    snprintf(model, sizeof(model), "%.*s/%.*s", STR_ARG(owner), STR_ARG(name));
+    snprintf(tag, sizeof(tag), "%.*s", (int)MIN(version.n, (size_t)SHORT_ID), version.p);
+    docker_image_forget(a->fleet->images, model, tag);
 }
 
 /* --- the request --- */

@@ -378,7 +378,13 @@ const struct openapi_schema OPENAPI_SCHEMAS[] = {
             "seconds": {"type": "number", "minimum": 0}, "response_status": {"type": ["integer", "null"]},
             "error": {"type": ["string", "null"]}}}}}}) },
     { "WebhookSecret", J({"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}}}) },
-    { "Capacity", J({"type": "object", "required": ["machine", "pools", "hardware", "isolation", "not_enforced"], "properties": {
+    { "Capacity", J({"type": "object", "required": ["machine", "pools", "hardware", "isolation", "not_enforced", "container_engine"], "properties": {
+        "container_engine": {"type": ["object", "null"], "description": "Where versions that are images run; null: nowhere",
+            "required": ["is_ready", "version", "problem", "isolation", "not_enforced"], "properties": {
+            "is_ready": {"type": "boolean"}, "version": {"type": ["string", "null"]},
+            "problem": {"type": ["string", "null"], "description": "Why it is not ready"},
+            "isolation": {"type": "object", "additionalProperties": {"type": "boolean"}},
+            "not_enforced": {"type": "array", "items": {"type": "string"}}}},
         "isolation": {"type": "object", "additionalProperties": {"type": "boolean"}},
         "hardware": {"type": "array", "items": {"type": "object", "required": ["sku", "name", "price",
             "price_per_hour", "cpus", "memory_bytes", "gpus", "gpu_memory_bytes", "runtimes", "available"]}},

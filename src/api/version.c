@@ -97,8 +97,11 @@ static void delete_effect(struct api *a, struct store_op *op)
     struct instance *in;
     size_t at = 0;
 
-    if (version_config_parse(&op->arena, gone->config, &config, &err) == STATUS_OK)
+    if (version_config_parse(&op->arena, gone->config, &config, &err) == STATUS_OK) {
         weights_release(a->fleet, config.weights);
+        if (config.image)
+            image_forget(a, gone->owner, gone->name, gone->id);
+    }
     if (!gone->content_unused || a->fleet->is_stopping) /* the next start sweeps what is left */
         return;
     while (map_next(&a->fleet->instances, &at, NULL, (void **)&in))

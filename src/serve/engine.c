@@ -8,9 +8,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define SERVER_ID      "server_id"
 #define ENGINE_ADDRESS "engine_listen"
+#define ENGINE_SUBNETS "engine_subnets"
 
 static void on_put(struct store_op *op)
 {
@@ -40,9 +42,44 @@ static void get(struct store *s, const char *name, char *out, size_t size)
     store_op_deinit(&get.op);
 }
 
+static enum status read_networks(struct str text, struct networks *out, struct error *err)
+{
+    struct networks found = { 0 };
+    enum status st = networks_parse(text, &found, err);
+
+    if (st != STATUS_OK)
+        return st;
+    networks_deinit(out);
+    *out = found;
+    return STATUS_OK;
+}
+
+static enum status take_networks(struct engine_listener *e, struct str gateway, const char *subnets,
+                                 struct error *err)
+{
+    enum status st = read_networks(gateway, &e->gateway, err);
+
+    return st == STATUS_OK ? read_networks(str_of(subnets), &e->containers, err) : st;
+}
+
+bool engine_owns(const struct engine_listener *e, int fd)
+{
+    struct sockaddr_storage at = { 0 };
+    union {
+        struct sockaddr_storage *any;
+        struct sockaddr *plain;
+    } p = { .any = &at };
+    socklen_t n = sizeof(at);
+
+    return e->containers.n > 0 && getpeername(fd, p.plain, &n) == 0 &&
+           (at.ss_family == AF_INET || at.ss_family == AF_INET6) &&
+           networks_have(&e->containers, &at) && !networks_have(&e->gateway, &at);
+}
+
 /* The port is kept: containers that outlive a restart go on telling their ends to the same address.
  */
-static enum status listen_at(void *arg, const char *address, char out_base[192], struct error *err)
+static enum status listen_at(void *arg, const char *address, const char *subnets,
+                             char out_base[192], struct error *err)
 {
     struct engine_listener *e = arg;
     struct http_listener *li = NULL;
@@ -51,6 +88,11 @@ static enum status listen_at(void *arg, const char *address, char out_base[192],
 
     if (!e->internal)
         return FAIL(err, STATUS_CANCELED, "the server ends");
+    if (take_networks(e, str_of(address), subnets, err) != STATUS_OK)
+        return err->status;
+    if (strcmp(e->subnets, subnets) != 0)
+        put(e->store, ENGINE_SUBNETS, subnets);
+    snprintf(e->subnets, sizeof(e->subnets), "%s", subnets);
     snprintf(wanted, sizeof(wanted), "%s:0", address);
     host = str_make(wanted, strlen(wanted) - 1);
     if (strncmp(e->address, wanted, host.n) == 0 &&
@@ -67,6 +109,7 @@ static enum status listen_at(void *arg, const char *address, char out_base[192],
 enum status engine_open(struct engine_listener *e, const struct options *o, struct driver **out,
                         struct error *err)
 {
+    struct str kept, gateway = STR("");
     char server_id[40];
     const struct docker_driver_config config = {
         .socket = o->docker_socket,
@@ -87,10 +130,21 @@ enum status engine_open(struct engine_listener *e, const struct options *o, stru
             o->docker_socket);
     get(e->store, SERVER_ID, server_id, sizeof(server_id));
     get(e->store, ENGINE_ADDRESS, e->address, sizeof(e->address));
+    get(e->store, ENGINE_SUBNETS, e->subnets, sizeof(e->subnets));
+    kept = str_of(e->address);
+    str_split(&kept, ':', &gateway);
+    if (take_networks(e, gateway, e->subnets, err) != STATUS_OK)
+        return err->status;
     if (!*server_id) {
         id_secret(loop_rand(e->loop), 13, server_id);
         put(e->store, SERVER_ID, server_id);
     }
     *out = docker_driver_new(e->loop, &config);
     return STATUS_OK;
+}
+
+void engine_close(struct engine_listener *e)
+{
+    networks_deinit(&e->containers);
+    networks_deinit(&e->gateway);
 }

@@ -110,21 +110,31 @@ void serve_raise_file_limit(const struct options *o)
 }
 
 /* What this machine cannot enforce is said at each start, and in GET /v1/capacity. */
-static void say_what_is_missing(const struct serve *s)
+static void say_what_is_missing(const struct driver *d)
 {
-    const struct driver_facts *facts = driver_facts(s->driver);
+    const struct driver_facts *facts = driver_facts(d);
 
     for (size_t i = 0; i < ARRAY_SIZE(facts->missing) && facts->missing[i]; i++)
-        log_info("not enforced on this machine", LOG_S("what", facts->missing[i]));
+        log_info("not enforced on this machine", LOG_S("driver", facts->name),
+                 LOG_S("what", facts->missing[i]));
 }
 
-/* Where they can be told by their users. */
+/* Processes are told by their users, where they have some; containers by their addresses. */
+static bool is_instance(void *user, int fd)
+{
+    struct serve *s = user;
+
+    if (engine_owns(&s->engine, fd)) {
+        log_debug("a container's connection to the public port was closed");
+        return true;
+    }
+    return s->uids && driver_facts(s->driver)->has_users && trust_refuses(s->uids, fd);
+}
+
 static void refuse_instances(struct serve *s, struct http_config *c)
 {
-    if (!s->uids || !driver_facts(s->driver)->has_users)
-        return;
-    c->refuses = trust_refuses;
-    c->refuses_user = s->uids;
+    c->refuses = is_instance;
+    c->refuses_user = s;
 }
 
 enum status serve_listen_public(struct serve *s, struct error *err)
@@ -145,7 +155,9 @@ enum status serve_listen_public(struct serve *s, struct error *err)
     admin.n_routes = ADMIN_N_ROUTES;
     st = front_open(&s->front, s->loop, &s->options, s->folder.path, &api, &admin, err);
     if (st == STATUS_OK)
-        say_what_is_missing(s);
+        say_what_is_missing(s->driver);
+    if (st == STATUS_OK && s->images)
+        say_what_is_missing(s->images);
     return st;
 }
 

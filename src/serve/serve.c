@@ -312,6 +312,7 @@ static void take_down(struct serve *s)
     files_free(s->files);
     driver_free(s->driver);
     driver_free(s->images);
+    engine_close(&s->engine);
     uids_free(s->uids);
     http_client_free(s->client); /* its calls end without a word, before what they belong to goes */
     deliveries_free(s->deliveries);

@@ -38,6 +38,7 @@ def images(engine, tmp_path_factory):
     return {"ctl:v1": engines.make_image(engine, base, MODELS / "ctl", "ctl:v1"),
             "files:v1": engines.make_image(engine, base, MODELS / "files", "files:v1", ref="predict.py:One"),
             "look:v1": engines.make_image(engine, base, MODELS / "files", "look:v1", ref="predict.py:Look"),
+            "escape:v1": engines.make_image(engine, base, MODELS / "escape", "escape:v1"),
             "bare:v1": engines.make_image(engine, base, MODELS / "ctl", "bare:v1", labels=False)}
 
 

@@ -9,7 +9,6 @@ import os
 import platform
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import tarfile
 from pathlib import Path
 from urllib.parse import quote
 
-from berth import LIMIT, ROOT, wait_for
+from berth import LIMIT, ROOT
 
 PYTHON = "/usr/bin/python3"
 COG = ["cog==0.23.1", "coglet==0.23.1"]
@@ -28,7 +27,7 @@ def missing():
     """Why no engine can run here; None where one can."""
     if os.geteuid() != 0:
         return "a container engine needs root"
-    for program in ("dockerd", "containerd", "iptables"):
+    for program in ("dockerd", "containerd", "iptables", "unshare"):
         if not shutil.which(program):
             return f"there is no {program}: install docker.io"
     if not Path(PYTHON).exists():
@@ -41,41 +40,26 @@ class EngineError(Exception):
 
 
 class Engine:
-    """dockerd; started again it finds its containers, since they outlive it."""
+    """dockerd; started again it finds its containers, since they outlive it. It ends with the tests, however these end:
+    keeper.py sees to that."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.socket = self.folder / "docker.sock"
-        self.process = self.runtime = None
+        self.keeper = subprocess.Popen(["unshare", "--mount", "--propagation", "private", sys.executable,
+                                        str(Path(__file__).with_name("keeper.py")), str(self.folder)],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
-    def spawn(self, command):
-        with open(self.folder / "log", "ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    def tell(self, word, answer):
+        self.keeper.stdin.write(word + "\n")
+        self.keeper.stdin.flush()
+        said = self.keeper.stdout.readline().strip()
+        assert said == answer, f"the keeper says {said!r}: {(self.folder / 'log').read_text()[-3000:]}"
 
     def start(self):
-        """With a containerd beside it, which a dockerd that is killed does not take along."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "daemon.json").write_text("{}")
-        (self.folder / "containerd.toml").write_text('version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
-        runtime = self.folder / "containerd.sock"
-        if not self.runtime:
-            self.runtime = self.spawn(["containerd", "--config", str(self.folder / "containerd.toml"), "--address", str(runtime),
-                                       "--root", str(self.folder / "layers"), "--state", str(self.folder / "state")])
-            wait_for(runtime.exists, "containerd's socket")
-        command = ["dockerd", "--containerd", str(runtime), "--config-file", str(self.folder / "daemon.json"), "--storage-driver", "overlay2", "--bridge", "none",
-                   "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"), "--live-restore",
-                   "--pidfile", str(self.folder / "pid"), "-H", f"unix://{self.socket}"]
-        self.process = self.spawn(command)
-        wait_for(self.answers, lambda: f"the engine's first answer: {(self.folder / 'log').read_text()[-3000:]}")
+        self.tell("start", "started")
         return self
-
-    def answers(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"dockerd ended: {(self.folder / 'log').read_text()[-3000:]}")
-        try:
-            return self.ask("GET", "/_ping") is not None
-        except OSError:
-            return False
 
     def ask(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("engine", timeout=LIMIT)
@@ -103,25 +87,13 @@ class Engine:
 
     def kill(self):
         """As a crash would; its containers go on."""
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait(LIMIT)
+        self.tell("kill", "killed")
 
     def stop(self):
-        """With all that it runs."""
-        if self.process.poll() is not None:
-            self.start()
-        for one in self.containers():
-            self.ask("DELETE", f"/containers/{one['Id']}?force=1&v=1")
-        for one in self.ask("GET", "/networks"):
-            if one["Name"].startswith("berth-"):
-                self.ask("DELETE", f"/networks/{one['Id']}")
-        for one in (self.process, self.runtime):
-            one.terminate()
-            try:
-                one.wait(LIMIT)
-            except subprocess.TimeoutExpired:
-                one.kill()
-                one.wait(LIMIT)
+        """With all that it runs, and what it did to the machine."""
+        self.keeper.stdin.close()
+        self.keeper.wait(2 * LIMIT)
+        self.keeper.stdout.close()
 
     def load(self, archive, name, changes):
         """`docker import`: a plain tar as an image."""

@@ -2,6 +2,8 @@
 """Images as versions, and their instances as containers of a real engine."""
 
 import re
+import socket
+import urllib.request
 
 import pytest
 from berth import wait_for
@@ -168,6 +170,58 @@ def test_the_engine_goes_and_comes_back(engine, new_server):
     engine.ask("POST", f"/containers/{before[0]['Id']}/kill")
     wait_for(lambda: before[0]["Id"] not in [one["Id"] for one in containers(engine, server)], "its removal")
     assert client.predict(path, {"text": "anew"})["output"] == ["anew"]
+
+
+@pytest.mark.parametrize("listener", ["public", "metrics"])
+def test_the_servers_ports_are_closed_to_containers(new_server, listener):
+    """Also before the engine has answered the server that came back."""
+    with socket.create_server(("0.0.0.0", 0)) as free:
+        port = free.getsockname()[1]
+    server = new_server("--keep-instances", "--listen" if listener == "public" else "--metrics-listen", f"0.0.0.0:{port}")
+    client, path = ready(server, "escape:v1", low=1)
+    gateway = server.records("the container engine is ready")[0]["gateway"]
+
+    def attempt():
+        return client.predict(path, {"attempt": "call_server", "data": "/", "pid": 1, "port": port, "host": gateway})
+
+    done = attempt()
+    assert done["status"] == "succeeded" and done["output"].startswith("could not: "), done
+    assert urllib.request.urlopen(f"http://{gateway}:{port}/{'healthz' if listener == 'public' else 'metrics'}").status == 200
+    server.kill()
+    server.start()
+    assert attempt()["output"].startswith("could not: ")
+
+
+def test_capacity_tells_what_holds_for_containers(engine, new_server):
+    server = new_server()
+    client = server.account("acme")
+    push(server, "ctl:v1")
+    told = client.get("/capacity").json
+    assert told["container_engine"]["is_ready"] is True and told["container_engine"]["problem"] is None, told
+    assert told["container_engine"]["version"] == engine.ask("GET", "/version")["Version"]
+    assert told["container_engine"]["isolation"]["files_hidden"] is True
+    assert any("bridge addresses" in one for one in told["container_engine"]["not_enforced"])
+    assert not any("bridge addresses" in one for one in told["not_enforced"])
+
+
+def test_a_deleted_version_takes_its_name_along(engine, new_server):
+    """Its instance, which holds the image, goes first."""
+    server = new_server()
+    client = server.account("acme")
+    version = push(server, "ctl:v1")
+    owner = server.records("the container engine is ready")[0]["container_owner"]
+
+    def names():
+        return [tag for one in engine.ask("GET", "/images/json") for tag in one["RepoTags"] or []
+                if tag.startswith(f"berth-{owner}/")]
+
+    made = client.post("/predictions", {"version": version, "input": {"text": "held"}}, headers={"Prefer": "wait"})
+    assert made.status == 201 and made.json["output"] == ["held"], made
+    assert names() == [f"berth-{owner}/acme/model:{version[:12]}"]
+    assert client.delete(f"/models/acme/model/versions/{version}").status == 202
+    wait_for(lambda: not names(), "the end of its name")
+    assert engine.ask("GET", "/images/ctl:v1/json")["Id"], "the name that somebody else gave it stays"
+    none_left(engine, server)
 
 
 def test_refusals(new_server):

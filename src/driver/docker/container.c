@@ -443,12 +443,14 @@ static void go(struct container *c)
         look(c);
 }
 
-static void on_later(struct deferred *d)
+static void on_later(struct deferred *later)
 {
-    struct container *c = container_of(d, struct container, later);
+    struct container *c = container_of(later, struct container, later);
+    struct docker_driver *d = c->driver;
 
     if (c->phase == CONTAINER_GONE) {
         container_free(c);
+        docker_forget_now(d); /* it may have held an image */
         return;
     }
     if (c->phase == CONTAINER_FAILING) {

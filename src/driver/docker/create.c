@@ -38,7 +38,6 @@ static void add_environment(struct json_writer *w, const struct launch_spec *s)
     add_env(w, "COG_STREAM_HISTORY_CAPACITY", "65536");
     add_env(w, "COG_THROTTLE_RESPONSE_INTERVAL", "0.5");
     add_env(w, "COG_WEIGHTS", s->weights);
-    add_env(w, "WEBHOOK_AUTH_TOKEN", s->webhook_token);
     add_env(w, "PYTHONUNBUFFERED", "1");
     json_end_array(w);
 }

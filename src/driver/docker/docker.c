@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { LIST_MS = 60000, IMAGE_MS = 60000 };
+enum { LIST_MS = 60000 };
 
 static const struct docker_driver *docker_const(const struct driver *d)
 {
@@ -99,70 +99,6 @@ static void docker_sweep(struct driver *d)
     docker_sweep_now(docker_of(d));
 }
 
-/* --- images --- */
-
-struct image_call {
-    struct docker_request request;
-    struct docker_image_request *of;
-};
-
-static void on_image(struct docker_request *r, const struct error *err)
-{
-    struct image_call *x = container_of(r, struct image_call, request);
-    struct docker_image_request *of = x->of;
-
-    of->impl = NULL;
-    of->done(of, err ? STR_NULL : buf_str(&r->call.body), err);
-    docker_request_deinit(r);
-    free(x);
-}
-
-static void ask_image(struct docker_driver *d, struct docker_image_request *r, const char *method,
-                      const char *path)
-{
-    struct image_call *x = xnew(struct image_call);
-
-    x->of = r;
-    r->impl = x;
-    docker_request_init(d, &x->request, on_image);
-    docker_send(d, &x->request, method, path, IMAGE_MS);
-}
-
-/* Slashes and colons of a name stay; nothing else could leave the path. */
-static void add_name(struct buf *path, const char *name)
-{
-    for (const char *p = name; *p; p++) {
-        if (*p == '/' || *p == ':' || *p == '@')
-            buf_addc(path, *p);
-        else
-            percent_add(path, str_make(p, 1));
-    }
-}
-
-void docker_image_inspect(struct driver *d, struct docker_image_request *r, const char *name)
-{
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
-
-    buf_adds(&path, "/images/");
-    add_name(&path, name);
-    buf_adds(&path, "/json");
-    ask_image(docker_of(d), r, "GET", path.p);
-}
-
-void docker_image_keep(struct driver *d, struct docker_image_request *r, const char *id,
-                       const char *repository, const char *tag)
-{
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
-
-    buf_adds(&path, "/images/");
-    add_name(&path, id);
-    buf_adds(&path, "/tag?repo=");
-    percent_add(&path, str_of(repository));
-    buf_adds(&path, "&tag=");
-    percent_add(&path, str_of(tag));
-    ask_image(docker_of(d), r, "POST", path.p);
-}
-
 void docker_driver_engine(const struct driver *driver, struct docker_engine *out)
 {
     const struct docker_driver *d = docker_const(driver);
@@ -188,6 +124,7 @@ static void docker_free(struct driver *driver)
     containers_free(d);
     engine_deinit(d);
     docker_request_deinit(&d->listing);
+    docker_images_deinit(d);
     free(d->socket);
     free(d->server_id);
     free(d->network);
@@ -221,6 +158,7 @@ struct driver *docker_driver_new(struct loop *l, const struct docker_driver_conf
     d->gateway = c->gateway;
     d->gateway_arg = c->arg;
     list_init(&d->containers);
+    docker_images_init(d);
     docker_request_init(d, &d->listing, on_listed);
     d->facts = (struct driver_facts){
         .name = "docker",
@@ -228,8 +166,8 @@ struct driver *docker_driver_new(struct loop *l, const struct docker_driver_conf
         .hides_processes = true,
         .limits_memory = true,
         .limits_cpus = true,
-        .missing = { "containers reach the network beyond this machine, and what listens on its "
-                     "bridge addresses: a model can call that" },
+        .missing = { "containers reach the network beyond this machine, and what others than this "
+                     "server listen with on its bridge addresses: a model can call that" },
     };
     engine_init(d);
     return &d->driver;

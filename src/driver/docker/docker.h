@@ -14,10 +14,12 @@ struct docker_driver_config {
     const char *socket;    /* absolute path of the engine's unix socket */
     const char *server_id; /* a plain word, kept over restarts: whose containers these are */
     bool read_only;        /* containers cannot write to their image's files, but for /tmp */
-    /* The network of our containers has this address of the host's. The owner listens there and
-     * writes the base of the addresses that instances reach it at ("http://172.18.0.1:4711"), or
-     * says why it cannot. Comes again when the address changes. */
-    enum status (*gateway)(void *arg, const char *address, char out_base[192], struct error *err);
+    /* The network of our containers has this address of the host's, and its containers have those
+     * of `subnets` ("172.18.0.0/16, fd00::/64"). The owner listens there and writes the base of the
+     * addresses that instances reach it at ("http://172.18.0.1:4711"), or says why it cannot. Comes
+     * again when one of them changes. */
+    enum status (*gateway)(void *arg, const char *address, const char *subnets, char out_base[192],
+                           struct error *err);
     void *arg;
 };
 
@@ -40,5 +42,9 @@ struct docker_image_request {
     void *impl;
 };
 void docker_image_inspect(struct driver *d, struct docker_image_request *r, const char *name);
+/* `name` is "owner/name" of the model; what the engine gets is "berth-<server>/owner/name:tag". */
 void docker_image_keep(struct driver *d, struct docker_image_request *r, const char *id,
-                       const char *repository, const char *tag);
+                       const char *name, const char *tag);
+/* Takes that name away again, as soon as the engine is there and no container holds the image. The
+ * engine deletes an image with its last name. */
+void docker_image_forget(struct driver *d, const char *name, const char *tag);

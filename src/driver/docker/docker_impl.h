@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside the Docker driver: docker.c (the driver), engine.c (finding the engine, and requests to
  * it), container.c (one container's life), create.c (what a container is made of), lines.c (its
- * log). */
+ * log), images.c (images and their names), facts.c (what the engine's answers say). */
 #pragma once
 
 #include "base/list.h"
@@ -27,6 +27,12 @@ struct docker_request {
     bool is_open;
 };
 
+/* Of the network that our containers are in. */
+struct docker_network {
+    char gateway[64];  /* "172.18.0.1" */
+    char subnets[256]; /* "172.18.0.0/16, fd00::/64" */
+};
+
 /* How far the engine was found. */
 enum engine_step { ENGINE_VERSION, ENGINE_INFO, ENGINE_NETWORK, ENGINE_NETWORK_MAKE, ENGINE_READY };
 
@@ -35,7 +41,8 @@ struct docker_driver {
     struct http_client *client; /* our own: it goes before us, and what is open in it with it */
     char *socket, *server_id, *network;
     bool read_only;
-    enum status (*gateway)(void *arg, const char *address, char out_base[192], struct error *err);
+    enum status (*gateway)(void *arg, const char *address, const char *subnets, char out_base[192],
+                           struct error *err);
     void *gateway_arg;
 
     enum engine_step step;
@@ -45,12 +52,14 @@ struct docker_driver {
     char api[32]; /* "/v1.41"; "" before it is known */
     char architecture[32], version[64];
     int64_t cpus; /* of the engine's machine; 0: not known */
-    char gateway_address[64];
+    struct docker_network found;
     char base[192];    /* of the internal listener, as containers reach it; "": not there yet */
     char problem[512]; /* why the engine is not ready; "": nothing was tried, or it is */
     bool wants_sweep;
 
     struct list containers;
+    struct list old_names;            /* of images: to be taken away */
+    struct docker_request forgetting; /* the first of them */
     struct driver_facts facts;
 };
 
@@ -96,6 +105,12 @@ bool container_is_known(struct docker_driver *d, struct str instance_id);
 void containers_go_on(struct docker_driver *d); /* the engine is there */
 void containers_free(struct docker_driver *d);  /* at once: the client is gone */
 
+/* --- images.c --- */
+
+void docker_images_init(struct docker_driver *d);
+void docker_images_deinit(struct docker_driver *d);
+void docker_forget_now(struct docker_driver *d); /* tries the names that wait for it again */
+
 /* --- docker.c --- */
 
 void docker_sweep_now(struct docker_driver *d); /* if it was asked for, and the engine is there */
@@ -120,5 +135,5 @@ struct exit_info container_exit(const struct container_facts *f);
  * UNSUPPORTED for one that is too old. */
 enum status docker_negotiate(const char *most, const char *least, char out[16],
                              struct error *err) NODISCARD;
-/* The gateway of an inspected network; false: it has none. */
-bool docker_read_gateway(struct str inspected, char out[64]);
+/* An inspected network; false: it has no gateway. */
+bool docker_read_network(struct str inspected, struct docker_network *out);

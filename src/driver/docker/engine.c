@@ -150,23 +150,28 @@ enum status docker_negotiate(const char *most, const char *least, char out[16], 
     return STATUS_OK;
 }
 
-bool docker_read_gateway(struct str inspected, char out[64])
+bool docker_read_network(struct str inspected, struct docker_network *out)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
     struct json *root = NULL;
 
+    *out = (struct docker_network){ 0 };
     if (json_parse(&a, inspected, NULL, &root, NULL) != STATUS_OK)
         return false;
     json_each (json_path(root, "IPAM.Config"), one) {
         struct str gateway = json_to_str(json_get(one, "Gateway"));
+        struct str subnet = json_to_str(json_get(one, "Subnet"));
+        size_t n = strlen(out->subnets);
 
         /* Of IPv4: a colon would want brackets in an address. */
-        if (gateway.n == 0 || gateway.n >= 64 || memchr(gateway.p, ':', gateway.n))
-            continue;
-        snprintf(out, 64, "%.*s", STR_ARG(gateway));
-        return true;
+        if (!out->gateway[0] && gateway.n < sizeof(out->gateway) && gateway.n > 0 &&
+            !memchr(gateway.p, ':', gateway.n))
+            snprintf(out->gateway, sizeof(out->gateway), "%.*s", STR_ARG(gateway));
+        if (subnet.n > 0 && n + subnet.n + 3 < sizeof(out->subnets))
+            snprintf(out->subnets + n, sizeof(out->subnets) - n, "%s%.*s", n ? ", " : "",
+                     STR_ARG(subnet));
     }
-    return false;
+    return out->gateway[0] != '\0';
 }
 
 static void copy_text(const struct json *root, const char *key, char *out, size_t size)
@@ -208,17 +213,18 @@ static enum status take_info(struct docker_driver *d, struct error *err)
 
 static enum status take_network(struct docker_driver *d, struct error *err)
 {
-    char address[64];
+    struct docker_network found;
 
-    if (!docker_read_gateway(buf_str(&d->request.call.body), address))
+    if (!docker_read_network(buf_str(&d->request.call.body), &found))
         return FAIL(err, STATUS_UNREACHABLE,
                     "the network %s has no gateway: remove it (docker "
                     "network rm %s), and it is made anew",
                     d->network, d->network);
-    if (d->base[0] && strcmp(address, d->gateway_address) == 0)
+    if (d->base[0] && strcmp(found.gateway, d->found.gateway) == 0 &&
+        strcmp(found.subnets, d->found.subnets) == 0)
         return STATUS_OK;
-    snprintf(d->gateway_address, sizeof(d->gateway_address), "%s", address);
-    return d->gateway(d->gateway_arg, address, d->base, err);
+    d->found = found;
+    return d->gateway(d->gateway_arg, found.gateway, found.subnets, d->base, err);
 }
 
 /* --- the steps --- */
@@ -269,10 +275,11 @@ static void become_ready(struct docker_driver *d)
     d->step = ENGINE_READY;
     d->problem[0] = '\0';
     log_info("the container engine is ready", LOG_S("version", d->version),
-             LOG_S("api", d->api + 1), LOG_S("gateway", d->gateway_address),
+             LOG_S("api", d->api + 1), LOG_S("gateway", d->found.gateway),
              LOG_S("container_owner", d->server_id));
     docker_sweep_now(d);
     containers_go_on(d);
+    docker_forget_now(d);
 }
 
 void engine_lost(struct docker_driver *d, const struct error *err)

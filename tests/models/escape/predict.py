@@ -127,10 +127,10 @@ def bind_port(port, **_):
         return "bound"
 
 
-def call_server(port, **_):
+def call_server(port, host="127.0.0.1", **_):
     """The public API, by both ways of closing."""
     for end in (lambda link: None, lambda link: link.shutdown(socket.SHUT_WR)):
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as link:
+        with socket.create_connection((host, port), timeout=30) as link:
             link.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             end(link)
             answer = link.recv(100)
@@ -306,8 +306,9 @@ TRIES = {name: value for name, value in dict(globals()).items()
 class Predictor(BasePredictor):
     def predict(self, attempt: str = Input(description="What to try"), data: str = Input(description="The data folder"),
                 pid: int = Input(description="The server"), port: int = Input(description="Its port"),
-                other: int = Input(description="The port of another instance", default=0)) -> str:
+                other: int = Input(description="The port of another instance", default=0),
+                host: str = Input(description="The machine's address", default="127.0.0.1")) -> str:
         try:
-            return f"did: {TRIES[attempt](data=data, pid=pid, port=port, other=other)}"
+            return f"did: {TRIES[attempt](data=data, pid=pid, port=port, other=other, host=host)}"
         except OSError as caught:
             return f"could not: {caught}"

@@ -166,18 +166,20 @@ static void the_version_is_negotiated(void **state)
     assert_int_equal(docker_negotiate("", "", out, &err), STATUS_UNSUPPORTED);
 }
 
-static void the_gateway_is_read(void **state)
+static void the_network_is_read(void **state)
 {
-    char out[64];
+    struct docker_network out;
 
     (void)state;
-    assert_true(
-        docker_read_gateway(STR("{\"IPAM\":{\"Config\":[{\"Gateway\":\"fd00::1\"},{\"Subnet\":"
-                                "\"172.18.0.0/16\",\"Gateway\":\"172.18.0.1\"}]}}"),
-                            out));
-    assert_string_equal(out, "172.18.0.1");
-    assert_false(docker_read_gateway(STR("{\"IPAM\":{\"Config\":[]}}"), out));
-    assert_false(docker_read_gateway(STR("nonsense"), out));
+    assert_true(docker_read_network(
+        STR("{\"IPAM\":{\"Config\":[{\"Subnet\":\"fd00::/64\",\"Gateway\":\"fd00::1\"},"
+            "{\"Subnet\":\"172.18.0.0/16\",\"Gateway\":\"172.18.0.1\"}]}}"),
+        &out));
+    assert_string_equal(out.gateway, "172.18.0.1");
+    assert_string_equal(out.subnets, "fd00::/64, 172.18.0.0/16");
+    assert_false(docker_read_network(STR("{\"IPAM\":{\"Config\":[]}}"), &out));
+    assert_string_equal(out.subnets, "");
+    assert_false(docker_read_network(STR("nonsense"), &out));
 }
 
 /* --- what is asked for --- */
@@ -229,7 +231,6 @@ static void a_container_is_held_tightly(void **state)
                              .sku = &sku,
                              .mode = "predict",
                              .gpu_indexes = "0,3",
-                             .webhook_token = "secret",
                              .max_log = 1000000,
                              .internal_url = "http://172.18.0.1:1/_i/x" };
     struct arena a = { 0 };
@@ -240,7 +241,6 @@ static void a_container_is_held_tightly(void **state)
     assert_true(str_is(json_to_str(json_get(root, "Image")), "sha256:1"));
     assert_true(str_is(json_to_str(json_get(json_get(root, "Labels"), "berth.server")), "me"));
     assert_true(str_is(json_to_str(json_get(json_get(root, "Labels"), "berth.instance")), "01i"));
-    assert_true(has_text(json_get(root, "Env"), "WEBHOOK_AUTH_TOKEN=secret"));
     assert_true(has_text(json_get(root, "Env"), "COG_MAX_CONCURRENCY=2"));
     assert_null(json_get(root, "Cmd"));
     assert_int_equal(number(host, "NanoCpus"), 2000000000); /* all that the engine has */
@@ -285,7 +285,7 @@ int main(void)
         cmocka_unit_test(a_running_container_has_an_address),
         cmocka_unit_test(an_end_is_told_as_it_was),
         cmocka_unit_test(the_version_is_negotiated),
-        cmocka_unit_test(the_gateway_is_read),
+        cmocka_unit_test(the_network_is_read),
         cmocka_unit_test(a_container_is_held_tightly),
     };
 

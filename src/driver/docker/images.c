@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images that the engine has, and the names we give them. */
+#include "base/encode.h"
+#include "base/log.h"
+#include "driver/docker/docker_impl.h"
+
+#include <stdlib.h>
+
+enum { IMAGE_MS = 60000 };
+
+struct image_call {
+    struct docker_request request;
+    struct docker_image_request *of;
+};
+
+static void on_image(struct docker_request *r, const struct error *err)
+{
+    struct image_call *x = container_of(r, struct image_call, request);
+    struct docker_image_request *of = x->of;
+
+    of->impl = NULL;
+    of->done(of, err ? STR_NULL : buf_str(&r->call.body), err);
+    docker_request_deinit(r);
+    free(x);
+}
+
+static void ask_image(struct docker_driver *d, struct docker_image_request *r, const char *method,
+                      const char *path)
+{
+    struct image_call *x = xnew(struct image_call);
+
+    x->of = r;
+    r->impl = x;
+    docker_request_init(d, &x->request, on_image);
+    docker_send(d, &x->request, method, path, IMAGE_MS);
+}
+
+/* Slashes and colons of a name stay; nothing else could leave the path. */
+static void add_name(struct buf *path, const char *name)
+{
+    for (const char *p = name; *p; p++) {
+        if (*p == '/' || *p == ':' || *p == '@')
+            buf_addc(path, *p);
+        else
+            percent_add(path, str_make(p, 1));
+    }
+}
+
+void docker_image_inspect(struct driver *d, struct docker_image_request *r, const char *name)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
+
+    buf_adds(&path, "/images/");
+    add_name(&path, name);
+    buf_adds(&path, "/json");
+    ask_image(docker_of(d), r, "GET", path.p);
+}
+
+void docker_image_keep(struct driver *d, struct docker_image_request *r, const char *id,
+                       const char *name, const char *tag)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
+    struct docker_driver *driver = docker_of(d);
+
+    buf_adds(&path, "/images/");
+    add_name(&path, id);
+    buf_adds(&path, "/tag?repo=");
+    percent_add(&path, str_of(driver->network));
+    buf_adds(&path, "%2F");
+    percent_add(&path, str_of(name));
+    buf_adds(&path, "&tag=");
+    percent_add(&path, str_of(tag));
+    ask_image(driver, r, "POST", path.p);
+}
+
+/* --- names that are not wanted any more --- */
+
+struct old_name {
+    struct list node;
+    char *name;   /* "berth-<server>/owner/name:tag" */
+    bool is_held; /* by a container, when it was tried last */
+};
+
+static void name_free(struct old_name *n)
+{
+    list_remove(&n->node);
+    free(n->name);
+    free(n);
+}
+
+/* The next that can be tried: one that is held comes to the end, and waits for a container's end.
+ */
+static void forget_next(struct docker_driver *d)
+{
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
+    struct old_name *n;
+
+    if (d->step != ENGINE_READY || d->forgetting.is_open || list_empty(&d->old_names))
+        return;
+    n = container_of(list_first(&d->old_names), struct old_name, node);
+    if (n->is_held)
+        return;
+    buf_adds(&path, "/images/");
+    add_name(&path, n->name);
+    docker_send(d, &d->forgetting, "DELETE", path.p, IMAGE_MS);
+}
+
+static void on_forgotten(struct docker_request *r, const struct error *err)
+{
+    struct docker_driver *d = r->driver;
+    struct old_name *n = container_of(list_first(&d->old_names), struct old_name, node);
+
+    if (err && err->status == STATUS_UNREACHABLE) {
+        engine_lost(d, err); /* again when it is back */
+        return;
+    }
+    if (err && err->status == STATUS_CONFLICT) {
+        n->is_held = true;
+        list_remove(&n->node);
+        list_push(&d->old_names, &n->node);
+    } else {
+        if (err && err->status != STATUS_NOT_FOUND)
+            log_warning("an image's name could not be taken away", LOG_S("image", n->name),
+                        LOG_ERR(err));
+        name_free(n);
+    }
+    forget_next(d);
+}
+
+void docker_forget_now(struct docker_driver *d)
+{
+    struct old_name *n;
+
+    list_each (&d->old_names, n, struct old_name, node)
+        n->is_held = false;
+    forget_next(d);
+}
+
+void docker_image_forget(struct driver *driver, const char *name, const char *tag)
+{
+    struct docker_driver *d = docker_of(driver);
+    struct old_name *n = xnew(struct old_name);
+
+    n->name = xasprintf("%s/%s:%s", d->network, name, tag);
+    list_push(&d->old_names, &n->node);
+    docker_forget_now(d);
+}
+
+void docker_images_init(struct docker_driver *d)
+{
+    list_init(&d->old_names);
+    docker_request_init(d, &d->forgetting, on_forgotten);
+}
+
+void docker_images_deinit(struct docker_driver *d)
+{
+    struct old_name *n;
+
+    list_each (&d->old_names, n, struct old_name, node)
+        name_free(n);
+    docker_request_deinit(&d->forgetting);
+}
