@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,8 +24,9 @@ COG = ["cog==0.23.1", "coglet==0.23.1"]
 LIBRARIES = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
+@functools.cache
 def missing():
-    """Why no engine can run here; None where one can."""
+    """Why no engine can run here; None where one can: one is started, and runs a container as the server makes them."""
     if os.geteuid() != 0:
         return "a container engine needs root"
     for program in ("dockerd", "containerd", "iptables", "unshare"):
@@ -32,7 +34,35 @@ def missing():
             return f"there is no {program}: install docker.io"
     if not Path(PYTHON).exists():
         return f"there is no {PYTHON} to make an image of"
+    with tempfile.TemporaryDirectory(prefix="berth-probe-") as folder:
+        made = Engine(Path(folder) / "engine")
+        try:
+            made.start()
+            probe(made)
+        except (EngineError, OSError) as caught:
+            return "no container engine can run here: " + " ".join(str(caught).split())[-500:]
+        finally:
+            made.stop()
     return None
+
+
+def probe(engine):
+    """A container with the limits and in the kind of network that the server gives it."""
+    program = Path(shutil.which("true")).resolve()
+    archive = engine.folder / "probe.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(program, arcname="./true")
+        for library in libraries_of([program]):
+            tar.add(Path(library).resolve(), arcname=f".{library}")
+    engine.load(archive, "probe:v1", ['CMD ["/true"]'])
+    engine.ask("POST", "/networks/create", {"Name": "probe", "Driver": "bridge"})
+    made = engine.ask("POST", "/containers/create", {"Image": "probe:v1", "HostConfig": {
+        "NetworkMode": "probe", "Memory": 64000000, "MemorySwap": 64000000, "NanoCpus": 500000000, "PidsLimit": 20, "Init": True,
+        "ReadonlyRootfs": True, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}})
+    engine.ask("POST", f"/containers/{made['Id']}/start")
+    code = engine.ask("POST", f"/containers/{made['Id']}/wait")["StatusCode"]
+    if code != 0:
+        raise EngineError(f"the first container ended with {code}")
 
 
 class EngineError(Exception):
@@ -52,10 +82,15 @@ class Engine:
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
     def tell(self, word, answer):
-        self.keeper.stdin.write(word + "\n")
-        self.keeper.stdin.flush()
+        try:
+            self.keeper.stdin.write(word + "\n")
+            self.keeper.stdin.flush()
+        except BrokenPipeError as caught:
+            raise EngineError(f"the keeper ended with {self.keeper.wait()}") from caught
         said = self.keeper.stdout.readline().strip()
-        assert said == answer, f"the keeper says {said!r}: {(self.folder / 'log').read_text()[-3000:]}"
+        if said != answer:
+            log = self.folder / "log"
+            raise EngineError(f"the keeper says {said!r}: {log.read_text()[-3000:] if log.exists() else ''}")
 
     def start(self):
         self.tell("start", "started")
@@ -91,8 +126,9 @@ class Engine:
 
     def stop(self):
         """With all that it runs, and what it did to the machine."""
-        self.keeper.stdin.close()
-        self.keeper.wait(2 * LIMIT)
+        with contextlib.suppress(BrokenPipeError):
+            self.keeper.stdin.close()
+        self.keeper.wait(4 * LIMIT)
         self.keeper.stdout.close()
 
     def load(self, archive, name, changes):

@@ -3,9 +3,9 @@
 
     unshare --mount --propagation private python keeper.py FOLDER
 
-Lines of standard input: `start` (answers `started`) and `kill`, which ends dockerd as a crash would (answers `killed`). At the
-input's end, whether the tests ended or were killed, everything ends that the engine started, and the machine's network is again
-as it was: the rules, chains and policies of iptables, the bridges, and whether packets are forwarded. Mounts are in a namespace
+Lines of standard input: `start` (answers `started`, or why not) and `kill`, which ends dockerd as a crash would (answers
+`killed`). At the input's end, whether the tests ended or were killed, everything ends that the engine started, and the machine's
+network is again as it was: the rules, chains and policies of iptables, the bridges, and whether packets are forwarded. Mounts are in a namespace
 of the engine's own and go with its last process."""
 
 import ctypes
@@ -25,7 +25,7 @@ from urllib.parse import quote
 PR_SET_CHILD_SUBREAPER = 36
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 TABLES = ("iptables", "ip6tables")
-LIMIT = 30
+LIMIT = 90
 
 
 class Network:
@@ -55,7 +55,8 @@ class Network:
         for link in self.bridges() - self.links:
             if re.fullmatch("br-[0-9a-f]{12}|docker0", link) and shutil.which("ip"):
                 subprocess.run(["ip", "link", "delete", link], check=False)
-        FORWARD.write_text(self.forward)
+        if FORWARD.read_text() != self.forward:
+            FORWARD.write_text(self.forward)
 
 
 def parse_rules(text):
@@ -207,7 +208,11 @@ def main():
     try:
         for line in sys.stdin:
             if line.strip() == "start":
-                keeper.start()
+                try:
+                    keeper.start()
+                except (OSError, RuntimeError) as caught:
+                    print(" ".join(str(caught).split()), flush=True)
+                    continue
                 print("started", flush=True)
             elif line.strip() == "kill":
                 keeper.kill()

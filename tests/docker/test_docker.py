@@ -111,7 +111,7 @@ def test_a_model_that_dies_says_how(new_server):
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
 def test_a_server_that_comes_back_finds_its_container(engine, new_server, how):
-    server = new_server("--keep-instances")
+    server = new_server("--keep-instances", "--drain-timeout", "1s")
     client, path = ready(server, low=1)
     assert client.predict(path, {})["status"] == "succeeded"
     before = containers(engine, server)
