@@ -76,17 +76,7 @@ static void on_version(struct http_request *r, struct store_op *op)
     if (!read_destination(r, &owner, &name))
         return;
     x = api_op_new(sizeof(*x));
-    x->base = get->row;
-    x->base.seq = NULL;
-    x->base.id = store_keep(&x->destination.op, str_of(get->row.id));
-    x->base.model_id = store_keep(&x->destination.op, str_of(get->row.model_id));
-    x->base.owner_id = store_keep(&x->destination.op, str_of(get->row.owner_id));
-    x->base.owner = store_keep(&x->destination.op, str_of(get->row.owner));
-    x->base.model = store_keep(&x->destination.op, str_of(get->row.model));
-    x->base.model_hardware = store_keep(&x->destination.op, str_of(get->row.model_hardware));
-    x->base.path = store_keep(&x->destination.op, str_of(get->row.path));
-    x->base.schema.p = store_keep(&x->destination.op, get->row.schema);
-    x->base.config.p = store_keep(&x->destination.op, get->row.config);
+    x->base = store_version_keep(&x->destination.op, &get->row);
     x->destination.owner = str_of(store_keep(&x->destination.op, owner));
     x->destination.name = str_of(store_keep(&x->destination.op, name));
     x->destination.viewer_id = store_keep(&x->destination.op, str_of(account_of(r)->info.id));

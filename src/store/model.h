@@ -40,6 +40,8 @@ struct version_row {
     bool trains;       /* not stored: the version as a training runs it */
     int64_t created_at;
 };
+/* A copy whose texts are the operation's, for what outlives the operation that found the row. */
+struct version_row store_version_keep(struct store_op *op, const struct version_row *row);
 
 /* CONFLICT when owner has a model of that name. */
 struct store_model_create {

@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "store/group.h"
+#include "store/model.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -394,4 +395,18 @@ void store_op_deinit(struct store_op *op)
 const char *store_keep(struct store_op *op, struct str s)
 {
     return s.p ? arena_copy(&op->arena, s) : NULL;
+}
+
+struct version_row store_version_keep(struct store_op *op, const struct version_row *row)
+{
+    struct version_row kept = *row;
+    const char **texts[] = { &kept.seq,   &kept.id,    &kept.model_id,       &kept.owner_id,
+                             &kept.owner, &kept.model, &kept.model_hardware, &kept.cog_version,
+                             &kept.kind,  &kept.path };
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        *texts[i] = store_keep(op, str_of(*texts[i]));
+    kept.schema.p = store_keep(op, row->schema);
+    kept.config.p = store_keep(op, row->config);
+    return kept;
 }

@@ -2,6 +2,8 @@
 """A Docker Engine of the tests' own, with its own data folder and socket, and images of Cog models made without a registry:
 the host's Python with Cog's packages in it, imported with the labels that `cog build` would put there."""
 
+import contextlib
+import functools
 import http.client
 import io
 import json
