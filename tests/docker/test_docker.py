@@ -169,7 +169,9 @@ def test_the_engine_goes_and_comes_back(engine, new_server):
     assert client.predict(path, {"text": "with it"})["output"] == ["with it"]
     engine.ask("POST", f"/containers/{before[0]['Id']}/kill")
     wait_for(lambda: before[0]["Id"] not in [one["Id"] for one in containers(engine, server)], "its removal")
-    assert client.predict(path, {"text": "anew"})["output"] == ["anew"]
+    wait_for(lambda: server.records("instance ended"), "the server's knowing: the engine's list is the first to lack it")
+    anew = client.predict(path, {"text": "anew"})
+    assert anew["output"] == ["anew"], (anew, server.log())
 
 
 @pytest.mark.parametrize("listener", ["public", "metrics"])
