@@ -147,7 +147,6 @@ static void complete(struct call_impl *im)
 
     if (im->is_added)
         curl_easy_getinfo(im->easy, CURLINFO_NUM_CONNECTS, &n_connects);
-    call->request_sent = im->n_sends > 0;
     call->connection_reused = im->n_sends > 0 && n_connects == 0;
     call_free(im);
     call->events->done(call, has_error ? &err : NULL);
@@ -296,6 +295,7 @@ int call_on_prereq(void *arg, char *peer_ip, char *local_ip, int peer_port, int 
     if (im->n_sends > 0 && !im->may_repeat)
         return CURL_PREREQFUNC_ABORT;
     im->n_sends++;
+    im->call->request_sent = true;
     return CURL_PREREQFUNC_OK;
 }
 

@@ -59,7 +59,7 @@ struct http_call {
     int status;        /* 0 before headers */
     struct buf body;   /* collected answer */
     struct buf head;   /* raw header lines of the final answer, the status line first */
-    bool request_sent; /* the request may have reached the peer; known in done */
+    bool request_sent; /* from when the request may have reached the peer */
     bool connection_reused;
     void *impl;
 };

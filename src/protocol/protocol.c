@@ -39,7 +39,7 @@ void run_start(struct peer *p, struct run *r, const struct run_spec *spec,
                const struct run_events *ev)
 {
     assert(ev && ev->accepted && ev->progress && ev->ended);
-    *r = (struct run){ .events = ev, .peer = p };
+    *r = (struct run){ .events = ev, .peer = p, .is_joined = spec->join };
     list_init(&r->node);
     buf_init(&r->logs, BUF_UNBOUNDED);
     buf_init(&r->pieces, BUF_UNBOUNDED);
@@ -96,6 +96,13 @@ void run_release(struct run *r)
 {
     r->peer->protocol->ops->release(r);
     run_forget(r);
+}
+
+bool run_is_unsent(const struct run *r)
+{
+    const struct protocol_ops *ops = r->peer->protocol->ops;
+
+    return !r->is_joined && ops->is_unsent && ops->is_unsent(r);
 }
 
 enum status run_webhook(struct run *r, const struct json *said, struct buf *memory,

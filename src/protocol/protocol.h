@@ -130,6 +130,7 @@ struct run {
     struct buf pieces; /* output pieces so far: "a,b,c" (each JSON), to be put in brackets */
     size_t n_pieces;
     void *impl;
+    bool is_joined; /* it ran before: run_spec.join */
 };
 
 void run_start(struct peer *p, struct run *r, const struct run_spec *spec,
@@ -142,6 +143,8 @@ void run_cancel(struct run *r);
 /* Drops a long run without ending it (the server stops, the next one joins): no event comes, the
  * run is free. */
 void run_release(struct run *r);
+/* Nothing of it can have reached the model server: it still looks for a connection. */
+bool run_is_unsent(const struct run *r);
 /* All pieces as one output: an array, or the only piece where the output is none; nothing where no
  * piece came. */
 void run_pieces_whole(const struct run *r, bool output_is_array, struct buf *out);

@@ -14,6 +14,7 @@ struct protocol_ops {
     void (*start)(struct run *r, const struct run_spec *spec);
     void (*cancel)(struct run *r);
     void (*release)(struct run *r);
+    bool (*is_unsent)(const struct run *r); /* NULL: never */
     enum status (*webhook)(struct run *r, const struct json *said, struct buf *memory,
                            struct error *err); /* NULL: takes none */
     enum status (*read_final)(struct protocol *pr, struct arena *a, const struct json *said,

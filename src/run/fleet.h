@@ -162,7 +162,8 @@ struct prediction {
     struct instance *instance;
     char ran_on[ID_SIZE]; /* the instance of its last attempt, once it has ended; "": none */
     struct run run;
-    bool has_run; /* the protocol owes us `ended` */
+    bool has_run;    /* the protocol owes us `ended` */
+    bool never_sent; /* its instance ended before anything of the run had reached it */
     bool is_queued;
     struct start_op *starting; /* the write of its attempt's number, while it is under way */
     const void *loading; /* the store's answer it waits for on its way to an instance; NULL: none */

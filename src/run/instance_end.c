@@ -263,8 +263,10 @@ void instance_ended(struct launch *l, const struct exit_info *how, const struct 
     in->state = INSTANCE_STOPPING;
     log_info("instance ended", LOG_S("instance", in->id), LOG_S("pool", in->lane->pool->name),
              LOG_S("how", err ? err->text : how->text), LOG_S("why", reason ? reason : ""));
-    list_each (&in->runs, x, struct prediction, run_node)
+    list_each (&in->runs, x, struct prediction, run_node) {
         prediction_keep_progress(x);
+        x->never_sent = x->has_run && in->peer_is_open && run_is_unsent(&x->run);
+    }
     if (in->peer_is_open)
         peer_close(&in->peer);
     in->peer_is_open = false;

@@ -329,7 +329,7 @@ void prediction_lost(struct prediction *p, const struct exit_info *how, bool is_
         prediction_end(p, PREDICTION_CANCELED, NULL);
         return;
     }
-    if (!p->attempt_open || p->loading) {
+    if (!p->attempt_open || p->loading || p->never_sent) {
         prediction_requeue(p, true); /* it was still on its way there */
         return;
     }

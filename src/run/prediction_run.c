@@ -91,6 +91,7 @@ static void run_begin(struct prediction *p, bool join)
 
     spec.join = join;
     p->has_run = true;
+    p->never_sent = false;
     p->must_join = p->timed_out = false;
     timer_start(&p->timer, run_time_left(p, join));
     live_output_open(p);

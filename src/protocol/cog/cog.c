@@ -173,6 +173,7 @@ static const struct protocol_ops cog_ops = {
     .cancel = cog_run_cancel,
     .release = cog_run_release,
     .printed = cog_probe_printed,
+    .is_unsent = cog_run_is_unsent,
     .webhook = cog_run_webhook,
     .read_final = cog_read_final,
     .log_line = cog_log_line,

@@ -217,6 +217,7 @@ struct cog_run {
 void cog_run_start(struct run *r, const struct run_spec *spec);
 void cog_run_cancel(struct run *r);
 void cog_run_release(struct run *r);
+bool cog_run_is_unsent(const struct run *r);
 enum status cog_run_webhook(struct run *r, const struct json *said, struct buf *memory,
                             struct error *err);
 void cog_run_drop(struct cog_run *cr, bool tell_server); /* the caller's half is gone */

@@ -329,6 +329,13 @@ void cog_run_release(struct run *r)
     cog_run_drop(r->impl, false);
 }
 
+bool cog_run_is_unsent(const struct run *r)
+{
+    const struct cog_run *cr = r->impl;
+
+    return !cr->accepted && !cr->unsure && !cr->put.request_sent;
+}
+
 enum status cog_run_webhook(struct run *r, const struct json *said, struct buf *memory,
                             struct error *err)
 {

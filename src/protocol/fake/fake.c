@@ -365,6 +365,13 @@ static void fake_release(struct run *r)
     fake_run_free(r->impl);
 }
 
+static bool fake_is_unsent(const struct run *r)
+{
+    const struct fake_run *fr = r->impl;
+
+    return fr->unheard && !fr->is_accepted;
+}
+
 static void fake_free(struct protocol *pr)
 {
     struct fake_protocol *f = fake_of(pr);
@@ -388,6 +395,7 @@ static const struct protocol_ops fake_ops = {
     .start = fake_start,
     .cancel = fake_cancel,
     .release = fake_release,
+    .is_unsent = fake_is_unsent,
 };
 
 struct protocol *fake_protocol_new(struct loop *l, const struct fake_protocol_script *script)

@@ -116,6 +116,7 @@ static const struct protocol_ops plain_ops = {
     .start = plain_run_start,
     .cancel = plain_run_cancel,
     .release = plain_run_release,
+    .is_unsent = plain_run_is_unsent,
     .ends_with_us = true,
 };
 

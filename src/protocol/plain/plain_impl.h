@@ -137,6 +137,7 @@ void plain_probe_now(struct plain_peer *pp);
 void plain_run_start(struct run *r, const struct run_spec *spec);
 void plain_run_cancel(struct run *r);
 void plain_run_release(struct run *r);
+bool plain_run_is_unsent(const struct run *r);
 void plain_run_drop(struct plain_run *pr); /* the caller's half is gone */
 void plain_run_free(struct plain_run *pr);
 /* From `event`: a piece of output (JSON). The run may be over when it returns. */

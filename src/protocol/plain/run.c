@@ -95,6 +95,13 @@ void plain_run_release(struct run *r)
     plain_run_drop(r->impl);
 }
 
+bool plain_run_is_unsent(const struct run *r)
+{
+    const struct plain_run *pr = r->impl;
+
+    return !pr->accepted && !pr->call.request_sent;
+}
+
 static void finish(struct plain_run *pr, struct run_result *res)
 {
     struct run *r = pr->run;

@@ -301,6 +301,7 @@ static void on_cancel(struct timer *t)
 
 static void cancel_soon(struct probe *p)
 {
+    assert_true(p->call.request_sent); /* known before its end */
     timer_start(&p->timer, 1);
 }
 

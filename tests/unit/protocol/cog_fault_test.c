@@ -50,6 +50,32 @@ static void test_lost_result_is_noticed(void **state)
     cog_place_close(&pl);
 }
 
+/* Whose instance ends before its request went out did not run there. */
+static void test_what_was_not_sent_is_known(void **state)
+{
+    static const struct run_spec spec = { .id = "p1",
+                                          .input = STR("{\"n\":1}"),
+                                          .way = RUN_SHORT,
+                                          .max_output = 1000,
+                                          .max_logs = 1000 };
+    struct cog_place pl;
+
+    (void)state;
+    cog_place_open(&pl, READY, NULL);
+    pl.server.creates[0] = (struct answer){ -2, NULL }; /* heard, and not answered */
+    watch_start(&pl.w, &pl.at.peer, &spec);
+    assert_true(run_is_unsent(&pl.w.run));
+    cog_place_pass(&pl, 1);
+    assert_int_equal(pl.server.n_creates, 1);
+    assert_false(run_is_unsent(&pl.w.run));
+    cog_place_close(&pl);
+
+    cog_place_open(&pl, READY, NULL);
+    cog_place_join(&pl);
+    assert_false(run_is_unsent(&pl.w.run));
+    cog_place_close(&pl);
+}
+
 static void test_conflict_without_end(void **state)
 {
     struct cog_place pl;
@@ -488,6 +514,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ready_is_seen_at_most_a_hundredth_late),
         cmocka_unit_test(test_lost_result_is_noticed),
+        cmocka_unit_test(test_what_was_not_sent_is_known),
         cmocka_unit_test(test_conflict_without_end),
         cmocka_unit_test(test_canceled_though_nobody_asked),
         cmocka_unit_test(test_crash_in_the_middle),

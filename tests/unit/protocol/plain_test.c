@@ -425,7 +425,9 @@ static void accepted_when_silent(void **state)
     pl.w.with_time = true;
     next_answer(&pl, -2, NULL);
     start(&pl, "{}", false);
+    assert_true(run_is_unsent(&pl.w.run));
     pass(&pl, 60000);
+    assert_false(run_is_unsent(&pl.w.run));
     assert_trail(&pl, "accepted@200 ");
     run_cancel(&pl.w.run);
     run_cancel(&pl.w.run);
@@ -445,6 +447,7 @@ static void joins_are_forgotten(void **state)
     place_ready(&pl, false, NULL);
     assert_true(protocol_ends_with_us(pl.protocol));
     watch_start(&pl.w, &pl.at.peer, &spec);
+    assert_false(run_is_unsent(&pl.w.run));
     pass(&pl, 10);
     assert_non_null(strstr(pl.w.trail.p, "forgotten err=The result was lost"));
     assert_int_equal(pl.server.n_creates, 0);

@@ -294,6 +294,24 @@ static void an_instance_that_crashes(void **state)
     place_free(p);
 }
 
+/* What had not reached an instance that crashed did not run there: the crash is none of its own. */
+static void an_instance_that_crashes_before_it_is_asked(void **state)
+{
+    struct place *p = place_new(NULL);
+    struct pool *pool = place_deploy(p, "d", 1, "cpu", 0, 1);
+    struct job *j = place_ask(p, "d", "{\"unheard\":true}");
+
+    (void)state;
+    place_run(p, 8000);
+    assert_non_null(job_live(j));
+    assert_true(fake_driver_crash(p->driver, pool_first_instance(pool)->id, 9));
+    place_run(p, 10000);
+    assert_job(j, PREDICTION_SUCCEEDED);
+    assert_int_equal(attempts(j), 1);
+    assert_int_equal(fake_protocol_runs(p->protocol, j->id), 1);
+    place_free(p);
+}
+
 /* Of two that ran in it, the older one is again the first. */
 static void a_drained_instance_that_crashes(void **state)
 {
@@ -566,6 +584,7 @@ int main(void)
         cmocka_unit_test(verdicts),
         cmocka_unit_test(one_that_is_refused_for_ever),
         cmocka_unit_test(an_instance_that_crashes),
+        cmocka_unit_test(an_instance_that_crashes_before_it_is_asked),
         cmocka_unit_test(a_drained_instance_that_crashes),
         cmocka_unit_test(the_order_after_a_loss),
         cmocka_unit_test(a_sick_instance),
