@@ -38,6 +38,7 @@ struct api {
     struct builds *builds;
     struct backups *backups; /* set once they are there */
     struct disk *disk;
+    struct registry *registry; /* NULL: there is none */
     struct hardware *hardware;
     const struct options *options;
     struct map accounts; /* id -> struct api_account */

@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "api/events.h"
 #include "api/openai.h"
+#include "api/registry.h"
 #include "api/session.h"
 #include "base/encode.h"
 #include "base/log.h"
@@ -205,7 +206,11 @@ bool api_gate(struct http_request *r)
 
     if (r->route->flags & HTTP_OPEN)
         return true;
-    if (!given.p && session_is(r)) {
+    if (registry_is(r)) {
+        token = registry_enter(r);
+        if (!token)
+            return false;
+    } else if (!given.p && session_is(r)) {
         token = session_enter(r);
         if (!token)
             return false;
@@ -280,6 +285,8 @@ enum status api_init(struct api *a, struct loop *l, struct store *st, struct fle
     map_init(&a->sign_ins);
     map_init(&a->searches);
     s = load_accounts(a, err);
+    if (s == STATUS_OK)
+        s = registry_new(l, o, &a->registry, err);
     if (s != STATUS_OK)
         return s;
     s = store_run(st, &op.op, &STORE_TOKEN_LIST);
@@ -300,6 +307,7 @@ void api_deinit(struct api *a)
     for (size_t at = 0; map_next(&a->accounts, &at, NULL, &value);)
         account_free(value);
     a->fleet->listener = NULL;
+    registry_free(a->registry);
     sessions_free(a);
     api_addresses_free(&a->searches);
     map_deinit(&a->replays);

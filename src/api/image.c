@@ -4,24 +4,13 @@
  *
  * The way: the engine is asked for the image -> its labels are read -> it gets a name of ours ->
  * the model is looked up (and made when it is missing) -> the version is recorded -> 201. */
-#include "core/image.h"
-#include "api/api.h"
+#include "api/image_impl.h"
 #include "base/mem.h"
 #include "driver/docker/docker.h"
 
 #include <stdlib.h>
 
 enum { MAX_IMAGE = 512, SHORT_ID = 12 };
-
-/* What was asked for, and what was found; all of it lives as long as the request. */
-struct pushed {
-    const char *image;
-    struct str owner, name; /* of the model */
-    const struct api_account *account;
-    const char *hardware; /* for a new model */
-    bool is_public;
-    struct image_facts facts;
-};
 
 /* The engine's part, which ends also when the client has gone. */
 struct asking {
@@ -30,122 +19,22 @@ struct asking {
     struct pushed *pushed;
 };
 
-/* --- recording --- */
+/* --- the answer --- */
 
-struct making {
-    struct store_model_create create;
-    struct pushed *pushed;
-};
-
-struct looking {
-    struct store_model_get get;
-    struct pushed *pushed;
-};
-
-struct registering {
-    struct store_version_create create;
-    struct pushed *pushed;
-};
-
-static void on_registered(struct http_request *r, struct store_op *op)
+static void answer(struct http_request *r, const struct pushed *x, bool existed)
 {
-    struct store_version_create *c = container_of(op, struct store_version_create, op);
-    const struct pushed *x = container_of(c, struct registering, create)->pushed;
     struct buf body CLEANUP(buf_deinit) = BUF_INIT(16 << 10);
     struct json_writer w;
 
-    if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
-        return;
-    }
     json_writer_init(&w, &body);
     json_begin_object(&w);
     json_member_string(&w, "model",
                        arena_printf(r->arena, "%.*s/%.*s", STR_ARG(x->owner), STR_ARG(x->name)));
     json_member_string(&w, "version", x->facts.version);
     json_member_string(&w, "image", x->facts.id);
-    json_member_bool(&w, "existed", c->existed);
+    json_member_bool(&w, "existed", existed);
     json_end_object(&w);
-    api_answer(r, c->existed ? 200 : 201, &body);
-}
-
-static void record(struct http_request *r, struct pushed *x, const char *model_id)
-{
-    struct buf config CLEANUP(buf_deinit) = BUF_INIT(1 << 20);
-    struct registering *op = api_op_new(sizeof(*op));
-    struct store_op *base = &op->create.op;
-    struct str schema = x->facts.schema;
-    char seq[ID_SIZE];
-
-    op->pushed = x;
-    id_make(&api_of(r)->fleet->ids, loop_wall_ms(r->loop), seq);
-    version_config_write(&x->facts.config, &config);
-    op->create.in = (struct version_row){
-        .seq = store_keep(base, str_of(seq)),
-        .id = store_keep(base, str_of(x->facts.version)),
-        .model_id = store_keep(base, str_of(model_id)),
-        .cog_version = store_keep(base, str_of(x->facts.cog_version)),
-        .kind = VERSION_IMAGE,
-        .schema = str_make(store_keep(base, schema), schema.n),
-        .config = str_of(store_keep(base, buf_str(&config))),
-        .path = arena_printf(&base->arena, "images/%s", x->facts.version),
-        .created_at = loop_wall_ms(r->loop),
-    };
-    api_op_start(r, base, &STORE_VERSION_CREATE, on_registered);
-}
-
-static void on_model_made(struct http_request *r, struct store_op *op)
-{
-    struct store_model_create *c = container_of(op, struct store_model_create, op);
-
-    if (op->status != STATUS_OK)
-        api_refuse(r, &op->error);
-    else
-        record(r, container_of(c, struct making, create)->pushed, c->in.id);
-}
-
-static void make_model(struct http_request *r, struct pushed *x)
-{
-    struct making *op = api_op_new(sizeof(*op));
-    struct store_op *base = &op->create.op;
-    const struct account *owner = &x->account->info;
-    char id[ID_SIZE];
-
-    op->pushed = x;
-    id_make(&api_of(r)->fleet->ids, loop_wall_ms(r->loop), id);
-    op->create.in = (struct model_row){
-        .id = store_keep(base, str_of(id)),
-        .owner_id = store_keep(base, str_of(owner->id)),
-        .owner = store_keep(base, str_of(owner->username)),
-        .name = store_keep(base, x->name),
-        .is_public = x->is_public,
-        .hardware = store_keep(base, str_of(x->hardware)),
-        .created_at = loop_wall_ms(r->loop),
-    };
-    api_op_start(r, base, &STORE_MODEL_CREATE, on_model_made);
-}
-
-static void on_model(struct http_request *r, struct store_op *op)
-{
-    struct store_model_get *get = container_of(op, struct store_model_get, op);
-    struct pushed *x = container_of(get, struct looking, get)->pushed;
-
-    if (op->status == STATUS_NOT_FOUND)
-        make_model(r, x);
-    else if (op->status != STATUS_OK)
-        api_refuse(r, &op->error);
-    else
-        record(r, x, get->row.id);
-}
-
-static void look_for_model(struct http_request *r, struct pushed *x)
-{
-    struct looking *op = api_op_new(sizeof(*op));
-
-    op->pushed = x;
-    op->get.owner = str_of(store_keep(&op->get.op, x->owner));
-    op->get.name = str_of(store_keep(&op->get.op, x->name));
-    api_op_start(r, &op->get.op, &STORE_MODEL_GET, on_model);
+    api_answer(r, existed ? 200 : 201, &body);
 }
 
 /* --- the engine --- */
@@ -185,7 +74,7 @@ static void on_kept(struct docker_image_request *engine, struct str answer, cons
     if (r && err)
         refuse(r, err);
     else if (r)
-        look_for_model(r, pushed);
+        image_record(r, pushed);
 }
 
 static void keep_image(struct asking *x)
@@ -240,25 +129,10 @@ void image_forget(struct api *a, struct str owner, struct str name, struct str v
 
 /* --- the request --- */
 
-/* The smallest that an image can run on. */
-static const struct sku *default_hardware(const struct hardware *h)
-{
-    const struct sku *best = NULL;
-
-    for (size_t i = 0; i < h->n_skus; i++) {
-        const struct sku *s = &h->skus[i];
-
-        if (sku_runs(s, true) && (!best || s->price_nano < best->price_nano ||
-                                  (s->price_nano == best->price_nano && s->memory < best->memory)))
-            best = s;
-    }
-    return best;
-}
-
 static void read_hardware(struct http_request *r, struct problems *p, struct pushed *x)
 {
     const struct sku *given = body_sku(r, p, false);
-    const struct sku *sku = given ? given : default_hardware(api_of(r)->hardware);
+    const struct sku *sku = given ? given : image_hardware(api_of(r)->hardware);
 
     if (!sku)
         problems_add(p, "hardware",
@@ -326,6 +200,7 @@ void admin_image_push(struct http_request *r)
         free(x);
         return;
     }
+    x->pushed->done = answer;
     x->request = r;
     x->engine.done = on_inspected;
     r->context = x;

@@ -7,6 +7,7 @@
 #include "api/events.h"
 #include "api/overview.h"
 #include "api/page.h"
+#include "api/registry.h"
 #include "api/scaling.h"
 #include "api/session.h"
 #include "api/shadow.h"
@@ -199,6 +200,52 @@ const struct http_route API_ROUTES[] = {
           "openai.models.retrieve", "The same where the client encodes the slash, as OpenAI's do"),
     ROUTE("GET", "/v1/openapi.json", openapi_show, HTTP_OPEN | HTTP_BODY_NONE, "openapi",
           "This document"),
+    ROUTE("GET", "/v2/", registry_base, HTTP_BODY_NONE | HTTP_HIDDEN, "registry.base",
+          "Whether this is a registry, and who asks is known to it"),
+    ROUTE("GET", "/v2/{owner}/{name}/tags/list", registry_read, HTTP_BODY_NONE | HTTP_HIDDEN,
+          "registry.tags.list", "List the tags of a model's images"),
+    ROUTE("GET", "/v2/{owner}/{name}/manifests/{reference}", registry_read,
+          HTTP_BODY_NONE | HTTP_HIDDEN, "registry.manifests.get", "Get a manifest"),
+    { .method = "PUT",
+      .path = "/v2/{owner}/{name}/manifests/{reference}",
+      .handler = registry_manifest_put,
+      .flags = HTTP_BODY_TEXT | HTTP_TAKES_ROOM | HTTP_HIDDEN,
+      .max_body = REGISTRY_MAX_MANIFEST,
+      .name = "registry.manifests.put",
+      .summary = "Push a manifest; under a tag it becomes a version of the model" },
+    ROUTE("GET", "/v2/{owner}/{name}/blobs/{digest}", registry_read, HTTP_BODY_NONE | HTTP_HIDDEN,
+          "registry.blobs.get", "Get a blob"),
+    { .method = "POST",
+      .path = "/v2/{owner}/{name}/blobs/uploads/",
+      .handler = registry_upload,
+      .flags = HTTP_BODY_STREAM | HTTP_TAKES_ROOM | HTTP_HIDDEN,
+      .max_body = SIZE_MAX, /* registry_max_layer */
+      .name = "registry.uploads.begin",
+      .summary = "Begin to upload a blob, or upload it whole" },
+    ROUTE("GET", "/v2/{owner}/{name}/blobs/uploads/{upload}", registry_read,
+          HTTP_BODY_NONE | HTTP_HIDDEN, "registry.uploads.get", "How far an upload is"),
+    { .method = "PATCH",
+      .path = "/v2/{owner}/{name}/blobs/uploads/{upload}",
+      .handler = registry_upload,
+      .flags = HTTP_BODY_STREAM | HTTP_TAKES_ROOM | HTTP_HIDDEN,
+      .max_body = SIZE_MAX, /* registry_max_layer */
+      .name = "registry.uploads.go_on",
+      .summary = "Upload the next part of a blob" },
+    { .method = "PUT",
+      .path = "/v2/{owner}/{name}/blobs/uploads/{upload}",
+      .handler = registry_upload,
+      .flags = HTTP_BODY_STREAM | HTTP_TAKES_ROOM | HTTP_HIDDEN,
+      .max_body = SIZE_MAX, /* registry_max_layer */
+      .name = "registry.uploads.end",
+      .summary = "End an upload: the blob is there" },
+    ROUTE("DELETE", "/v2/{owner}/{name}/blobs/uploads/{upload}", registry_read,
+          HTTP_BODY_NONE | HTTP_HIDDEN, "registry.uploads.delete", "Give an upload up"),
+    ROUTE("GET", "/cog/v1/display-token-url", cog_token_address,
+          HTTP_OPEN | HTTP_BODY_NONE | HTTP_HIDDEN, "cog.token.address",
+          "Where `cog login` sends people for a token"),
+    ROUTE("POST", "/cog/v1/verify-token", cog_token_verify,
+          HTTP_OPEN | HTTP_BODY_TEXT | HTTP_HIDDEN, "cog.token.verify",
+          "Whose token this is, for `cog login`"),
     ROUTE("GET", "/metrics", metrics_text, HTTP_BODY_NONE, "metrics",
           "Metrics of what is yours, in Prometheus' text format"),
     ROUTE("POST", "/session", session_begin, HTTP_OPEN | HTTP_BODY_JSON | HTTP_HIDDEN,

@@ -29,3 +29,7 @@ bool session_holds(struct api *a, const unsigned char hash[32], const char *acco
 void session_begin(struct http_request *r);
 void session_show(struct http_request *r);
 void session_leave(struct http_request *r);
+
+/* Whether this address may still guess tokens; a guess that was wrong costs one. */
+bool session_may_guess(struct http_request *r, bool was_wrong);
+bool session_refuse_guessing(struct http_request *r); /* false: 429 was answered */

@@ -102,14 +102,14 @@ static void on_signed_in(struct http_request *r, struct store_op *op)
 }
 
 /* Whether this address may still guess; a guess that was wrong costs one. */
-static bool may_guess(struct http_request *r, bool was_wrong)
+bool session_may_guess(struct http_request *r, bool was_wrong)
 {
     struct api *a = api_of(r);
 
     return api_address_may(&a->sign_ins, r, a->options->rate_limit_sign_ins, was_wrong);
 }
 
-static bool refuse_guessing(struct http_request *r)
+bool session_refuse_guessing(struct http_request *r)
 {
     http_set_header(r, "Retry-After", "60");
     http_problem(r, 429, NULL,
@@ -143,11 +143,11 @@ static bool read_token(struct http_request *r, struct api_token **out)
     text = body_text(r, &p, "token", true, MAX_LABEL);
     if (problems_send(&p))
         return false;
-    if (!may_guess(r, false))
-        return refuse_guessing(r);
+    if (!session_may_guess(r, false))
+        return session_refuse_guessing(r);
     *out = api_token_find(api_of(r), str_trim(str_of(text)));
     if (!*out) {
-        (void)may_guess(r, true);
+        (void)session_may_guess(r, true);
         http_problem(r, 401, "Unauthenticated",
                      "This is not a valid token. `berth token create` makes one.");
     }

@@ -8,8 +8,12 @@ enum { MAX_CONCURRENCY = 10000, DIGITS = 64 };
 /* A label under its present name, or under the one of Cog before 0.9. */
 static struct str label(const struct json *root, const char *now, const char *before)
 {
-    const struct json *labels = json_path(root, "Config.Labels");
-    struct str s = json_to_str(json_get(labels, now));
+    const struct json *labels = json_path(root, "Config.Labels"); /* as the engine says it */
+    struct str s;
+
+    if (!labels)
+        labels = json_path(root, "config.Labels"); /* as a registry has it */
+    s = json_to_str(json_get(labels, now));
 
     return s.p ? s : json_to_str(json_get(labels, before));
 }
@@ -68,8 +72,9 @@ static bool find_version(const struct json *root, const char *name, struct str *
 static enum status check_platform(const struct json *root, const char *name,
                                   const char *architecture, struct error *err)
 {
-    struct str os = json_to_str(json_get(root, "Os"));
-    struct str arch = json_to_str(json_get(root, "Architecture"));
+    struct str os = json_to_str(json_get(root, json_get(root, "Os") ? "Os" : "os"));
+    struct str arch = json_to_str(
+        json_get(root, json_get(root, "Architecture") ? "Architecture" : "architecture"));
 
     if (os.n && !str_is(os, "linux"))
         return FAIL(err, STATUS_UNPROCESSABLE,
@@ -141,12 +146,25 @@ static enum status read_labels(struct arena *a, const struct json *root, const c
     return st;
 }
 
+static const char *const no_environment[] = { NULL };
+
+static void complete(struct arena *a, const struct json *root, const char *id, const char *version,
+                     struct image_facts *f)
+{
+    f->id = id;
+    f->version = version;
+    f->cog_version = arena_copy(a, label(root, "run.cog.version", "org.cogmodel.cog_version"));
+    f->config.image = id;
+    f->config.has_init = str_is(label(root, "run.cog.has_init", ""), "true");
+    f->config.iterator = output_facts(f->schema).is_iterator;
+    f->config.output_files_listed = output_facts(f->schema).files_listed;
+}
+
 enum status image_read(struct arena *a, struct str inspected, const char *name,
                        const char *architecture, struct image_facts *out, struct error *err)
 {
-    static const char *const none[] = { NULL };
     struct str copy = str_make(arena_copy(a, inspected), inspected.n);
-    struct image_facts f = { .config = { .dialect = "cog", .environment = none } };
+    struct image_facts f = { .config = { .dialect = "cog", .environment = no_environment } };
     struct str id, digest;
     struct json *root = NULL;
     enum status st = json_parse(a, copy, NULL, &root, err);
@@ -165,13 +183,33 @@ enum status image_read(struct arena *a, struct str inspected, const char *name,
         st = read_labels(a, root, name, &f, err);
     if (st != STATUS_OK)
         return st;
-    f.id = arena_copy(a, id);
-    f.version = arena_copy(a, digest);
-    f.cog_version = arena_copy(a, label(root, "run.cog.version", "org.cogmodel.cog_version"));
-    f.config.image = f.id;
-    f.config.has_init = str_is(label(root, "run.cog.has_init", ""), "true");
-    f.config.iterator = output_facts(f.schema).is_iterator;
-    f.config.output_files_listed = output_facts(f.schema).files_listed;
+    complete(a, root, arena_copy(a, id), arena_copy(a, digest), &f);
+    *out = f;
+    return STATUS_OK;
+}
+
+enum status image_read_config(struct arena *a, struct str config, const char *reference,
+                              const char *digest, const char *architecture, struct image_facts *out,
+                              struct error *err)
+{
+    struct str copy = str_make(arena_copy(a, config), config.n);
+    struct image_facts f = { .config = { .dialect = "cog", .environment = no_environment } };
+    struct json *root = NULL;
+    struct str version;
+    enum status st = json_parse(a, copy, NULL, &root, err);
+
+    if (st == STATUS_OK && (!json_is(root, JSON_OBJECT) || !read_digest(str_of(digest), &version)))
+        st = FAIL(err, STATUS_INVALID, "not an object");
+    if (st != STATUS_OK) {
+        error_context(err, "The configuration of the image %.200s cannot be read", reference);
+        return err->status = STATUS_INVALID;
+    }
+    st = check_platform(root, reference, architecture, err);
+    if (st == STATUS_OK)
+        st = read_labels(a, root, reference, &f, err);
+    if (st != STATUS_OK)
+        return st;
+    complete(a, root, arena_copy(a, str_of(reference)), arena_copy(a, version), &f);
     *out = f;
     return STATUS_OK;
 }

@@ -99,6 +99,12 @@ enum option_type {
       "are images run; empty: none can")                                                           \
     X("Instances", docker_read_only, BOOL, 0, 1, "true",                                           \
       "containers cannot write to their image's files, but for /tmp and /root/.cache")             \
+    X("Instances", registry, STRING, 0, 0, "",                                                     \
+      "address of a registry (CNCF distribution) that only this server reaches "                   \
+      "(http://127.0.0.1:5000): what is pushed to /v2/ goes there, and becomes versions; empty: "  \
+      "nothing can be pushed")                                                                     \
+    X("Instances", registry_max_layer, SIZE, 1024, 1099511627776, "64GB",                          \
+      "bytes of one part of an image that is pushed")                                              \
     X("Scaling", max_decisions, INT, 1, 10000000, "10000",                                         \
       "decisions of one deployment that are kept to be read")                                      \
     X("Scaling", traffic_retention, DURATION, 0, 315360000000, "30d",                              \

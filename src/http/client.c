@@ -370,3 +370,14 @@ size_t call_on_data(char *p, size_t size, size_t n, void *arg)
     restart_stall(im);
     return deliver(im, piece);
 }
+
+size_t call_on_body(char *p, size_t size, size_t n, void *arg)
+{
+    struct call_impl *im = arg;
+    size_t got;
+
+    if (im->is_finished)
+        return CURL_READFUNC_ABORT;
+    got = im->call->events->body(im->call, p, size * n);
+    return got == HTTP_CALL_LATER ? CURL_READFUNC_PAUSE : got;
+}

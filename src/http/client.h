@@ -24,7 +24,11 @@ enum http_call_flags {
     HTTP_CALL_NEW_CONNECTION = 2,
     HTTP_CALL_PUBLIC_ONLY =
         4, /* refuse private, loopback, link-local and multicast addresses where connected to */
+    HTTP_CALL_BULK = 8, /* much goes through: larger pieces */
 };
+
+/* What events->body gives where there is nothing yet. */
+#define HTTP_CALL_LATER SIZE_MAX
 
 struct http_call_spec {
     const char *method;      /* "GET" */
@@ -32,6 +36,7 @@ struct http_call_spec {
     const char *unix_socket; /* NULL: TCP */
     const char *const *headers; /* "Name: value", ends with NULL; may be NULL */
     struct str body;            /* must live until done; p == NULL: no body */
+    int64_t body_size; /* with events->body: how much comes by it; -1: not known, sent in chunks */
     int64_t connect_timeout_ms; /* 0: 5 s */
     int64_t timeout_ms;         /* whole exchange; 0: none */
     int64_t stall_timeout_ms;   /* no byte received for so long; 0: none */
@@ -45,6 +50,10 @@ struct http_call_events {
     /* A piece of the body; false pauses the transfer (the piece is kept and comes again after
      * http_call_resume). NULL: the body is collected in c->body. */
     bool (*data)(struct http_call *c, struct str piece);
+    /* The next piece of the request's body, written to `out`: how many bytes, at most `room`; 0: it
+     * is over; HTTP_CALL_LATER: http_call_resume() asks again. NULL: the body is spec's. An answer
+     * that comes before its end, and is an error, ends the sending. */
+    size_t (*body)(struct http_call *c, char *out, size_t room);
     /* Comes exactly once, never from inside start. err == NULL: the exchange is complete whatever
      * its status; else UNREACHABLE (nothing was sent), BROKEN (it ended in the middle), TIMED_OUT,
      * TOO_LARGE, FORBIDDEN (address), CANCELED, INVALID (the URL). The call may be started again or

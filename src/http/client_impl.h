@@ -61,6 +61,7 @@ int call_on_prereq(void *arg, char *peer_ip, char *local_ip, int peer_port, int 
 curl_socket_t call_on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
 size_t call_on_header(char *p, size_t size, size_t n, void *arg);
 size_t call_on_data(char *p, size_t size, size_t n, void *arg);
+size_t call_on_body(char *p, size_t size, size_t n, void *arg);
 void call_ended(struct call_impl *im, CURLcode result);
 
 /* client_setup.c */

@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-enum { CONNECT_TIMEOUT_MS = 5000, IDLE_REUSE_S = 4 };
+enum { CONNECT_TIMEOUT_MS = 5000, IDLE_REUSE_S = 4, BULK_PIECE = 128 << 10 };
 
 #define DEFAULT_MAX_BODY ((size_t)64 << 20)
 
@@ -82,7 +82,14 @@ static void set_request(struct call_impl *im, const struct http_call_spec *spec)
     CURL *e = im->easy;
 
     im->may_repeat = is_method(spec->method, safe);
-    if (strcmp(spec->method, "HEAD") == 0) {
+    if (im->call->events->body) {
+        im->may_repeat = false; /* what was sent of it is gone */
+        curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)spec->body_size);
+        curl_easy_setopt(e, CURLOPT_READFUNCTION, call_on_body);
+        curl_easy_setopt(e, CURLOPT_READDATA, (void *)im);
+        curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, spec->method);
+    } else if (strcmp(spec->method, "HEAD") == 0) {
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
     } else if (spec->body.p || is_method(spec->method, with_body)) {
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spec->body.n);
@@ -125,6 +132,10 @@ static void set_connection(struct call_impl *im, const struct http_call_spec *sp
     int64_t timeout_ms = spec->connect_timeout_ms ? spec->connect_timeout_ms : CONNECT_TIMEOUT_MS;
 
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
+    if (spec->flags & HTTP_CALL_BULK) {
+        curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)BULK_PIECE);
+        curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)BULK_PIECE);
+    }
     if (spec->unix_socket)
         curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, spec->unix_socket);
     if (spec->flags & HTTP_CALL_NEW_CONNECTION)

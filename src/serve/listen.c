@@ -5,6 +5,7 @@
 #include "api/cors.h"
 #include "api/openai.h"
 #include "api/page.h"
+#include "api/registry.h"
 #include "base/log.h"
 #include "init/netns.h"
 #include "protocol/protocol.h"
@@ -137,6 +138,12 @@ static void refuse_instances(struct serve *s, struct http_config *c)
     c->refuses_user = s;
 }
 
+/* Some clients read errors in a form of their own. */
+static bool refuse_in_its_form(struct http_request *r, int status, struct str detail)
+{
+    return openai_refuse(r, status, detail) || registry_refuse(r, status, detail);
+}
+
 enum status serve_listen_public(struct serve *s, struct error *err)
 {
     struct http_config api = http_config(s), admin = api;
@@ -149,7 +156,7 @@ enum status serve_listen_public(struct serve *s, struct error *err)
     api.slashes_below = "/openai/v1/models/";
     api.divert = page_divert;
     api.first = cors_first;
-    api.problem = openai_refuse;
+    api.problem = refuse_in_its_form;
     refuse_instances(s, &api);
     admin.routes = ADMIN_ROUTES;
     admin.n_routes = ADMIN_N_ROUTES;
