@@ -370,7 +370,7 @@ void api_token_revoke(struct http_request *r, const char *account_id);
 /* image.c */
 void admin_image_push(struct http_request *r);
 /* A version that is an image was deleted: the engine may forget it. */
-void image_forget(struct api *a, struct str owner, struct str name, struct str version);
+void image_forget(struct api *a, const struct store_version_delete *gone, const char *image);
 
 void token_list(struct http_request *r);
 void token_create(struct http_request *r);

@@ -116,15 +116,20 @@ static void on_inspected(struct docker_image_request *engine, struct str answer,
     refuse(take_request(x), &why);
 }
 
-void image_forget(struct api *a, struct str owner, struct str name, struct str version)
+void image_forget(struct api *a, const struct store_version_delete *gone, const char *image)
 {
+    struct driver *engine = a->fleet->images;
     char model[MAX_REF + 2], tag[SHORT_ID + 1];
 
-    if (!a->fleet->images)
+    if (!engine)
         return;
-    snprintf(model, sizeof(model), "%.*s/%.*s", STR_ARG(owner), STR_ARG(name));
-    snprintf(tag, sizeof(tag), "%.*s", (int)MIN(version.n, (size_t)SHORT_ID), version.p);
-    docker_image_forget(a->fleet->images, model, tag);
+    if (strchr(image, '@')) {
+        docker_image_forget_pulled(engine, image);
+        return;
+    }
+    snprintf(model, sizeof(model), "%.*s/%.*s", STR_ARG(gone->owner), STR_ARG(gone->name));
+    snprintf(tag, sizeof(tag), "%.*s", (int)MIN(gone->id.n, (size_t)SHORT_ID), gone->id.p);
+    docker_image_forget(engine, model, tag);
 }
 
 /* --- the request --- */

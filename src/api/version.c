@@ -100,7 +100,7 @@ static void delete_effect(struct api *a, struct store_op *op)
     if (version_config_parse(&op->arena, gone->config, &config, &err) == STATUS_OK) {
         weights_release(a->fleet, config.weights);
         if (config.image)
-            image_forget(a, gone->owner, gone->name, gone->id);
+            image_forget(a, gone, config.image);
     }
     if (!gone->content_unused || a->fleet->is_stopping) /* the next start sweeps what is left */
         return;

@@ -2,6 +2,7 @@
 """A Docker Engine of the tests' own, with its own data folder and socket, and images of Cog models made without a registry:
 the host's Python with Cog's packages in it, imported with the labels that `cog build` would put there."""
 
+import base64
 import contextlib
 import functools
 import http.client
@@ -98,7 +99,11 @@ class Engine:
         self.tell("start", "started")
         return self
 
-    def ask(self, method, path, body=None, headers=None):
+    def ask(self, method, path, body=None, headers=None, auth=None):
+        text = self.fetch(path, method, body, headers, auth).decode(errors="replace")
+        return json.loads(text) if text.startswith(("{", "[")) and "\n" not in text.strip() else text
+
+    def fetch(self, path, method="GET", body=None, headers=None, auth=None):
         connection = http.client.HTTPConnection("engine", timeout=LIMIT)
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.sock.settimeout(LIMIT)
@@ -106,14 +111,16 @@ class Engine:
             connection.sock.connect(str(self.socket))
             if body is not None and not hasattr(body, "read"):
                 body, headers = json.dumps(body), {"Content-Type": "application/json"}
+            if auth:
+                headers = {**(headers or {}), "X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(auth).encode()).decode()}
             connection.request(method, path, body, headers or {}, encode_chunked=hasattr(body, "read"))
             answer = connection.getresponse()
-            text = answer.read().decode(errors="replace")
+            data = answer.read()
         finally:
             connection.close()
         if answer.status >= 300:
-            raise EngineError(f"{method} {path[:200]}: {answer.status} {text}")
-        return json.loads(text) if text.startswith(("{", "[")) else text
+            raise EngineError(f"{method} {path[:200]}: {answer.status} {data.decode(errors='replace')}")
+        return data
 
     def containers(self, label=None, running=False):
         filters = {"label": [label]} if label else {}

@@ -3,6 +3,7 @@
  *
  *   FAILING  -> GONE                       [it could not even be asked for: told on the next turn]
  *   CREATING -> STARTING | REMOVING        [created; refused, or to be stopped already]
+ *   CREATING -> PULLING -> CREATING        [it names a registry's image that is not there]
  *   STARTING -> LOOKING  | REMOVING        [started; refused]
  *   LOOKING  -> RUNNING  | READING | REMOVING | GONE    [runs; has ended; never started; is not
  * there] RUNNING  -> LOOKING                    [the engine's answer to `wait`: it has ended]
@@ -27,6 +28,7 @@ enum container_phase {
     CONTAINER_FAILING,
     CONTAINER_WAITING,
     CONTAINER_CREATING,
+    CONTAINER_PULLING,
     CONTAINER_STARTING,
     CONTAINER_LOOKING,
     CONTAINER_RUNNING,
@@ -43,6 +45,8 @@ struct container {
     char id[40];  /* the instance's */
     char ref[96]; /* what the engine knows it by */
     struct docker_request ask, wait, logs, kill;
+    struct docker_pull pull;
+    char *image; /* with its registry and digest, so that it can be pulled; NULL */
     struct docker_lines lines;
     struct deferred later;
     struct timer stop; /* the grace, then until it is given up */
@@ -63,7 +67,8 @@ static void on_later(struct deferred *d);
 
 static bool has_open(const struct container *c)
 {
-    return c->ask.is_open || c->wait.is_open || c->logs.is_open || c->kill.is_open;
+    return c->ask.is_open || c->wait.is_open || c->logs.is_open || c->kill.is_open ||
+           c->pull.request.is_open;
 }
 
 static void container_free(struct container *c)
@@ -76,7 +81,9 @@ static void container_free(struct container *c)
     docker_request_deinit(&c->wait);
     docker_request_deinit(&c->logs);
     docker_request_deinit(&c->kill);
+    docker_pull_deinit(&c->pull);
     docker_lines_deinit(&c->lines);
+    free(c->image);
     free(c);
 }
 
@@ -90,6 +97,7 @@ static void leave(struct container *c)
     http_call_cancel(&c->wait.call);
     http_call_cancel(&c->logs.call);
     http_call_cancel(&c->kill.call);
+    http_call_cancel(&c->pull.request.call);
     if (!has_open(c))
         deferred_call(&c->later);
 }
@@ -265,6 +273,8 @@ void container_stop(struct container *c, int64_t grace_ms)
     c->stop_wanted = true;
     c->stop_is_forced = grace_ms == 0;
     timer_start(&c->stop, c->stop_is_forced ? GIVE_UP_MS : grace_ms);
+    if (c->phase == CONTAINER_PULLING)
+        http_call_cancel(&c->pull.request.call);
     send_kill(c);
 }
 
@@ -332,11 +342,43 @@ static void on_wait(struct docker_request *r, const struct error *err)
 
 /* --- the engine's answers --- */
 
+static void create(struct container *c)
+{
+    char path[128];
+
+    c->phase = CONTAINER_CREATING;
+    snprintf(path, sizeof(path), "/containers/create?name=%s", c->ref);
+    docker_send(c->driver, &c->ask, "POST", path, ANSWER_MS);
+}
+
+static void on_pulled(struct docker_pull *p, const struct error *err)
+{
+    struct container *c = p->arg;
+
+    if (is_gone(c))
+        return;
+    if (c->stop_wanted) { /* nothing of it is there yet */
+        c->how = exit_info_make(0, 0, false, false);
+        tell_end(c);
+        leave(c);
+    } else if (err) {
+        fail(c, err);
+    } else {
+        free(TAKE(c->image)); /* once is enough */
+        create(c);
+    }
+}
+
 static void on_created(struct container *c, const struct error *err)
 {
     struct error why;
     char path[192];
 
+    if (err && err->status == STATUS_NOT_FOUND && c->image && !c->stop_wanted) {
+        c->phase = CONTAINER_PULLING;
+        docker_pull_start(&c->pull, c->image);
+        return;
+    }
     if (err && err->status == STATUS_UNREACHABLE)
         engine_lost(c->driver, err);
     if (err) {
@@ -422,6 +464,7 @@ static void on_asked(struct docker_request *r, const struct error *err)
         on_removed(c, err);
         break;
     case CONTAINER_FAILING:
+    case CONTAINER_PULLING:
     case CONTAINER_WAITING:
     case CONTAINER_RUNNING:
     case CONTAINER_READING:
@@ -472,6 +515,7 @@ struct container *container_new(struct docker_driver *d, struct launch *l, const
     docker_request_init(d, &c->wait, on_wait);
     docker_request_init(d, &c->logs, on_logs);
     docker_request_init(d, &c->kill, on_kill);
+    docker_pull_init(d, &c->pull, on_line, on_pulled, c);
     docker_lines_init(&c->lines, on_line, c);
     deferred_init(d->driver.loop, &c->later, on_later);
     timer_init(d->driver.loop, &c->stop, on_stop);
@@ -485,7 +529,6 @@ struct container *container_new(struct docker_driver *d, struct launch *l, const
 void container_launch(struct container *c, const struct launch_spec *spec)
 {
     struct docker_driver *d = c->driver;
-    char path[128];
 
     if (d->step != ENGINE_READY) {
         c->phase = CONTAINER_FAILING;
@@ -495,11 +538,11 @@ void container_launch(struct container *c, const struct launch_spec *spec)
         deferred_call(&c->later);
         return;
     }
-    c->phase = CONTAINER_CREATING;
     c->is_ours = true;
+    if (strchr(spec->config->image, '@'))
+        c->image = xstrdup(spec->config->image);
     docker_create_body(d, spec, &c->ask.body);
-    snprintf(path, sizeof(path), "/containers/create?name=%s", c->ref);
-    docker_send(d, &c->ask, "POST", path, ANSWER_MS);
+    create(c);
 }
 
 void container_recover(struct container *c)

@@ -48,3 +48,5 @@ void docker_image_keep(struct driver *d, struct docker_image_request *r, const c
 /* Takes that name away again, as soon as the engine is there and no container holds the image. The
  * engine deletes an image with its last name. */
 void docker_image_forget(struct driver *d, const char *name, const char *tag);
+/* The same for one that was pulled: "127.0.0.1:5000/owner/name@sha256:…". */
+void docker_image_forget_pulled(struct driver *d, const char *reference);

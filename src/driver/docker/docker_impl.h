@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside the Docker driver: docker.c (the driver), engine.c (finding the engine, and requests to
  * it), container.c (one container's life), create.c (what a container is made of), lines.c (its
- * log), images.c (images and their names), facts.c (what the engine's answers say). */
+ * log), pull.c (getting an image), images.c (images and their names), facts.c (what the engine's
+ * answers say). */
 #pragma once
 
 #include "base/list.h"
@@ -104,6 +105,25 @@ void container_sweep(struct docker_driver *d, const char *instance_id, const cha
 bool container_is_known(struct docker_driver *d, struct str instance_id);
 void containers_go_on(struct docker_driver *d); /* the engine is there */
 void containers_free(struct docker_driver *d);  /* at once: the client is gone */
+
+/* --- pull.c --- */
+
+struct docker_pull {
+    struct docker_request request;
+    struct buf text; /* of a line that is not complete */
+    char layer[64], failure[420];
+    void (*line)(void *arg, struct str line); /* how far it is, for people */
+    void (*done)(struct docker_pull *p, const struct error *err);
+    void *arg;
+};
+void docker_pull_init(struct docker_driver *d, struct docker_pull *p,
+                      void (*line)(void *arg, struct str line),
+                      void (*done)(struct docker_pull *p, const struct error *err), void *arg);
+void docker_pull_start(struct docker_pull *p, const char *image);
+void docker_pull_deinit(struct docker_pull *p);
+/* Its parts, for tests: a piece of what the engine tells, and what came of all of it. */
+void docker_pull_feed(struct docker_pull *p, struct str piece);
+enum status docker_pull_end(struct docker_pull *p, struct error *err) NODISCARD;
 
 /* --- images.c --- */
 

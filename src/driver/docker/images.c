@@ -77,7 +77,7 @@ void docker_image_keep(struct driver *d, struct docker_image_request *r, const c
 
 struct old_name {
     struct list node;
-    char *name;   /* "berth-<server>/owner/name:tag" */
+    char *name;   /* "berth-<server>/owner/name:tag", or as it was pulled */
     bool is_held; /* by a container, when it was tried last */
 };
 
@@ -136,14 +136,25 @@ void docker_forget_now(struct docker_driver *d)
     forget_next(d);
 }
 
+static void forget(struct docker_driver *d, char *name)
+{
+    struct old_name *n = xnew(struct old_name);
+
+    n->name = name;
+    list_push(&d->old_names, &n->node);
+    docker_forget_now(d);
+}
+
 void docker_image_forget(struct driver *driver, const char *name, const char *tag)
 {
     struct docker_driver *d = docker_of(driver);
-    struct old_name *n = xnew(struct old_name);
 
-    n->name = xasprintf("%s/%s:%s", d->network, name, tag);
-    list_push(&d->old_names, &n->node);
-    docker_forget_now(d);
+    forget(d, xasprintf("%s/%s:%s", d->network, name, tag));
+}
+
+void docker_image_forget_pulled(struct driver *driver, const char *reference)
+{
+    forget(docker_of(driver), xstrdup(reference));
 }
 
 void docker_images_init(struct docker_driver *d)

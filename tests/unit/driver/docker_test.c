@@ -90,6 +90,59 @@ static void what_is_no_frame_is_refused(void **state)
     docker_lines_deinit(&d);
 }
 
+/* --- pulling --- */
+
+static struct docker_pull pull_all(const char *text, size_t cut, enum status *out,
+                                   struct error *err)
+{
+    struct docker_pull p = { .line = take, .text = BUF_INIT(64 << 10) };
+    size_t n = strlen(text);
+
+    buf_clear(&said);
+    for (size_t at = 0; at < n; at += cut)
+        docker_pull_feed(&p, str_make(text + at, MIN(cut, n - at)));
+    *out = docker_pull_end(&p, err);
+    buf_deinit(&p.text);
+    return p;
+}
+
+static void a_pull_tells_how_far_it_is(void **state)
+{
+    static const char text[] =
+        "{\"status\":\"Pulling from acme/shout\",\"id\":\"sha256:12\"}\r\n"
+        "{\"status\":\"Pulling fs layer\",\"progressDetail\":{},\"id\":\"aa\"}\r\n"
+        "{\"status\":\"Downloading\",\"progressDetail\":{\"current\":1},\"id\":\"aa\"}\r\n"
+        "{\"status\":\"Pull complete\",\"id\":\"aa\"}\r\n"
+        "{\"status\":\"Digest: sha256:12\"}";
+    struct error err;
+    enum status st;
+
+    (void)state;
+    for (size_t cut = 1; cut <= sizeof(text); cut++) {
+        pull_all(text, cut, &st, &err);
+        assert_int_equal(st, STATUS_OK);
+        assert_string_equal(said.p,
+                            "image: sha256:12: Pulling from acme/shout|image: aa: Pulling fs "
+                            "layer|image: aa: Pull complete|image: Digest: sha256:12|");
+    }
+}
+
+static void a_pull_that_fails_says_which_layer_and_why(void **state)
+{
+    struct error err;
+    enum status st;
+
+    (void)state;
+    pull_all("{\"status\":\"Downloading\",\"id\":\"bb\"}\r\n{\"errorDetail\":{\"message\":\"no "
+             "space left\"},\"error\":\"no space left\"}\r\n",
+             1000, &st, &err);
+    assert_int_equal(st, STATUS_UNREACHABLE);
+    assert_non_null(strstr(err.text, "bb: no space left"));
+    pull_all("no json\n{}\n", 3, &st, &err);
+    assert_int_equal(st, STATUS_OK);
+    buf_deinit(&said);
+}
+
 /* --- containers --- */
 
 #define CONTAINER(state, owner)                                                                    \
@@ -282,6 +335,8 @@ int main(void)
         cmocka_unit_test(lines_come_whole_however_they_are_cut),
         cmocka_unit_test(a_long_line_comes_in_pieces),
         cmocka_unit_test(what_is_no_frame_is_refused),
+        cmocka_unit_test(a_pull_tells_how_far_it_is),
+        cmocka_unit_test(a_pull_that_fails_says_which_layer_and_why),
         cmocka_unit_test(a_running_container_has_an_address),
         cmocka_unit_test(an_end_is_told_as_it_was),
         cmocka_unit_test(the_version_is_negotiated),
