@@ -7,7 +7,7 @@
 #include "base/list.h"
 #include "http/client.h"
 
-enum { REGISTRY_STALL_MS = 60000 };
+enum { REGISTRY_STALL_MS = 120000 };
 
 struct registry {
     struct loop *loop;
