@@ -2,15 +2,24 @@
 """A registry in memory, of the size that tests need, and what clients push to one. tests/docker has a real one."""
 
 import hashlib
+import http.client
 import json
+import os
 import re
 import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from berth import LIMIT
+
 INDEX, MANIFEST = "application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json"
 CONFIG, LAYER = "application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+gzip"
 PATH = re.compile(r"/v2/([a-z0-9/._-]+?)/(blobs|manifests|tags)/(.*?)(?:\?(.*))?$")
+ARCHITECTURE = "arm64" if os.uname().machine == "aarch64" else "amd64"
+SCHEMA = {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.0"}, "paths": {}, "components": {"schemas": {
+    "Input": {"type": "object", "title": "Input", "properties": {"text": {"type": "string", "title": "Text"}}},
+    "Output": {"type": "string", "title": "Output"}}}}
+HARDWARE = "hardware:\n  - {sku: cpu-small, price: 0.000025, cpus: 1, memory: 512MB, runtimes: [process, docker]}\n"
 
 
 def digest_of(data):
@@ -18,10 +27,12 @@ def digest_of(data):
 
 
 class Registry:
-    """`gate`, where it is set, is waited for before each piece of a body is read or written: 64 KiB each."""
+    """`gate`, where it is set, is waited for before each piece of a body is read or written: 64 KiB each. `moments` are what
+    happens once when such a request has come, or when it was done and is not yet answered: {("before" or "after", method,
+    "uploads", "blobs" or "manifests"): function}."""
 
     def __init__(self):
-        self.blobs, self.manifests, self.uploads, self.seen = {}, {}, {}, []
+        self.blobs, self.manifests, self.uploads, self.seen, self.moments = {}, {}, {}, [], {}
         self.gate, self.broken = None, False
         registry = self
 
@@ -48,7 +59,13 @@ class Registry:
                     left -= len(piece)
                     yield piece
 
+            def meet(self, moment):
+                happens = registry.moments.pop((moment, self.command, self.kind), None)
+                if happens:
+                    happens()
+
             def answer(self, status, body=b"", **fields):
+                self.meet("after")
                 self.send_response(status)
                 for name, value in fields.items():
                     self.send_header(name.replace("_", "-"), value)
@@ -61,9 +78,11 @@ class Registry:
 
             def handle_one(self):
                 registry.seen.append((self.command, self.path, dict(self.headers)))
+                found = PATH.match(self.path)
+                self.kind = "uploads" if found and found[3].startswith("uploads/") else found and found[2]
+                self.meet("before")
                 if registry.broken:
                     return self.answer(500)
-                found = PATH.match(self.path)
                 if not found:
                     return self.answer(404)
                 repository, kind, rest, query = found.groups()
@@ -155,3 +174,45 @@ def manifest(config, layers):
 def index(*entries):
     return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
         {"mediaType": MANIFEST, "digest": digest_of(data), "size": len(data), **more} for data, more in entries]}).encode()
+
+
+# --- a client ---
+
+def ask(client, method, path, body=None, **fields):
+    """Without the JSON type that other calls have."""
+    connection = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=LIMIT)
+    try:
+        sent = {"Authorization": f"Bearer {client.token}", **{k.replace("_", "-"): v for k, v in fields.items()}}
+        connection.request(method, path, body, {k: v for k, v in sent.items() if v is not None},
+                           encode_chunked="Transfer-Encoding" in sent)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+def path_of(server, location):
+    assert location.startswith(server.url + "/"), location
+    return location.removeprefix(server.url)
+
+
+def upload(client, data, repository="acme/shout", chunks=1):
+    """As clients do: begin, go on, end."""
+    status, fields, _ = ask(client, "POST", f"/v2/{repository}/blobs/uploads/")
+    assert status == 202, status
+    size = max(1, -(-len(data) // chunks))
+    for at in range(0, len(data), size):
+        status, fields, _ = ask(client, "PATCH", path_of(client.server, fields["Location"]), data[at:at + size],
+                                Content_Type="application/octet-stream", Content_Range=f"{at}-{min(at + size, len(data)) - 1}")
+        assert status == 202, status
+    where = path_of(client.server, fields["Location"])
+    status, fields, _ = ask(client, "PUT", f"{where}&digest={digest_of(data)}", b"")
+    assert status == 201 and fields["Docker-Content-Digest"] == digest_of(data)
+
+
+def push(client, repository="acme/shout", tag="v1", config=None, layers=(b"layer",), text=None):
+    config = config if config is not None else image_config(SCHEMA, architecture=ARCHITECTURE)
+    for data in (*layers, config):
+        upload(client, data, repository)
+    text = text or manifest(config, layers)
+    return text, ask(client, "PUT", f"/v2/{repository}/manifests/{tag}", text, Content_Type=MANIFEST)

@@ -10,13 +10,8 @@ import threading
 import pytest
 import registry as registries
 from berth import LIMIT, Server, wait_for
-from registry import INDEX, MANIFEST, digest_of, image_config, index, manifest
-
-SCHEMA = {"openapi": "3.0.2", "info": {"title": "Cog", "version": "0.1.0"}, "paths": {}, "components": {"schemas": {
-    "Input": {"type": "object", "title": "Input", "properties": {"text": {"type": "string", "title": "Text"}}},
-    "Output": {"type": "string", "title": "Output"}}}}
-HARDWARE = "hardware:\n  - {sku: cpu-small, price: 0.000025, cpus: 1, memory: 512MB, runtimes: [process, docker]}\n"
-ARCHITECTURE = "arm64" if os.uname().machine == "aarch64" else "amd64"
+from registry import (ARCHITECTURE, HARDWARE, INDEX, MANIFEST, SCHEMA, ask, digest_of, image_config, index, manifest, path_of, push,
+                      upload)
 
 
 @pytest.fixture
@@ -41,46 +36,6 @@ def server(tmp_path, behind):
 
 def basic(name, token):
     return {"Authorization": "Basic " + base64.b64encode(f"{name}:{token}".encode()).decode()}
-
-
-def ask(client, method, path, body=None, **fields):
-    """Without the JSON type that other calls have."""
-    connection = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=LIMIT)
-    try:
-        sent = {"Authorization": f"Bearer {client.token}", **{k.replace("_", "-"): v for k, v in fields.items()}}
-        connection.request(method, path, body, {k: v for k, v in sent.items() if v is not None},
-                           encode_chunked="Transfer-Encoding" in sent)
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
-    finally:
-        connection.close()
-
-
-def path_of(server, location):
-    assert location.startswith(server.url + "/"), location
-    return location.removeprefix(server.url)
-
-
-def upload(client, data, repository="acme/shout", chunks=1):
-    """As clients do: begin, go on, end."""
-    status, fields, _ = ask(client, "POST", f"/v2/{repository}/blobs/uploads/")
-    assert status == 202, status
-    size = max(1, -(-len(data) // chunks))
-    for at in range(0, len(data), size):
-        status, fields, _ = ask(client, "PATCH", path_of(client.server, fields["Location"]), data[at:at + size],
-                                Content_Type="application/octet-stream", Content_Range=f"{at}-{min(at + size, len(data)) - 1}")
-        assert status == 202, status
-    where = path_of(client.server, fields["Location"])
-    status, fields, _ = ask(client, "PUT", f"{where}&digest={digest_of(data)}", b"")
-    assert status == 201 and fields["Docker-Content-Digest"] == digest_of(data)
-
-
-def push(client, repository="acme/shout", tag="v1", config=None, layers=(b"layer",), text=None):
-    config = config if config is not None else image_config(SCHEMA, architecture=ARCHITECTURE)
-    for data in (*layers, config):
-        upload(client, data, repository)
-    text = text or manifest(config, layers)
-    return text, ask(client, "PUT", f"/v2/{repository}/manifests/{tag}", text, Content_Type=MANIFEST)
 
 
 def refused(answer, status, code, words):
@@ -262,6 +217,44 @@ def test_a_push_that_breaks_off_leaves_no_version(server, behind):
     connection.close()
     assert client.get("/models/acme/shout").status == 404
     assert push(client)[1][0] == 201
+
+
+MOMENTS = [(when, *what) for what in (("POST", "uploads"), ("PATCH", "uploads"), ("PUT", "uploads"), ("GET", "blobs"),
+                                      ("PUT", "manifests")) for when in ("before", "after")]
+
+
+def cut_off():
+    raise ConnectionError("killed")
+
+
+def push_broken(client, repository):
+    """Whether the push came to its end."""
+    try:
+        return push(client, repository)[1][0] == 201
+    except (AssertionError, OSError, http.client.HTTPException):
+        return False
+
+
+def test_the_registry_dies_in_every_phase_of_a_push(server, behind):
+    client = server.account("acme")
+    for n, moment in enumerate(MOMENTS):
+        behind.moments[moment] = cut_off
+        made = push_broken(client, f"acme/m{n}")
+        assert not behind.moments and (moment[1] == "GET" or not made), moment  # what only reads is asked again
+        assert client.get(f"/models/acme/m{n}").status == (200 if made else 404), moment
+        assert push(client, f"acme/m{n}")[1][0] == 201, moment
+        assert len(client.get(f"/models/acme/m{n}/versions").json["results"]) == 1
+
+
+def test_the_server_dies_in_every_phase_of_a_push(server, behind):
+    client = server.account("acme")
+    for n, moment in enumerate(MOMENTS):
+        behind.moments[moment] = server.kill
+        assert not push_broken(client, f"acme/m{n}") and not behind.moments, moment
+        server.start()
+        assert client.get(f"/models/acme/m{n}").status == 404, moment
+        assert push(client, f"acme/m{n}")[1][0] == 201, moment
+        assert len(client.get(f"/models/acme/m{n}/versions").json["results"]) == 1
 
 
 def test_without_the_registry_behind(server, behind):

@@ -1,65 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pushing and pulling through the server, with a real registry behind it and real clients."""
 
+import http.client
+import io
 import json
 import os
-import shutil
-import socket
 import subprocess
-import time
-import urllib.request
+import tarfile
 
+import distribution
 import pytest
-from berth import LIMIT, wait_for
-
-CONFIG = """version: 0.1
-log: {{level: warn}}
-storage:
-  filesystem: {{rootdirectory: {folder}}}
-  delete: {{enabled: true}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
-
-
-class Behind:
-    """Debian's docker-registry (CNCF distribution)."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        (folder / "config.yml").write_text(CONFIG.format(folder=folder / "data", port=self.port))
-        self.process = None
-
-    def start(self):
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(["docker-registry", "serve", str(self.folder / "config.yml")], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log)
-        wait_for(self.answers, lambda: f"the registry's first answer: {(self.folder / 'log').read_text()[-2000:]}")
-        return self
-
-    def answers(self):
-        try:
-            return urllib.request.urlopen(self.url + "/v2/", timeout=LIMIT).status == 200
-        except OSError:
-            return False
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(LIMIT)
+from berth import LIMIT, Server, wait_for
+from registry import HARDWARE, MANIFEST, SCHEMA, ask, digest_of, image_config, manifest, path_of, push, upload
 
 
 @pytest.fixture
 def behind(tmp_path):
-    for program in ("docker-registry", "skopeo"):
-        if not shutil.which(program):
-            pytest.skip(f"there is no {program}")
+    why = distribution.missing()
+    if why:
+        pytest.skip(why)
     folder = tmp_path / "registry"
     folder.mkdir()
-    made = Behind(folder)
-    yield made.start()
-    made.kill()
+    made = distribution.Distribution(folder)
+    try:
+        yield made.start()
+    finally:
+        made.kill()
+
+
+@pytest.fixture
+def front(tmp_path, behind):
+    """A server without an engine: what is pushed becomes a version there as well."""
+    data = tmp_path / "front"
+    data.mkdir()
+    (data / "berth.yaml").write_text(HARDWARE)
+    made = Server(data, "--registry", behind.url).start()
+    try:
+        yield made
+        made.stop()
+    finally:
+        made.end()
 
 
 def skopeo(*words, fails=False):
@@ -70,10 +50,21 @@ def skopeo(*words, fails=False):
 
 @pytest.fixture
 def archive(engine, images, tmp_path):
-    """The image as a file, without a registry: `docker save`."""
-    path = tmp_path / "ctl.tar"
-    path.write_bytes(engine.fetch("/images/ctl:v1/get"))
-    return f"docker-archive:{path}:ctl:v1"
+    """An image whose last layer the engine has not, as a file: `docker save`."""
+    made = engine.ask("POST", "/containers/create", {"Image": "ctl:v1"})["Id"]
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as opened:
+        entry = tarfile.TarInfo("noise")
+        entry.size = 3 << 20
+        opened.addfile(entry, io.BytesIO(os.urandom(entry.size)))
+    tar.seek(0)
+    engine.fetch(f"/containers/{made}/archive?path=/", "PUT", tar, {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"})
+    engine.ask("POST", f"/commit?container={made}&repo=fresh&tag=v1")
+    engine.ask("DELETE", f"/containers/{made}?force=1")
+    path = tmp_path / "fresh.tar"
+    path.write_bytes(engine.fetch("/images/fresh:v1/get"))
+    engine.ask("DELETE", "/images/fresh:v1")
+    return f"docker-archive:{path}:fresh:v1"
 
 
 def credentials(client):
@@ -97,8 +88,9 @@ def test_what_is_pushed_is_deployed(new_server, behind, archive):
     done = client.predict(path, {"mode": "words", "steps": 3})
     assert done["status"] == "succeeded" and done["output"] == ["hello0 ", "hello1 ", "hello2 "], done
     assert done["version"] == version
-    log = client.get(f"{path}/instances").json["results"][0]["id"]
-    assert "Pull complete" in client.get(f"{path}/instances/{log}/log").text
+    instance = client.get(f"{path}/instances").json["results"][0]["id"]
+    log = client.get(f"{path}/instances/{instance}/log").text
+    assert "Pulling from acme/shout" in log and "Pull complete" in log, log
 
 
 def test_skopeo_both_ways(new_server, behind, archive, tmp_path):
@@ -136,38 +128,93 @@ def test_the_registry_is_killed_and_comes_back(new_server, behind, archive):
     assert copied(server, client, archive)
 
 
-@pytest.mark.skipif(not os.environ.get("BERTH_TEST_LONG"), reason="2 GB: with BERTH_TEST_LONG")
-def test_two_gigabytes(new_server, behind, tmp_path):
-    """In and out, with less than 30 MB more memory, at 0.8 or more of the registry's own rate."""
-    server = new_server("--registry", behind.url)
-    client = server.account("acme")
-    layer = tmp_path / "layer"
-    with open(layer, "wb") as opened:
-        for _ in range(2048):
-            opened.write(os.urandom(1 << 20))
-    digest = "sha256:" + subprocess.run(["sha256sum", str(layer)], capture_output=True, text=True, check=True).stdout.split()[0]
-    before = rss(server)
-    took = {}
-    for name, base, words in (("registry", behind.url, []), ("server", server.url, ["-u", credentials(client)])):
-        begun = time.monotonic()
-        where = curl(*words, "-D", "-", "-X", "POST", f"{base}/v2/acme/{name}/blobs/uploads/")
-        location = next(line.split(" ", 1)[1].strip() for line in where.splitlines() if line.lower().startswith("location:"))
-        curl(*words, "-T", str(layer), f"{location}{'&' if '?' in location else '?'}digest={digest}")
-        took[name, "in"] = time.monotonic() - begun
-        begun = time.monotonic()
-        curl(*words, "-o", str(tmp_path / "back"), f"{base}/v2/acme/{name}/blobs/{digest}")
-        took[name, "out"] = time.monotonic() - begun
-    assert subprocess.run(["cmp", str(layer), str(tmp_path / "back")], check=False).returncode == 0
-    print(took, rss(server) - before)
-    assert rss(server) - before < 30 << 10
+def test_another_accounts_repository_and_its_blobs(front, behind):
+    client, other = front.account("acme"), front.account("other")
+    layer = os.urandom(100000)
+    push(client, layers=(layer,))
+    blob = f"blobs/{digest_of(layer)}"
+    assert ask(client, "GET", f"/v2/acme/shout/{blob}")[2] == layer
+    for path in (blob, "manifests/v1", "tags/list"):
+        assert ask(other, "GET", f"/v2/acme/shout/{path}")[0] == 403
+    assert ask(other, "GET", f"/v2/other/mine/{blob}")[0] == 404, "by its digest alone"
+    answer = ask(other, "POST", f"/v2/other/mine/blobs/uploads/?mount={digest_of(layer)}&from=acme/shout")
+    assert answer[0] == 202 and ask(other, "GET", f"/v2/other/mine/{blob}")[0] == 404, "by a mount"
+    text = manifest(image_config(SCHEMA), (layer,))
+    upload(other, image_config(SCHEMA), "other/mine")
+    assert ask(other, "PUT", "/v2/other/mine/manifests/v1", text, Content_Type=MANIFEST)[0] == 400, "by a manifest that names it"
+    assert other.get("/models/other/mine").status == 404
+    assert ask(client, "POST", f"/v2/acme/second/blobs/uploads/?mount={digest_of(layer)}&from=acme/shout")[0] == 201
 
 
-def curl(*words):
-    done = subprocess.run(["curl", "-sS", "-f", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done
-    return done.stdout
+def begun(client, behind):
+    _, fields, _ = ask(client, "POST", "/v2/acme/shout/blobs/uploads/")
+    return path_of(client.server, fields["Location"])
 
 
-def rss(server):
-    with open(f"/proc/{server.process.pid}/status") as opened:
-        return next(int(line.split()[1]) for line in opened if line.startswith("VmHWM"))
+def half_sent(client, behind):
+    where = begun(client, behind)
+    link = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=LIMIT)
+    link.putrequest("PATCH", where)
+    for name, value in (("Authorization", f"Bearer {client.token}"), ("Content-Type", "application/octet-stream"),
+                        ("Content-Length", str(4 << 20))):
+        link.putheader(name, value)
+    link.endheaders(os.urandom(2 << 20))
+    wait_for(lambda: sum(one.stat().st_size for one in behind.uploads()) > 0, "the first bytes in the registry's file")
+    return link
+
+
+def all_blobs(client, behind):
+    for data in (b"layer", image_config(SCHEMA)):
+        upload(client, data)
+
+
+@pytest.mark.parametrize("who", ["server", "registry", "client"])
+def test_a_kill_in_every_phase_of_a_push(front, behind, who):
+    """Nothing half becomes a version, and the next push is as good as the first."""
+    client = front.account("acme")
+    for phase in (begun, half_sent, all_blobs):
+        held = phase(client, behind)
+        if who == "server":
+            front.kill()
+            front.start()
+        elif who == "registry":
+            behind.kill()
+            behind.start()
+        if hasattr(held, "close"):
+            held.close()
+        assert client.get("/models/acme/shout").status == 404, phase
+        assert ask(client, "GET", "/v2/acme/shout/manifests/v1")[0] == 404, phase
+    text, answer = push(client)
+    assert answer[0] == 201
+    assert client.get("/models/acme/shout").json["latest_version"]["id"] == digest_of(text).removeprefix("sha256:")
+    assert ask(client, "GET", f"/v2/acme/shout/blobs/{digest_of(b'layer')}")[2] == b"layer"
+
+
+def test_a_skopeo_that_is_killed(front, behind, tmp_path):
+    """With a registry that stands still, so that it is in the middle of its push."""
+    client = front.account("acme")
+    folder = tmp_path / "image"
+    folder.mkdir()
+    layer, config = os.urandom(8 << 20), image_config(SCHEMA)
+    text = manifest(config, (layer,))
+    for name, data in (("version", b"Directory Transport Version: 1.1\n"), ("manifest.json", text),
+                       (digest_of(layer)[7:], layer), (digest_of(config)[7:], config)):
+        (folder / name).write_bytes(data)
+    command = ["skopeo", "copy", "--dest-tls-verify=false", "--dest-creds", credentials(client), f"dir:{folder}", address(front)]
+    with behind.stopped():
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda: child.poll() is not None or open_to(behind), "its push")
+        child.kill()
+        child.wait(LIMIT)
+    assert client.get("/models/acme/shout").status == 404
+    skopeo(*command[1:])
+    assert client.get("/models/acme/shout").json["latest_version"]["openapi_schema"] == SCHEMA  # its digest is skopeo's, which packs
+
+
+def open_to(behind):
+    """Whether somebody is connected to the registry."""
+    for line in open("/proc/net/tcp"):
+        words = line.split()
+        if words[2].endswith(f":{behind.port:04X}") and words[3] == "01":
+            return True
+    return False
