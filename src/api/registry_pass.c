@@ -97,8 +97,10 @@ static void on_body(struct http_request *r, struct str piece)
         http_call_cancel(&p->call);
         return;
     }
-    buf_shift(&p->window, p->at);
-    p->at = 0;
+    if (p->at >= left(p)) { /* so that less is moved than was sent */
+        buf_shift(&p->window, p->at);
+        p->at = 0;
+    }
     if (piece.n == 0)
         p->has_ended = true;
     else

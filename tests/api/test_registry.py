@@ -249,8 +249,9 @@ def test_the_registry_dies_in_every_phase_of_a_push(server, behind):
 def test_the_server_dies_in_every_phase_of_a_push(server, behind):
     client = server.account("acme")
     for n, moment in enumerate(MOMENTS):
-        behind.moments[moment] = server.kill
-        assert not push_broken(client, f"acme/m{n}") and not behind.moments, moment
+        killed = threading.Event()
+        behind.moments[moment] = lambda done=killed: (server.kill(), done.set())
+        assert not push_broken(client, f"acme/m{n}") and killed.wait(LIMIT), moment
         server.start()
         assert client.get(f"/models/acme/m{n}").status == 404, moment
         assert push(client, f"acme/m{n}")[1][0] == 201, moment
