@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An image that the container engine has becomes a version. For administrators alone: the engine
- * may hold what others must not run.
+/* An image that the container engine has, or fetches from a registry, becomes a version. For
+ * administrators alone: the engine may hold what others must not run.
  *
- * The way: the engine is asked for the image -> its labels are read -> it gets a name of ours ->
- * the model is looked up (and made when it is missing) -> the version is recorded -> 201. */
+ * The way: the engine is asked for the image (and fetches it first) -> its labels are read -> it
+ * gets a name of ours -> the model is looked up (and made when it is missing) -> the version is
+ * recorded -> 201. */
 #include "api/image_impl.h"
 #include "base/mem.h"
 #include "driver/docker/docker.h"
@@ -17,6 +18,7 @@ struct asking {
     struct docker_image_request engine;
     struct http_request *request; /* NULL: the client has gone */
     struct pushed *pushed;
+    bool was_fetched;
 };
 
 /* --- the answer --- */
@@ -89,6 +91,42 @@ static void keep_image(struct asking *x)
 }
 
 static void on_inspected(struct docker_image_request *engine, struct str answer,
+                         const struct error *err);
+
+static void on_fetched(struct docker_image_request *engine, struct str answer,
+                       const struct error *err)
+{
+    struct asking *x = container_of(engine, struct asking, engine);
+    struct http_request *r;
+    const char *image;
+    struct error why;
+
+    (void)answer;
+    if (x->request && !err) {
+        x->engine.done = on_inspected;
+        docker_image_inspect(api_of(x->request)->fleet->images, &x->engine, x->pushed->image);
+        return;
+    }
+    image = x->request ? x->pushed->image : ""; /* the request's memory */
+    r = take_request(x);
+    if (!r || !err)
+        return;
+    why = *err;
+    error_context(&why, "The container engine has no image \"%.200s\"", image);
+    http_problem(r, 422, NULL, "%s", why.text);
+}
+
+/* "registry.example.com/team/shout", "localhost:5000/shout": its first part is a host. */
+static bool has_host(const char *image)
+{
+    struct str rest = str_of(image), host;
+
+    str_split(&rest, '/', &host);
+    return rest.p && (memchr(host.p, '.', host.n) || memchr(host.p, ':', host.n) ||
+                      str_is(host, "localhost"));
+}
+
+static void on_inspected(struct docker_image_request *engine, struct str answer,
                          const struct error *err)
 {
     struct asking *x = container_of(engine, struct asking, engine);
@@ -101,12 +139,18 @@ static void on_inspected(struct docker_image_request *engine, struct str answer,
         return;
     }
     docker_driver_engine(api_of(r)->fleet->images, &found);
+    if (err && err->status == STATUS_NOT_FOUND && has_host(x->pushed->image) && !x->was_fetched) {
+        x->was_fetched = true;
+        x->engine.done = on_fetched;
+        docker_image_pull(api_of(r)->fleet->images, &x->engine, x->pushed->image);
+        return;
+    }
     if (err)
         why = *err;
     if (err && err->status == STATUS_NOT_FOUND)
         FAIL(&why, STATUS_NOT_FOUND,
-             "The container engine has no image \"%.200s\". Pull or build it there first; `docker "
-             "images` lists what it has.",
+             "The container engine has no image \"%.200s\". Build it there first (`docker images` "
+             "lists what it has), or put its registry in front (registry.example.com/team/shout).",
              x->pushed->image);
     if (!err && image_read(r->arena, answer, x->pushed->image, found.architecture,
                            &x->pushed->facts, &why) == STATUS_OK) {

@@ -116,6 +116,7 @@ def test_the_engine_pushes_and_pulls(engine, new_server, behind):
     engine.ask("DELETE", f"/images/{repository}:v1")
     pulled = engine.ask("POST", f"/images/create?fromImage={repository}&tag=v1", {}, auth={"username": "acme", "password": client.token})
     assert version in str(pulled), pulled
+    engine.ask("DELETE", f"/images/{repository}:v1")  # with the digest that the shared image got
 
 
 def test_the_registry_is_killed_and_comes_back(new_server, behind, archive):
@@ -126,6 +127,22 @@ def test_the_registry_is_killed_and_comes_back(new_server, behind, archive):
     assert client.get("/models/acme/shout").status == 404
     behind.start()
     assert copied(server, client, archive)
+
+
+def test_a_reference_of_another_registry(new_server, behind, archive):
+    """What the engine has not it fetches; the version is the digest, whatever the tag becomes."""
+    there = f"127.0.0.1:{behind.port}/team/shout"
+    skopeo("copy", "--dest-tls-verify=false", archive, f"docker://{there}:v7")
+    digest = json.loads(skopeo("inspect", "--tls-verify=false", f"docker://{there}:v7"))["Digest"]
+    server = new_server()
+    client = server.account("acme")
+    assert server.admin("push", f"{there}:v7", "acme/model") == f"acme/model:{digest.removeprefix('sha256:')}"
+    assert server.admin("push", f"{there}@{digest}", "acme/pinned") == f"acme/pinned:{digest.removeprefix('sha256:')}"
+    behind.kill()
+    path = client.deploy("fetched", "acme/model", digest.removeprefix("sha256:"))
+    assert client.predict(path, {"text": "here"})["output"] == ["here"]
+    said = server.admin("push", f"{there}:v8", "acme/model", fails=True)
+    assert "has no image" in said and "refused" in said, said
 
 
 def test_another_accounts_repository_and_its_blobs(front, behind):

@@ -42,6 +42,10 @@ struct docker_image_request {
     void *impl;
 };
 void docker_image_inspect(struct driver *d, struct docker_image_request *r, const char *name);
+/* Has the engine fetch it from its registry ("registry.example.com/team/shout:v1"), however long
+ * that takes; without a tag and a digest it is `latest`. `inspected` is empty. UNREACHABLE: it
+ * could not be fetched, with the reason and the layer. */
+void docker_image_pull(struct driver *d, struct docker_image_request *r, const char *reference);
 /* `name` is "owner/name" of the model; what the engine gets is "berth-<server>/owner/name:tag". */
 void docker_image_keep(struct driver *d, struct docker_image_request *r, const char *id,
                        const char *name, const char *tag);

@@ -59,6 +59,7 @@ struct docker_driver {
     bool wants_sweep;
 
     struct list containers;
+    struct list fetches;              /* struct image_pull */
     struct list old_names;            /* of images: to be taken away */
     struct docker_request forgetting; /* the first of them */
     struct driver_facts facts;

@@ -73,6 +73,51 @@ void docker_image_keep(struct driver *d, struct docker_image_request *r, const c
     ask_image(driver, r, "POST", path.p);
 }
 
+struct image_pull {
+    struct list node;
+    struct docker_pull pull;
+    struct docker_image_request *of;
+};
+
+static void on_progress(void *arg, struct str line)
+{
+    (void)arg;
+    log_debug("an image is fetched", LOG_STR("what", line));
+}
+
+static void on_fetched(struct docker_pull *p, const struct error *err)
+{
+    struct image_pull *x = container_of(p, struct image_pull, pull);
+    struct docker_image_request *of = x->of;
+
+    list_remove(&x->node);
+    of->impl = NULL;
+    of->done(of, STR_NULL, err);
+    docker_pull_deinit(p);
+    free(x);
+}
+
+/* The engine would fetch all the tags there are of what has none. */
+static bool is_exact(const char *reference)
+{
+    const char *slash = strrchr(reference, '/');
+
+    return strchr(slash ? slash : reference, ':') || strchr(reference, '@');
+}
+
+void docker_image_pull(struct driver *d, struct docker_image_request *r, const char *reference)
+{
+    struct image_pull *x = xnew(struct image_pull);
+    char *exact = xasprintf("%s%s", reference, is_exact(reference) ? "" : ":latest");
+
+    x->of = r;
+    r->impl = x;
+    list_push(&docker_of(d)->fetches, &x->node);
+    docker_pull_init(docker_of(d), &x->pull, on_progress, on_fetched, x);
+    docker_pull_start(&x->pull, exact);
+    free(exact);
+}
+
 /* --- names that are not wanted any more --- */
 
 struct old_name {
@@ -159,13 +204,20 @@ void docker_image_forget_pulled(struct driver *driver, const char *reference)
 
 void docker_images_init(struct docker_driver *d)
 {
+    list_init(&d->fetches);
     list_init(&d->old_names);
     docker_request_init(d, &d->forgetting, on_forgotten);
 }
 
 void docker_images_deinit(struct docker_driver *d)
 {
+    struct image_pull *x;
     struct old_name *n;
+    struct error err;
+
+    FAIL(&err, STATUS_CANCELED, "the server stops");
+    list_each (&d->fetches, x, struct image_pull, node)
+        on_fetched(&x->pull, &err);
 
     list_each (&d->old_names, n, struct old_name, node)
         name_free(n);
