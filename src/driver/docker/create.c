@@ -2,11 +2,12 @@
 /* What a container is made of. */
 #include "base/json.h"
 #include "driver/docker/docker_impl.h"
+#include "driver/gpus.h"
 
 #include <sys/resource.h>
 
 /* A container's log is kept in two files of half of what is allowed, and at least so much. */
-enum { MIN_LOG = 64 * 1024, MIN_SHM = 64 << 20 };
+enum { MIN_LOG = 64 * 1024, MIN_SHM = 64 << 20, MAX_GROUPS = 16 };
 
 static void add_env(struct json_writer *w, const char *name, const char *value)
 {
@@ -26,8 +27,13 @@ static void add_env_number(struct json_writer *w, const char *name, int64_t valu
     add_env(w, name, text);
 }
 
-/* On top of what the image brings. A GPU is handed over by its index, and is the first in there: so
- * no CUDA_VISIBLE_DEVICES. */
+static bool has_amd(const struct launch_spec *s)
+{
+    return s->gpu_maker == GPU_AMD && s->gpu_indexes && *s->gpu_indexes;
+}
+
+/* On top of what the image brings. A GPU of NVIDIA is handed over by its index, and is the first in
+ * there: so no CUDA_VISIBLE_DEVICES. Of AMD's all are in there, and ROCm is told which to use. */
 static void add_environment(struct json_writer *w, const struct launch_spec *s)
 {
     json_key(w, "Env");
@@ -39,6 +45,8 @@ static void add_environment(struct json_writer *w, const struct launch_spec *s)
     add_env(w, "COG_THROTTLE_RESPONSE_INTERVAL", "0.5");
     add_env(w, "COG_WEIGHTS", s->weights);
     add_env(w, "PYTHONUNBUFFERED", "1");
+    if (has_amd(s))
+        add_env(w, "ROCR_VISIBLE_DEVICES", s->gpu_indexes);
     json_end_array(w);
 }
 
@@ -68,12 +76,10 @@ static void add_list(struct json_writer *w, const char *key, const char *only)
     json_end_array(w);
 }
 
-static void add_gpus(struct json_writer *w, const char *indexes)
+static void add_nvidia(struct json_writer *w, const char *indexes)
 {
     struct str rest = str_of(indexes), one;
 
-    if (!indexes || !*indexes)
-        return;
     json_key(w, "DeviceRequests");
     json_begin_array(w);
     json_begin_object(w);
@@ -90,6 +96,45 @@ static void add_gpus(struct json_writer *w, const char *indexes)
     json_end_array(w);
     json_end_object(w);
     json_end_array(w);
+}
+
+static void add_device(struct json_writer *w, const char *path)
+{
+    json_begin_object(w);
+    json_member_string(w, "PathOnHost", path);
+    json_member_string(w, "PathInContainer", path);
+    json_member_string(w, "CgroupPermissions", "rw");
+    json_end_object(w);
+}
+
+/* The engine knows no requests for them by index: their devices, and the groups that may open
+ * them. */
+static void add_amd(struct json_writer *w)
+{
+    gid_t groups[MAX_GROUPS];
+    size_t n = gpus_groups("/dev", groups, MAX_GROUPS);
+    char text[16];
+
+    json_key(w, "Devices");
+    json_begin_array(w);
+    add_device(w, "/dev/kfd");
+    add_device(w, "/dev/dri");
+    json_end_array(w);
+    json_key(w, "GroupAdd");
+    json_begin_array(w);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(text, sizeof(text), "%u", (unsigned)groups[i]);
+        json_stringz(w, text);
+    }
+    json_end_array(w);
+}
+
+static void add_gpus(struct json_writer *w, const struct launch_spec *s)
+{
+    if (has_amd(s))
+        add_amd(w);
+    else if (s->gpu_indexes && *s->gpu_indexes)
+        add_nvidia(w, s->gpu_indexes);
 }
 
 /* An engine refuses more cpus than its machine has; a SKU may promise more. */
@@ -174,7 +219,7 @@ static void add_host(struct json_writer *w, const struct docker_driver *d,
     add_list(w, "SecurityOpt", "no-new-privileges");
     add_limits(w, d, s->sku);
     add_tmp(w, s->sku);
-    add_gpus(w, s->gpu_indexes);
+    add_gpus(w, s);
     add_log(w, s->max_log);
     json_end_object(w);
 }

@@ -307,11 +307,24 @@ static void a_container_is_held_tightly(void **state)
     assert_true(json_is(json_get(host, "ReadonlyRootfs"), JSON_TRUE));
     assert_true(has_text(json_get(json_get(host, "DeviceRequests")->child, "DeviceIDs"), "3"));
     assert_true(str_is(json_to_str(json_path(host, "LogConfig.Config.max-size")), "500000"));
+    assert_null(json_get(host, "Devices"));
+    s.gpu_maker = GPU_AMD;
+    root = body_of(&a, &d, &s);
+    host = json_get(root, "HostConfig");
+    assert_true(has_text(json_get(root, "Env"), "ROCR_VISIBLE_DEVICES=0,3"));
+    assert_null(json_get(host, "DeviceRequests"));
+    assert_true(
+        str_is(json_to_str(json_get(json_get(host, "Devices")->child, "PathOnHost")), "/dev/kfd"));
+    assert_true(
+        str_is(json_to_str(json_get(json_get(host, "Devices")->child->next, "PathInContainer")),
+               "/dev/dri"));
+    assert_true(json_is(json_get(host, "GroupAdd"), JSON_ARRAY));
     s.upload = true;
     s.gpu_indexes = "";
     root = body_of(&a, &d, &s);
     assert_true(has_text(json_get(root, "Cmd"), "http://172.18.0.1:1/_i/x/upload/"));
     assert_null(json_path(root, "HostConfig.DeviceRequests"));
+    assert_null(json_path(root, "HostConfig.Devices"));
     arena_deinit(&a);
 }
 
