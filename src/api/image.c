@@ -8,10 +8,11 @@
 #include "api/image_impl.h"
 #include "base/mem.h"
 #include "driver/docker/docker.h"
+#include "run/modelyaml.h"
 
 #include <stdlib.h>
 
-enum { MAX_IMAGE = 512, SHORT_ID = 12 };
+enum { MAX_IMAGE = 512, MAX_MODEL_YAML = 256 << 10, SHORT_ID = 12 };
 
 /* The engine's part, which ends also when the client has gone. */
 struct asking {
@@ -152,8 +153,10 @@ static void on_inspected(struct docker_image_request *engine, struct str answer,
              "The container engine has no image \"%.200s\". Build it there first (`docker images` "
              "lists what it has), or put its registry in front (registry.example.com/team/shout).",
              x->pushed->image);
-    if (!err && image_read(r->arena, answer, x->pushed->image, found.architecture,
-                           &x->pushed->facts, &why) == STATUS_OK) {
+    if (!err &&
+        image_read(r->arena, answer, x->pushed->image, found.architecture, x->pushed->model_yaml,
+                   &x->pushed->facts, &why) == STATUS_OK &&
+        model_yaml_of_image(r->arena, &x->pushed->facts, &why) == STATUS_OK) {
         keep_image(x);
         return;
     }
@@ -195,8 +198,9 @@ static void read_hardware(struct http_request *r, struct problems *p, struct pus
 
 static bool read_body(struct http_request *r, struct pushed *x)
 {
-    static const char *const keys[] = { "image", "model", "hardware", "visibility", NULL };
-    const char *model, *visibility;
+    static const char *const keys[] = { "image",      "model",      "hardware",
+                                        "visibility", "model_yaml", NULL };
+    const char *model, *visibility, *yaml;
     struct str version;
     struct problems p;
     struct error err;
@@ -220,6 +224,8 @@ static bool read_body(struct http_request *r, struct pushed *x)
     if (visibility && strcmp(visibility, "public") != 0 && strcmp(visibility, "private") != 0)
         problems_add(&p, "visibility", "\"%.60s\" must be public or private.", visibility);
     x->is_public = visibility && strcmp(visibility, "public") == 0;
+    yaml = body_text(r, &p, "model_yaml", false, MAX_MODEL_YAML);
+    x->model_yaml = yaml ? str_of(yaml) : STR_NULL;
     read_hardware(r, &p, x);
     return !problems_send(&p);
 }

@@ -9,6 +9,7 @@
 /* What was asked for, and what was found; all of it lives as long as the request. */
 struct pushed {
     const char *image;
+    struct str model_yaml;  /* brought with it; p == NULL: nothing */
     struct str owner, name; /* of the model */
     const struct api_account *account;
     const char *hardware; /* for a new model */

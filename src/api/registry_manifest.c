@@ -13,6 +13,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "driver/docker/docker.h"
+#include "run/modelyaml.h"
 
 #include <stdlib.h>
 
@@ -173,7 +174,8 @@ static void on_config(struct accepting *x)
         return;
     }
     if (image_read_config(r->arena, buf_str(&x->call.body), p->image, x->digest, x->architecture,
-                          &p->facts, &err) != STATUS_OK)
+                          &p->facts, &err) != STATUS_OK ||
+        model_yaml_of_image(r->arena, &p->facts, &err) != STATUS_OK)
         refuse(x, err.text);
     else
         put(x);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/image.h"
 
+#include "base/encode.h"
 #include "core/input.h"
 
 enum { MAX_CONCURRENCY = 10000, DIGITS = 64 };
@@ -16,6 +17,13 @@ static struct str label(const struct json *root, const char *now, const char *be
     s = json_to_str(json_get(labels, now));
 
     return s.p ? s : json_to_str(json_get(labels, before));
+}
+
+static struct str model_label(struct arena *a, const struct json *root)
+{
+    struct str text = label(root, "berth.model", "");
+
+    return text.p ? str_make(arena_copy(a, text), text.n) : STR_NULL;
 }
 
 /* Any form of "sha256:<64 digits>" behind the last '@', or alone. */
@@ -120,10 +128,13 @@ static enum status read_labels(struct arena *a, const struct json *root, const c
     enum status st;
 
     if (!schema.n || !text.n)
-        return FAIL(err, STATUS_UNPROCESSABLE,
-                    "The image %.200s has no labels of Cog (run.cog.config and "
-                    "run.cog.openapi_schema): it must be one that `cog build` or `cog push` made.",
-                    name);
+        return FAIL(
+            err, STATUS_UNPROCESSABLE,
+            "The image %.200s has no labels of Cog (run.cog.config and "
+            "run.cog.openapi_schema): it must be one that `cog build` or `cog push` made, or "
+            "say how it is served, in a model.yaml (`berth push --model-yaml FILE`) or the label "
+            "berth.model.",
+            name);
     out->schema = str_make(arena_copy(a, schema), schema.n);
     st = json_parse(a, str_make(arena_copy(a, text), text.n), NULL, &config, err);
     if (st == STATUS_OK)
@@ -148,6 +159,21 @@ static enum status read_labels(struct arena *a, const struct json *root, const c
 
 static const char *const no_environment[] = { NULL };
 
+/* Of an image that was brought with a model.yaml: of both, since each is served in its own way. */
+static const char *version_of_both(struct arena *a, const char *digest, struct str model_yaml)
+{
+    struct sha256_ctx *c = sha256_new();
+    unsigned char sum[SHA256_SIZE];
+    struct buf hex CLEANUP(buf_deinit) = BUF_INIT(2 * SHA256_SIZE);
+
+    sha256_add(c, digest, strlen(digest) + 1);
+    sha256_add(c, model_yaml.p, model_yaml.n);
+    sha256_end(c, sum);
+    for (size_t i = 0; i < sizeof(sum); i++)
+        buf_addf(&hex, "%02x", sum[i]);
+    return arena_copy(a, buf_str(&hex));
+}
+
 static void complete(struct arena *a, const struct json *root, const char *id, const char *version,
                      struct image_facts *f)
 {
@@ -156,14 +182,18 @@ static void complete(struct arena *a, const struct json *root, const char *id, c
     f->cog_version = arena_copy(a, label(root, "run.cog.version", "org.cogmodel.cog_version"));
     f->config.image = id;
     f->config.has_init = str_is(label(root, "run.cog.has_init", ""), "true");
+    if (f->model_yaml.p)
+        return;
     f->config.iterator = output_facts(f->schema).is_iterator;
     f->config.output_files_listed = output_facts(f->schema).files_listed;
 }
 
 enum status image_read(struct arena *a, struct str inspected, const char *name,
-                       const char *architecture, struct image_facts *out, struct error *err)
+                       const char *architecture, struct str model_yaml, struct image_facts *out,
+                       struct error *err)
 {
     struct str copy = str_make(arena_copy(a, inspected), inspected.n);
+    bool is_brought = model_yaml.p != NULL;
     struct image_facts f = { .config = { .dialect = "cog", .environment = no_environment } };
     struct str id, digest;
     struct json *root = NULL;
@@ -179,11 +209,15 @@ enum status image_read(struct arena *a, struct str inspected, const char *name,
         return err->status = STATUS_INVALID;
     }
     st = check_platform(root, name, architecture, err);
-    if (st == STATUS_OK)
+    f.model_yaml =
+        is_brought ? str_make(arena_copy(a, model_yaml), model_yaml.n) : model_label(a, root);
+    if (st == STATUS_OK && !f.model_yaml.p)
         st = read_labels(a, root, name, &f, err);
     if (st != STATUS_OK)
         return st;
     complete(a, root, arena_copy(a, id), arena_copy(a, digest), &f);
+    if (is_brought)
+        f.version = version_of_both(a, f.version, f.model_yaml);
     *out = f;
     return STATUS_OK;
 }
@@ -205,7 +239,8 @@ enum status image_read_config(struct arena *a, struct str config, const char *re
         return err->status = STATUS_INVALID;
     }
     st = check_platform(root, reference, architecture, err);
-    if (st == STATUS_OK)
+    f.model_yaml = model_label(a, root);
+    if (st == STATUS_OK && !f.model_yaml.p)
         st = read_labels(a, root, reference, &f, err);
     if (st != STATUS_OK)
         return st;

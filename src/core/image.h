@@ -14,14 +14,19 @@ struct image_facts {
     const char *cog_version; /* of what built it; "" when it does not say */
     struct str schema;       /* OpenAPI document (JSON) */
     struct version_config config;
+    /* How the image is served where its model server is not Cog's: a model.yaml that was brought
+     * with it, else its label berth.model. Then schema and config are not known yet. p == NULL:
+     * Cog's. */
+    struct str model_yaml;
 };
 
 /* `inspected` is the engine's answer (JSON), `name` how the image was asked for ("hello:v2"),
- * `architecture` what the engine runs ("amd64"). INVALID: the engine said what cannot be read.
+ * `architecture` what the engine runs ("amd64"), `model_yaml` what was brought with it (p == NULL:
+ * nothing): one image has a version for each. INVALID: the engine said what cannot be read.
  * UNPROCESSABLE: the image is none that can be served, with the reason and the remedy. All texts
  * live in the arena. */
 enum status image_read(struct arena *a, struct str inspected, const char *name,
-                       const char *architecture, struct image_facts *out,
+                       const char *architecture, struct str model_yaml, struct image_facts *out,
                        struct error *err) NODISCARD;
 
 /* The same for an image in a registry: from the blob that its manifest calls its configuration.

@@ -326,8 +326,8 @@ static enum status read_description(struct build *b)
     if (has_cog)
         return cog_yaml_read(&b->arena, str_of(arena_copy(&b->arena, buf_str(&cog))), &b->cog,
                              &b->error);
-    s = model_yaml_read(&b->arena, str_of(arena_copy(&b->arena, buf_str(&model))), &b->model,
-                        &b->cog, &b->error);
+    s = model_yaml_read(&b->arena, str_of(arena_copy(&b->arena, buf_str(&model))),
+                        MODEL_YAML_FOLDER, &b->model, &b->cog, &b->error);
     b->needs_env = b->cog.packages[0] || b->cog.requirements_file || b->cog.python_version;
     return s;
 }

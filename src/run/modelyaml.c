@@ -41,11 +41,11 @@ static enum status read_protocol(struct yaml_reader *r, const struct json *root,
 }
 
 static enum status read_command(struct yaml_reader *r, const struct json *root,
-                                struct model_yaml *m)
+                                enum model_yaml_of of, struct model_yaml *m)
 {
     enum status s = yaml_read_list(r, json_get(root, "command"), "command", &m->http.command);
 
-    if (s == STATUS_OK && !m->http.command[0])
+    if (s == STATUS_OK && !m->http.command[0] && of == MODEL_YAML_FOLDER)
         s = FAIL(r->err, STATUS_INVALID,
                  "model.yaml: command is missing; it must be the program that serves the model and "
                  "its arguments, such as [python3, server.py, --port, \"{port}\"].");
@@ -57,10 +57,24 @@ static enum status read_command(struct yaml_reader *r, const struct json *root,
     return s;
 }
 
-static enum status read_port(struct yaml_reader *r, const struct json *v, struct model_yaml *m)
+static enum status read_port(struct yaml_reader *r, const struct json *v, enum model_yaml_of of,
+                             struct model_yaml *m)
 {
-    if (!v || json_is(v, JSON_NULL))
+    bool is_given = v && !json_is(v, JSON_NULL);
+
+    if (!is_given && of == MODEL_YAML_FOLDER)
         return STATUS_OK;
+    if (!is_given)
+        return FAIL(r->err, STATUS_INVALID,
+                    "model.yaml: port is missing; it must be the one on which the image's server "
+                    "listens, such as 8000.");
+    if (of == MODEL_YAML_IMAGE && json_to_i64(v, &m->http.port) && m->http.port >= 1 &&
+        m->http.port <= 65535)
+        return STATUS_OK;
+    if (of == MODEL_YAML_IMAGE)
+        return FAIL(r->err, STATUS_INVALID,
+                    "model.yaml: port is %.*s; it must be a whole number from 1 to 65535.",
+                    (int)MIN(v->span.n, (size_t)40), v->span.p);
     if (!json_to_i64(v, &m->http.port) || m->http.port < 1024 || m->http.port > 65535)
         return FAIL(r->err, STATUS_INVALID,
                     "model.yaml: port is %.*s; it must be a whole number from 1024 to 65535. Leave "
@@ -93,13 +107,14 @@ static enum status read_path(struct yaml_reader *r, const struct json *root, con
     return STATUS_OK;
 }
 
-static enum status read_http(struct yaml_reader *r, const struct json *root, struct model_yaml *m)
+static enum status read_http(struct yaml_reader *r, const struct json *root, enum model_yaml_of of,
+                             struct model_yaml *m)
 {
     bool is_openai = strcmp(m->protocol, "openai") == 0;
-    enum status s = read_command(r, root, m);
+    enum status s = read_command(r, root, of, m);
 
     if (s == STATUS_OK)
-        s = read_port(r, json_get(root, "port"), m);
+        s = read_port(r, json_get(root, "port"), of, m);
     if (s == STATUS_OK)
         s = read_path(r, root, "health", "/health", &m->http.health);
     if (s == STATUS_OK)
@@ -406,8 +421,20 @@ static enum status check_schema(struct yaml_reader *r, const struct model_yaml *
     return s;
 }
 
-enum status model_yaml_read(struct arena *a, struct str text, struct model_yaml *out,
-                            struct cog_yaml *common, struct error *err)
+/* Of an image `build` says no more than whether it needs a GPU. */
+static enum status read_build(struct yaml_reader *r, const struct json *build,
+                              enum model_yaml_of of)
+{
+    static const char *const of_images[] = { "gpu", NULL };
+    enum status s = STATUS_OK;
+
+    if (of == MODEL_YAML_IMAGE && json_is(build, JSON_OBJECT))
+        s = yaml_only_keys(r, build, "build.", of_images);
+    return s == STATUS_OK ? yaml_read_build(r, build) : s;
+}
+
+enum status model_yaml_read(struct arena *a, struct str text, enum model_yaml_of of,
+                            struct model_yaml *out, struct cog_yaml *common, struct error *err)
 {
     static const char *const keys[] = { "protocol", "command",     "port",        "health",
                                         "path",     "model",       "input",       "output",
@@ -433,9 +460,9 @@ enum status model_yaml_read(struct arena *a, struct str text, struct model_yaml 
     if (s == STATUS_OK)
         s = read_protocol(&r, root, out);
     if (s == STATUS_OK)
-        s = read_http(&r, root, out);
+        s = read_http(&r, root, of, out);
     if (s == STATUS_OK)
-        s = yaml_read_build(&r, json_get(root, "build"));
+        s = read_build(&r, json_get(root, "build"), of);
     if (s == STATUS_OK)
         s = yaml_read_concurrency(&r, json_get(root, "concurrency"));
     if (s == STATUS_OK)
@@ -445,4 +472,25 @@ enum status model_yaml_read(struct arena *a, struct str text, struct model_yaml 
     if (s == STATUS_OK)
         s = write_schema(&r, root, out);
     return s == STATUS_OK ? check_schema(&r, out, json_get(root, "input")) : s;
+}
+
+enum status model_yaml_of_image(struct arena *a, struct image_facts *facts, struct error *err)
+{
+    struct version_config *c = &facts->config;
+    struct cog_yaml common;
+    struct model_yaml m;
+
+    if (!facts->model_yaml.p)
+        return STATUS_OK;
+    if (model_yaml_read(a, facts->model_yaml, MODEL_YAML_IMAGE, &m, &common, err) != STATUS_OK)
+        return err->status = STATUS_UNPROCESSABLE;
+    facts->schema = m.schema;
+    c->dialect = m.protocol;
+    c->http = m.http;
+    c->concurrency = MAX(common.concurrency, 1);
+    c->needs_gpu = common.gpu;
+    c->environment = common.environment;
+    c->iterator = output_facts(m.schema).is_iterator;
+    c->output_files_listed = output_facts(m.schema).files_listed;
+    return STATUS_OK;
 }

@@ -24,6 +24,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda one: one.path.name != "test_clean.py")
 
 
+CHAT = """
+protocol: openai
+port: 8000
+command: [python3, server.py, --host, 0.0.0.0, --port, "{port}"]
+concurrency: {max: 3}
+"""
+
+
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory):
     why = engines.missing()
@@ -44,6 +52,8 @@ def images(engine, tmp_path_factory):
             "files:v1": engines.make_image(engine, base, MODELS / "files", "files:v1", ref="predict.py:One"),
             "look:v1": engines.make_image(engine, base, MODELS / "files", "look:v1", ref="predict.py:Look"),
             "escape:v1": engines.make_image(engine, base, MODELS / "escape", "escape:v1"),
+            "chat:v1": engines.make_server_image(engine, base, MODELS / "vllm", "chat:v1", CHAT),
+            "plain:v1": engines.make_server_image(engine, base, MODELS / "plain", "plain:v1"),
             "bare:v1": engines.make_image(engine, base, MODELS / "ctl", "bare:v1", labels=False)}
 
 

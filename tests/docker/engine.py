@@ -230,3 +230,18 @@ def make_image(engine, base, model, name, ref="predict.py:Predictor", labels=Tru
         return engine.load(archive, name, changes)
     finally:
         archive.unlink()
+
+
+def make_server_image(engine, base, model, name, described=None):
+    """An image of a server that is not Cog's; what it is served by is its label, or is brought when it is pushed."""
+    archive = engine.folder / "image.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(base, arcname=".")
+        tar.add(model, arcname="./src", filter=lambda one: None if "__pycache__" in one.name else one)
+    changes = ["ENV PATH=/usr/bin:/bin", "WORKDIR /src", 'CMD ["python3","server.py"]']
+    if described:
+        changes.append(label("berth.model", described))
+    try:
+        return engine.load(archive, name, changes)
+    finally:
+        archive.unlink()

@@ -143,6 +143,54 @@ def test_two_servers_do_not_see_each_other(engine, new_server):
     assert client2.predict(path2, {})["status"] == "succeeded"
 
 
+def test_a_server_of_openais_protocol_is_an_image(engine, images, new_server):
+    server = new_server()
+    client, path = ready(server, "chat:v1", name="chat")
+    made = client.predict(path, {"messages": [{"role": "user", "content": "a b c"}]})
+    assert (made["status"], made["output"]) == ("succeeded", ["user: ", "a ", "b ", "c ", "(None) "]), made
+    assert made["version"] == images["chat:v1"].removeprefix("sha256:"), "its label is part of the image"
+    assert made["metrics"]["output_token_count"] == 5, made
+    first = containers(engine, server)[0]
+    assert first["Labels"]["berth.port"] == "8000"
+    server.kill()
+    server.start()
+    wait_for(lambda: client.get(path + "/instances").json["results"][0]["state"] in ("idle", "active"), "it is found again")
+    assert client.predict(path, {"prompt": "d"})["output"][0] == "user: "
+    assert [one["Id"] for one in containers(engine, server)] == [first["Id"]]
+
+
+PLAIN = """
+protocol: plain
+port: {port}
+health: /up
+path: /run
+environment: [GREETING=good day, HOST=0.0.0.0]
+input:
+  kind: {{type: string, default: json}}
+  name: {{type: string, default: world}}
+"""
+
+
+def test_a_plain_server_is_an_image_with_a_model_yaml(images, new_server, tmp_path):
+    server = new_server()
+    file = tmp_path / "model.yaml"
+    file.write_text(PLAIN.format(port=80))
+    versions = [push(server, "plain:v1", "acme/plain", "--model-yaml", str(file))]
+    assert push(server, "plain:v1", "acme/plain", "--model-yaml", str(file)) == versions[0]
+    file.write_text(PLAIN.format(port=8080))
+    versions.append(push(server, "plain:v1", "acme/plain", "--model-yaml", str(file)))
+    assert len({*versions, images["plain:v1"].removeprefix("sha256:")}) == 3, "each way of serving it is a version"
+    client = server.account("acme")
+    for number, version in enumerate(versions):
+        path = client.deploy(f"plain{number}", "acme/plain", version)
+        made = client.predict(path, {"name": "you"})
+        assert made["status"] == "succeeded" and "good day" in str(made["output"]) and "you" in str(made["output"]), made
+    file.write_text("protocol: plain\n")
+    assert "port is missing" in push(server, "plain:v1", "acme/plain", "--model-yaml", str(file), fails=True)
+    assert "no labels of Cog" in push(server, "plain:v1", "acme/plain", fails=True)
+    assert "none.yaml" in push(server, "plain:v1", "acme/plain", "--model-yaml", str(tmp_path / "none.yaml"), fails=True)
+
+
 def test_a_container_that_nobody_knows_is_swept(engine, new_server):
     server = new_server()
     ready(server)

@@ -49,7 +49,7 @@ static void check_model(struct arena *a, struct str text)
     struct cog_yaml y;
     struct json *root;
 
-    if (model_yaml_read(a, text, &m, &y, &err) != STATUS_OK) {
+    if (model_yaml_read(a, text, MODEL_YAML_FOLDER, &m, &y, &err) != STATUS_OK) {
         FUZZ_CHECK(str_starts(str_of(err.text), "model.yaml") && utf8_valid(str_of(err.text)), "%s",
                    err.text);
         return;

@@ -303,7 +303,7 @@ static void run(struct container *c, const struct container_facts *f)
         tell_handle(c, f->id);
     if (c->launch && !c->told_address && f->address[0]) {
         c->told_address = true;
-        snprintf(url, sizeof(url), "http://%s:%d", f->address, DOCKER_PORT);
+        snprintf(url, sizeof(url), "http://%s:%lld", f->address, (long long)f->port);
         c->launch->events->address(c->launch, url, NULL);
     }
     if (is_gone(c))

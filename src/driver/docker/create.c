@@ -32,21 +32,58 @@ static bool has_amd(const struct launch_spec *s)
     return s->gpu_maker == GPU_AMD && s->gpu_indexes && *s->gpu_indexes;
 }
 
+static int64_t port_of(const struct version_config *c)
+{
+    return version_is_cog(c) ? DOCKER_PORT : c->http.port;
+}
+
+static void add_cog(struct json_writer *w, const struct launch_spec *s)
+{
+    add_env_number(w, "COG_MAX_CONCURRENCY", MAX(s->config->concurrency, 1));
+    add_env_number(w, "COG_SETUP_TIMEOUT", (s->setup_timeout_ms + 999) / 1000);
+    add_env(w, "COG_STREAM_HISTORY_CAPACITY", "65536");
+    add_env(w, "COG_THROTTLE_RESPONSE_INTERVAL", "0.5");
+    add_env(w, "COG_WEIGHTS", s->weights);
+}
+
 /* On top of what the image brings. A GPU of NVIDIA is handed over by its index, and is the first in
  * there: so no CUDA_VISIBLE_DEVICES. Of AMD's all are in there, and ROCm is told which to use. */
 static void add_environment(struct json_writer *w, const struct launch_spec *s)
 {
     json_key(w, "Env");
     json_begin_array(w);
-    add_env_number(w, "PORT", DOCKER_PORT);
-    add_env_number(w, "COG_MAX_CONCURRENCY", MAX(s->config->concurrency, 1));
-    add_env_number(w, "COG_SETUP_TIMEOUT", (s->setup_timeout_ms + 999) / 1000);
-    add_env(w, "COG_STREAM_HISTORY_CAPACITY", "65536");
-    add_env(w, "COG_THROTTLE_RESPONSE_INTERVAL", "0.5");
-    add_env(w, "COG_WEIGHTS", s->weights);
+    for (const char *const *own = s->config->environment; own && *own; own++)
+        json_stringz(w, *own);
+    add_env_number(w, "PORT", port_of(s->config));
+    if (version_is_cog(s->config))
+        add_cog(w, s);
     add_env(w, "PYTHONUNBUFFERED", "1");
     if (has_amd(s))
         add_env(w, "ROCR_VISIBLE_DEVICES", s->gpu_indexes);
+    json_end_array(w);
+}
+
+/* What model.yaml says, else the image's. */
+static void add_own_command(struct json_writer *w, const struct version_config *c)
+{
+    char port[16];
+
+    if (!c->http.command || !c->http.command[0])
+        return;
+    snprintf(port, sizeof(port), "%lld", (long long)c->http.port);
+    json_key(w, "Cmd");
+    json_begin_array(w);
+    for (const char *const *word = c->http.command; *word; word++) {
+        struct buf text CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
+        const char *rest = *word, *at;
+
+        for (; (at = strstr(rest, "{port}")); rest = at + strlen("{port}")) {
+            buf_add(&text, rest, (size_t)(at - rest));
+            buf_adds(&text, port);
+        }
+        buf_adds(&text, rest);
+        json_string(w, buf_str(&text));
+    }
     json_end_array(w);
 }
 
@@ -55,6 +92,10 @@ static void add_command(struct json_writer *w, const struct launch_spec *s)
 {
     struct buf url CLEANUP(buf_deinit) = BUF_INIT(4096);
 
+    if (!version_is_cog(s->config)) {
+        add_own_command(w, s->config);
+        return;
+    }
     if (!s->upload || !s->internal_url)
         return;
     buf_addf(&url, "%s/upload/", s->internal_url);
@@ -227,6 +268,7 @@ static void add_host(struct json_writer *w, const struct docker_driver *d,
 void docker_create_body(const struct docker_driver *d, const struct launch_spec *s, struct buf *out)
 {
     struct json_writer w;
+    char port[16];
 
     json_writer_init(&w, out);
     json_begin_object(&w);
@@ -236,6 +278,10 @@ void docker_create_body(const struct docker_driver *d, const struct launch_spec 
     json_begin_object(&w);
     json_member_string(&w, DOCKER_LABEL_SERVER, d->server_id);
     json_member_string(&w, DOCKER_LABEL_INSTANCE, s->id);
+    if (port_of(s->config) != DOCKER_PORT) {
+        snprintf(port, sizeof(port), "%lld", (long long)port_of(s->config));
+        json_member_string(&w, DOCKER_LABEL_PORT, port);
+    }
     json_end_object(&w);
     add_environment(&w, s);
     add_command(&w, s);

@@ -15,6 +15,7 @@
 /* Labels of what is ours. */
 #define DOCKER_LABEL_SERVER   "berth.server"
 #define DOCKER_LABEL_INSTANCE "berth.instance"
+#define DOCKER_LABEL_PORT     "berth.port" /* where its model server listens, if not DOCKER_PORT */
 
 enum { DOCKER_PORT = 5000 }; /* where Cog's server listens in its container */
 
@@ -143,6 +144,7 @@ struct container_facts {
     bool is_ours;                /* its label has our server's id */
     bool is_running, is_created; /* created: it was never started */
     char address[64];            /* in our network; "" */
+    int64_t port;                /* of its model server */
     char id[80];
     int64_t exit_code;
     bool out_of_memory;

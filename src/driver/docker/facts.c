@@ -44,6 +44,9 @@ enum status container_read(struct str inspected, const char *server_id, const ch
     out->is_created = str_is(status, "created");
     out->is_running =
         str_is(status, "running") || str_is(status, "paused") || str_is(status, "restarting");
+    if (!str_to_i64(json_to_str(json_get(json_path(root, "Config.Labels"), DOCKER_LABEL_PORT)),
+                    &out->port))
+        out->port = DOCKER_PORT;
     json_to_i64(json_get(state, "ExitCode"), &out->exit_code);
     json_to_bool(json_get(state, "OOMKilled"), &out->out_of_memory);
     if (!out->is_running && !time_parse(text_of(state, "FinishedAt"), &out->ended_at))

@@ -86,4 +86,4 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, "application/json", json.dumps("x" * asked["count"]))
 
 
-HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+HTTPServer((os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"])), Handler).serve_forever()

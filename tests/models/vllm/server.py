@@ -131,8 +131,9 @@ class Handler(BaseHTTPRequestHandler):
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--port", type=int, required=True)
+parser.add_argument("--host", default="127.0.0.1")
 port = parser.parse_args().port
 assert port == int(os.environ["PORT"])
 print("loading", NAME, file=sys.stderr)
-server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+server = ThreadingHTTPServer((parser.parse_args().host, port), Handler)
 threading.Thread(target=server.serve_forever).start()

@@ -32,7 +32,7 @@ static struct error err;
 
 static enum status read_as(const char *text, const char *name)
 {
-    return image_read(&arena, str_of(text), name, "amd64", &facts, &err);
+    return image_read(&arena, str_of(text), name, "amd64", STR_NULL, &facts, &err);
 }
 
 static void labels_tell_what_a_version_needs(void **state)
@@ -76,6 +76,37 @@ static void a_registrys_digest_is_the_version(void **state)
                              "a/b@sha256:" OTHER),
                      STATUS_OK);
     assert_string_equal(facts.version, OTHER);
+}
+
+/* Not Cog's: what it is served by is in a label, or was brought with it, and then the version is of
+ * both. */
+static void another_server_is_described_by_a_model_yaml(void **state)
+{
+    struct str brought = STR("protocol: plain\nport: 80\n");
+    const char *first;
+
+    (void)state;
+    assert_int_equal(
+        read_as(IMAGE("", "\"berth.model\":\"protocol: openai\\nport: 8000\""), "vllm"), STATUS_OK);
+    assert_true(str_is(facts.model_yaml, "protocol: openai\nport: 8000"));
+    assert_string_equal(facts.version, DIGITS);
+    assert_string_equal(facts.config.image, "sha256:" DIGITS);
+    assert_int_equal(read_as(IMAGE("", LABELS), "hello"), STATUS_OK);
+    assert_null(facts.model_yaml.p);
+    assert_int_equal(
+        image_read(&arena, STR(IMAGE("", LABELS)), "hello", "amd64", brought, &facts, &err),
+        STATUS_OK);
+    assert_true(str_eq(facts.model_yaml, brought));
+    assert_int_equal(strlen(facts.version), 64);
+    assert_string_not_equal(facts.version, DIGITS);
+    first = facts.version;
+    assert_int_equal(
+        image_read(&arena, STR(IMAGE("", "")), "hello", "amd64", brought, &facts, &err), STATUS_OK);
+    assert_string_equal(facts.version, first);
+    assert_int_equal(image_read(&arena, STR(IMAGE("", "")), "hello", "amd64",
+                                STR("protocol: plain\nport: 81\n"), &facts, &err),
+                     STATUS_OK);
+    assert_string_not_equal(facts.version, first);
 }
 
 static void refused(const char *text, const char *words)
@@ -147,6 +178,7 @@ int main(void)
         cmocka_unit_test(labels_tell_what_a_version_needs),
         cmocka_unit_test(old_labels_are_read),
         cmocka_unit_test(a_registrys_digest_is_the_version),
+        cmocka_unit_test(another_server_is_described_by_a_model_yaml),
         cmocka_unit_test(what_cannot_be_served_is_refused_with_the_reason),
         cmocka_unit_test(an_answer_that_is_none_is_the_engines),
         cmocka_unit_test(the_image_is_part_of_the_configuration),

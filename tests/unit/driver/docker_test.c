@@ -328,6 +328,36 @@ static void a_container_is_held_tightly(void **state)
     arena_deinit(&a);
 }
 
+/* Not Cog's: its own port and words, and nothing of Cog's around it. */
+static void another_server_is_told_its_own(void **state)
+{
+    static const char *const command[] = { "serve", "--port={port}", NULL };
+    static const char *const environment[] = { "MODE=fast", NULL };
+    struct version_config config = { .dialect = "plain",
+                                     .image = "sha256:1",
+                                     .concurrency = 1,
+                                     .environment = environment,
+                                     .http = { .port = 8000, .command = command } };
+    char id[] = "me", network[] = "berth-me";
+    const struct docker_driver d = { .server_id = id, .network = network };
+    const struct launch_spec s = {
+        .id = "01i", .config = &config, .mode = "predict", .max_log = 1000000
+    };
+    struct arena a = { 0 };
+    struct json *root = body_of(&a, &d, &s);
+
+    (void)state;
+    assert_true(has_text(json_get(root, "Cmd"), "--port=8000"));
+    assert_true(has_text(json_get(root, "Env"), "PORT=8000"));
+    assert_true(has_text(json_get(root, "Env"), "MODE=fast"));
+    assert_false(has_text(json_get(root, "Env"), "COG_STREAM_HISTORY_CAPACITY=65536"));
+    assert_true(str_is(json_to_str(json_get(json_get(root, "Labels"), "berth.port")), "8000"));
+    config.http.command = NULL;
+    root = body_of(&a, &d, &s);
+    assert_null(json_get(root, "Cmd")); /* the image's own */
+    arena_deinit(&a);
+}
+
 static int clean(void **state)
 {
     (void)state;
@@ -355,6 +385,7 @@ int main(void)
         cmocka_unit_test(the_version_is_negotiated),
         cmocka_unit_test(the_network_is_read),
         cmocka_unit_test(a_container_is_held_tightly),
+        cmocka_unit_test(another_server_is_told_its_own),
     };
 
     return cmocka_run_group_tests(tests, prepare, clean);

@@ -19,7 +19,7 @@ static void read_well(const char *text, struct model_yaml *m, struct cog_yaml *c
 {
     struct error err;
 
-    if (model_yaml_read(&arena, str_of(text), m, c, &err) != STATUS_OK)
+    if (model_yaml_read(&arena, str_of(text), MODEL_YAML_FOLDER, m, c, &err) != STATUS_OK)
         fail_msg("%s", err.text);
 }
 
@@ -163,13 +163,54 @@ static void refusals(void **state)
         struct model_yaml m;
         struct cog_yaml c;
 
-        if (model_yaml_read(&arena, str_of(rows[i].text), &m, &c, &err) == STATUS_OK)
+        if (model_yaml_read(&arena, str_of(rows[i].text), MODEL_YAML_FOLDER, &m, &c, &err) ==
+            STATUS_OK)
             fail_msg("taken: %s", rows[i].text);
         assert_true(str_starts(str_of(err.text), "model.yaml: "));
         for (size_t k = 0; k < 2 && rows[i].words[k]; k++)
             if (!strstr(err.text, rows[i].words[k]))
                 fail_msg("\"%s\", without \"%s\"", err.text, rows[i].words[k]);
     }
+}
+
+/* With an image: what it is built of is in there, and its port is known. */
+static void of_an_image(void **state)
+{
+    static const struct {
+        const char *text, *word; /* NULL: it is taken */
+    } rows[] = {
+        { "protocol: plain\nport: 80\n", NULL },
+        { "protocol: openai\nport: 8000\ncommand: [--model, /weights]\nbuild: {gpu: true}\n",
+          NULL },
+        { "protocol: plain\n", "port is missing" },
+        { "protocol: plain\nport: 0\n", "1 to 65535" },
+        { "protocol: plain\nport: 80\nbuild: {python_packages: [numpy]}\n",
+          "build.python_packages is not a key" },
+    };
+    struct image_facts facts = { .model_yaml = STR_NULL };
+    struct error err;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct model_yaml m;
+        struct cog_yaml c;
+        enum status s =
+            model_yaml_read(&arena, str_of(rows[i].text), MODEL_YAML_IMAGE, &m, &c, &err);
+
+        assert_int_equal(s == STATUS_OK, rows[i].word == NULL);
+        if (s != STATUS_OK && !strstr(err.text, rows[i].word))
+            fail_msg("\"%s\", without \"%s\"", err.text, rows[i].word);
+    }
+    assert_int_equal(model_yaml_of_image(&arena, &facts, &err), STATUS_OK);
+    assert_null(facts.schema.p); /* Cog's: it is left as it is */
+    facts.model_yaml = str_of(rows[1].text);
+    assert_int_equal(model_yaml_of_image(&arena, &facts, &err), STATUS_OK);
+    assert_string_equal(facts.config.dialect, "openai");
+    assert_int_equal(facts.config.http.port, 8000);
+    assert_string_equal(facts.config.http.command[1], "/weights");
+    assert_true(facts.config.needs_gpu && facts.config.iterator && facts.schema.n > 0);
+    facts.model_yaml = str_of(rows[2].text);
+    assert_int_equal(model_yaml_of_image(&arena, &facts, &err), STATUS_UNPROCESSABLE);
 }
 
 static int set_up(void **state)
@@ -192,6 +233,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_keys, set_up, take_down),
         cmocka_unit_test_setup_teardown(as_little_as_may_be, set_up, take_down),
         cmocka_unit_test_setup_teardown(refusals, set_up, take_down),
+        cmocka_unit_test_setup_teardown(of_an_image, set_up, take_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
