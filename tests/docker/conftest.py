@@ -24,12 +24,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda one: one.path.name != "test_clean.py")
 
 
-CHAT = """
-protocol: openai
-port: 8000
-command: [python3, server.py, --host, 0.0.0.0, --port, "{port}"]
-concurrency: {max: 3}
-"""
+# In one line: the engine's import takes a label as a Dockerfile has it.
+CHAT = '{protocol: openai, port: 8000, command: [python3, server.py, --host, 0.0.0.0, --port, "{port}"], concurrency: {max: 3}}'
 
 
 @pytest.fixture(scope="session")
