@@ -9,7 +9,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "api")]
 
 import engine as engines  # noqa: E402
-from berth import MODELS, Server  # noqa: E402
+from berth import MODELS, Server, wait_for  # noqa: E402
 
 HARDWARE = """
 hardware:
@@ -25,7 +25,8 @@ def pytest_collection_modifyitems(items):
 
 
 # In one line: the engine's import takes a label as a Dockerfile has it.
-CHAT = '{protocol: openai, port: 8000, command: [python3, server.py, --host, 0.0.0.0, --port, "{port}"], concurrency: {max: 3}}'
+CHAT = ('{protocol: openai, port: 8000, command: [python3, server.py, --host, 0.0.0.0, --port, "{port}"], concurrency: {max: 3}, '
+        "input: {prompt: {type: string, optional: true}, messages: {type: array, optional: true}, gate: {type: string, optional: true}}}")
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +46,7 @@ def images(engine, tmp_path_factory):
     """The names of the images there are, and the ids the engine gave them."""
     base = engines.make_base(tmp_path_factory.mktemp("base"))
     return {"ctl:v1": engines.make_image(engine, base, MODELS / "ctl", "ctl:v1"),
+            "ctl:v2": engines.make_image(engine, base, MODELS / "ctl", "ctl:v2", config={"image": "another"}),
             "files:v1": engines.make_image(engine, base, MODELS / "files", "files:v1", ref="predict.py:One"),
             "look:v1": engines.make_image(engine, base, MODELS / "files", "look:v1", ref="predict.py:Look"),
             "escape:v1": engines.make_image(engine, base, MODELS / "escape", "escape:v1"),
@@ -65,6 +67,7 @@ def new_server(tmp_path, engine, images):
         server = Server(data, "--docker-socket", str(engine.socket), "--cpu-overcommit", "40", *options)
         made.append(server)
         server.start()
+        wait_for(lambda: server.records("the container engine is ready"), "that it has found the engine")
         server.account("acme")
         return server
 
