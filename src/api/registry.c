@@ -122,11 +122,12 @@ bool registry_refuse(struct http_request *r, int status, struct str detail)
 /* --- what is asked for --- */
 
 /* A registry's names are narrower than a model's: what it would refuse is refused here. */
-static bool name_ok(struct str name)
+static bool name_ok(struct http_request *r, struct str *name)
 {
     struct error err;
 
-    return name.n <= 64 && object_name_ok(name, "model", &err) && !strstr(name.p, "..");
+    *name = str_of(arena_copy(r->arena, *name));
+    return object_name_ok(*name, "model", &err) && !strstr(name->p, "..");
 }
 
 bool registry_repository(struct http_request *r, char out[160])
@@ -144,8 +145,7 @@ bool registry_repository(struct http_request *r, char out[160])
                      (int)MIN(owner.n, (size_t)60), owner.p, me->username);
         return false;
     }
-    name = str_of(arena_copy(r->arena, name));
-    if (!name_ok(name)) {
+    if (!name_ok(r, &name)) {
         http_problem(r, 404, NULL, "\"%.80s\" cannot be the name of a model.", name.p);
         return false;
     }
@@ -215,17 +215,20 @@ void registry_read(struct http_request *r)
         registry_pass(r, r->is_head ? "HEAD" : r->method, path, r->query);
 }
 
-/* A mount makes a blob of another repository one of this: of the account's own only. Without it the
- * blob is uploaded, as clients are ready to do. */
-static struct str upload_query(struct http_request *r)
+/* Of what begins an upload, only what is known to be harmless: a mount makes a blob of another
+ * repository one of this, and that must be the account's own. Without it the blob is uploaded, as
+ * clients are ready to do. */
+static struct str begin_query(struct http_request *r)
 {
-    struct str from = http_query(r, "from"), owner;
+    struct str from = http_query(r, "from"), mount = http_query(r, "mount");
+    struct str digest = http_query(r, "digest"), owner;
 
-    if (!http_query(r, "mount").p)
-        return r->query;
-    if (from.p && str_split(&from, '/', &owner) && from.p &&
-        str_is(owner, account_of(r)->info.username) && !memchr(from.p, '/', from.n))
-        return r->query;
+    if (image_digest_ok(digest))
+        return str_of(arena_printf(r->arena, "digest=%.*s", STR_ARG(digest)));
+    if (from.p && image_digest_ok(mount) && str_split(&from, '/', &owner) && from.p &&
+        str_is(owner, account_of(r)->info.username) && name_ok(r, &from))
+        return str_of(arena_printf(r->arena, "mount=%.*s&from=%.*s%%2F%.*s", STR_ARG(mount),
+                                   STR_ARG(owner), STR_ARG(from)));
     return STR("");
 }
 
@@ -235,7 +238,7 @@ void registry_upload(struct http_request *r)
     char path[400];
 
     if (find_path(r, path))
-        registry_pass(r, r->method, path, begins ? upload_query(r) : r->query);
+        registry_pass(r, r->method, path, begins ? begin_query(r) : r->query);
 }
 
 /* --- cog login --- */

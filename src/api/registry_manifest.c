@@ -17,7 +17,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_CONFIG = 16 << 20, MAX_REPOSITORY = 160 };
+enum { MAX_CONFIG = REGISTRY_MAX_MANIFEST, MAX_REPOSITORY = 160 };
 
 struct accepting {
     struct registry_open open; /* first */
@@ -73,6 +73,11 @@ static void on_done(struct http_call *call, const struct error *err)
 
     if (!x->request)
         accepting_free(&x->open);
+    else if (err && err->status == STATUS_TOO_LARGE)
+        refuse(x, arena_printf(x->request->arena,
+                               "The image's config, or the manifest that the index names, has more "
+                               "than %d bytes.",
+                               MAX_CONFIG));
     else if (err)
         http_problem(leave(x), err->status == STATUS_TIMED_OUT ? 504 : 502, NULL,
                      "The registry behind this server cannot be used.");

@@ -289,11 +289,12 @@ static const struct http_call_events with_body = {
 
 static size_t pass_fields(struct http_request *r, const char *out[8])
 {
-    static const char *const fields[] = { "Content-Type", "Content-Range", "Range", "If-Match",
-                                          "If-None-Match" };
+    static const char *const fields[] = { "Content-Range", "Range", "If-Match", "If-None-Match" };
     size_t n = 0;
 
     out[n++] = ACCEPT;
+    /* Whatever the client says: a registry would read a form's members as it does the query's. */
+    out[n++] = "Content-Type: application/octet-stream";
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         struct str value = http_header(r, fields[i]);
 

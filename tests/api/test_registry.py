@@ -104,6 +104,14 @@ def test_anothers_repository(server, behind):
     assert ask(other, "GET", f"/v2/other/mine/blobs/{digest_of(layer)}")[0] == 404
     answer = ask(other, "POST", f"/v2/other/mine/blobs/uploads/?mount={digest_of(layer)}&from=acme/shout")
     assert answer[0] == 202 and "mount" not in behind.seen[-1][1], "it is uploaded instead"
+    answer = ask(other, "POST", "/v2/other/mine/blobs/uploads/", f"mount={digest_of(layer)}&from=acme/shout",
+                 Content_Type="application/x-www-form-urlencoded")
+    sent = behind.seen[-1][2]
+    assert answer[0] == 202 and sent["Content-Type"] == "application/octet-stream", "no form: a registry reads the mount from it"
+    for query in (f"mount={digest_of(layer)}&from=acme/shout&from=other/mine", f"%6Dount={digest_of(layer)}&fro%6D=acme%2Fshout",
+                  f"mount={digest_of(layer)}&from=other/../acme/shout", f"mount={digest_of(layer)}&from=other/..", "mount=a/b&from=other/x"):
+        assert ask(other, "POST", f"/v2/other/mine/blobs/uploads/?{query}")[0] == 202, query
+        assert behind.seen[-1][1] == "/v2/other/mine/blobs/uploads/", query
     answer = ask(client, "POST", f"/v2/acme/second/blobs/uploads/?mount={digest_of(layer)}&from=acme/shout")
     assert answer[0] == 201
 
@@ -121,6 +129,14 @@ def test_what_cannot_be_served_is_refused(server, behind):
     refused(ask(client, "GET", "/v2/acme/shout/blobs/sha256:12"), 404, "BLOB_UNKNOWN", "64 hex digits")
     assert not behind.manifests, "the registry was given none of them"
     assert client.get("/models/acme/shout").status == 404
+
+
+def test_what_is_too_large_to_be_read(server, behind):
+    client = server.account("acme")
+    config = image_config(SCHEMA, architecture=ARCHITECTURE) + b" " * (4 << 20)
+    refused(push(client, config=config)[1], 400, "MANIFEST_INVALID", "4194304 bytes")
+    refused(push(client, text=b" " * (4 << 20) + b"{}")[1], 413, "SIZE_INVALID", "too large")
+    assert not behind.manifests and client.get("/models/acme/shout").status == 404
 
 
 def test_an_index(server, behind):

@@ -156,6 +156,9 @@ def test_another_accounts_repository_and_its_blobs(front, behind):
     assert ask(other, "GET", f"/v2/other/mine/{blob}")[0] == 404, "by its digest alone"
     answer = ask(other, "POST", f"/v2/other/mine/blobs/uploads/?mount={digest_of(layer)}&from=acme/shout")
     assert answer[0] == 202 and ask(other, "GET", f"/v2/other/mine/{blob}")[0] == 404, "by a mount"
+    answer = ask(other, "POST", "/v2/other/mine/blobs/uploads/", f"mount={digest_of(layer)}&from=acme/shout",
+                 Content_Type="application/x-www-form-urlencoded")
+    assert answer[0] == 202 and ask(other, "GET", f"/v2/other/mine/{blob}")[0] == 404, "by a mount in a form"
     text = manifest(image_config(SCHEMA), (layer,))
     upload(other, image_config(SCHEMA), "other/mine")
     assert ask(other, "PUT", "/v2/other/mine/manifests/v1", text, Content_Type=MANIFEST)[0] == 400, "by a manifest that names it"
