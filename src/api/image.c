@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_IMAGE = 512, MAX_MODEL_YAML = 256 << 10, SHORT_ID = 12 };
+enum { MAX_IMAGE = 400, MAX_MODEL_YAML = 256 << 10, SHORT_ID = 12 };
 
 /* The engine's part, which ends also when the client has gone. */
 struct asking {
@@ -208,8 +208,11 @@ static bool read_body(struct http_request *r, struct pushed *x)
     problems_init(&p, r);
     body_only(r, &p, keys);
     x->image = body_text(r, &p, "image", true, MAX_IMAGE);
-    if (x->image && (!*x->image || x->image[0] == '/' || strstr(x->image, "..")))
-        problems_add(&p, "image", "\"%.100s\" is not the name of an image.", x->image);
+    if (x->image && !image_name_ok(str_of(x->image)))
+        problems_add(&p, "image",
+                     "\"%.100s\" is not the name of an image, such as shout, shout:v2 or "
+                     "registry.example.com/team/shout.",
+                     x->image);
     model = body_text(r, &p, "model", true, MAX_REF);
     if (model && (!model_ref_split(str_of(model), &x->owner, &x->name, &version) || version.p))
         problems_add(&p, "model", "\"%.140s\" must have the form owner/name.", model);

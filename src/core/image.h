@@ -52,5 +52,8 @@ enum status manifest_read(struct arena *a, struct str text, const char *architec
 
 /* "sha256:" and 64 lower-case hex digits. */
 bool image_digest_ok(struct str s);
+/* How an image may be asked for: parts of letters, digits and "_.-:@" between slashes, none of
+ * which begins with a dot. Whether there is one, the engine knows. */
+bool image_name_ok(struct str s);
 /* A tag: letters, digits, '_', '.', '-', at most 128, the first no '.' and no '-'. */
 bool image_tag_ok(struct str s);

@@ -36,6 +36,18 @@ bool image_tag_ok(struct str s)
     return s.n > 0 && s.n <= 128 && s.p[0] != '.' && s.p[0] != '-' && is_one_of(s, "_.-");
 }
 
+bool image_name_ok(struct str s)
+{
+    struct str part;
+
+    if (!s.n)
+        return false;
+    while (str_split(&s, '/', &part))
+        if (!part.n || part.p[0] == '.' || !is_one_of(part, "_.-:@"))
+            return false;
+    return true;
+}
+
 static bool take_digest(const struct json *of, struct manifest *out)
 {
     struct str digest = json_to_str(json_get(of, "digest"));

@@ -5,11 +5,11 @@
  *   CREATING -> STARTING | REMOVING        [created; refused, or to be stopped already]
  *   CREATING -> PULLING -> CREATING        [it names a registry's image that is not there]
  *   STARTING -> LOOKING  | REMOVING        [started; refused]
- *   LOOKING  -> RUNNING  | READING | REMOVING | GONE    [runs; has ended; never started; is not
- * there] RUNNING  -> LOOKING                    [the engine's answer to `wait`: it has ended]
+ *   LOOKING  -> RUNNING | READING | REMOVING | GONE     [runs; has ended; never started; is gone]
+ *   RUNNING  -> LOOKING                    [the engine's answer to `wait`: it has ended]
  *   READING  -> REMOVING                   [the rest of its log was read]
  *   REMOVING -> GONE                       [removed: its end is told]
- *   any      -> WAITING -> LOOKING | REMOVING           [the engine went away, and is back]
+ *   any      -> WAITING -> LOOKING | REMOVING           [the engine was away, or could not do it]
  *   any      -> GONE                       [released]
  *
  * Every event may make the owner release the launch: c->launch is NULL then, and `c` lives until
@@ -150,11 +150,11 @@ static void fail(struct container *c, const struct error *err)
     remove_it(c);
 }
 
-/* The engine does not answer: it is asked again when it does. */
-static void wait_for_engine(struct container *c, const struct error *err)
+/* The engine does not answer, or cannot do it: it is asked again. */
+static void wait_for_engine(struct container *c, struct docker_request *r, const struct error *err)
 {
     c->phase = CONTAINER_WAITING;
-    engine_lost(c->driver, err);
+    engine_failed(r, err);
 }
 
 /* --- its log --- */
@@ -334,8 +334,8 @@ static void on_wait(struct docker_request *r, const struct error *err)
 
     if (is_gone(c) || c->phase != CONTAINER_RUNNING)
         return;
-    if (err && err->status == STATUS_UNREACHABLE)
-        wait_for_engine(c, err);
+    if (err && err->status != STATUS_NOT_FOUND)
+        wait_for_engine(c, r, err);
     else
         look(c);
 }
@@ -379,7 +379,7 @@ static void on_created(struct container *c, const struct error *err)
         docker_pull_start(&c->pull, c->image);
         return;
     }
-    if (err && err->status == STATUS_UNREACHABLE)
+    if (err && !c->ask.was_answered)
         engine_lost(c->driver, err);
     if (err) {
         why = *err;
@@ -413,7 +413,7 @@ static void on_looked(struct container *c, const struct error *err)
                                &f, &why) != STATUS_OK)
         err = &why;
     if (err) {
-        wait_for_engine(c, err);
+        wait_for_engine(c, &c->ask, err);
         return;
     }
     c->is_ours = f.is_ours;
@@ -438,7 +438,7 @@ static void on_removed(struct container *c, const struct error *err)
     if (is_done)
         leave(c);
     else
-        wait_for_engine(c, err);
+        wait_for_engine(c, &c->ask, err);
 }
 
 static void on_asked(struct docker_request *r, const struct error *err)

@@ -278,10 +278,9 @@ void docker_create_body(const struct docker_driver *d, const struct launch_spec 
     json_begin_object(&w);
     json_member_string(&w, DOCKER_LABEL_SERVER, d->server_id);
     json_member_string(&w, DOCKER_LABEL_INSTANCE, s->id);
-    if (port_of(s->config) != DOCKER_PORT) {
-        snprintf(port, sizeof(port), "%lld", (long long)port_of(s->config));
-        json_member_string(&w, DOCKER_LABEL_PORT, port);
-    }
+    /* Always: an image may have a label of that name, too. */
+    snprintf(port, sizeof(port), "%lld", (long long)port_of(s->config));
+    json_member_string(&w, DOCKER_LABEL_PORT, port);
     json_end_object(&w);
     add_environment(&w, s);
     add_command(&w, s);

@@ -62,7 +62,7 @@ static void on_listed(struct docker_request *r, const struct error *err)
     struct error why;
 
     if (err || json_parse(&a, buf_str(&r->call.body), NULL, &root, &why) != STATUS_OK) {
-        engine_lost(d, err ? err : &why);
+        engine_failed(r, err ? err : &why);
         return;
     }
     json_each (root, one) {

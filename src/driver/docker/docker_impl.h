@@ -15,7 +15,7 @@
 /* Labels of what is ours. */
 #define DOCKER_LABEL_SERVER   "berth.server"
 #define DOCKER_LABEL_INSTANCE "berth.instance"
-#define DOCKER_LABEL_PORT     "berth.port" /* where its model server listens, if not DOCKER_PORT */
+#define DOCKER_LABEL_PORT     "berth.port" /* where its model server listens */
 
 enum { DOCKER_PORT = 5000 }; /* where Cog's server listens in its container */
 
@@ -27,6 +27,7 @@ struct docker_request {
     void (*done)(struct docker_request *r, const struct error *err);
     void (*data)(struct docker_request *r, struct str piece);
     bool is_open;
+    bool was_answered; /* the engine said something, be it a refusal */
 };
 
 /* Of the network that our containers are in. */
@@ -57,9 +58,11 @@ struct docker_driver {
     struct docker_network found;
     char base[192];    /* of the internal listener, as containers reach it; "": not there yet */
     char problem[512]; /* why the engine is not ready; "": nothing was tried, or it is */
+    char refusal[512]; /* what it said last to what it could not do */
     bool wants_sweep;
 
     struct list containers;
+    struct list asked;                /* struct image_call */
     struct list fetches;              /* struct image_pull */
     struct list old_names;            /* of images: to be taken away */
     struct docker_request forgetting; /* the first of them */
@@ -77,6 +80,9 @@ void engine_init(struct docker_driver *d);
 void engine_deinit(struct docker_driver *d);
 /* It does not answer: everybody waits until it does. */
 void engine_lost(struct docker_driver *d, const struct error *err);
+/* The request came to nothing. Where it was not answered the engine is lost; otherwise it is there
+ * for all else, and what waits is tried again after a while. */
+void engine_failed(struct docker_request *r, const struct error *err);
 /* Sends `method` to `path`, which begins with "/"; r->body is what was put there before. `data`
  * takes an answer piece by piece, however long that takes. An answer that is no 2xx is an error:
  * NOT_FOUND, CONFLICT, INVALID, or UNREACHABLE for the engine's own trouble, with its words. */

@@ -65,6 +65,7 @@ static void on_done(struct http_call *call, const struct error *err)
     struct error why;
 
     r->is_open = false;
+    r->was_answered = !err;
     if (err && err->status != STATUS_CANCELED)
         FAIL(&why, STATUS_UNREACHABLE, "the container engine at %s does not answer: %.300s",
              r->driver->socket, err->text);
@@ -85,7 +86,7 @@ static void start(struct docker_driver *d, struct docker_request *r, const char 
                   const char *path, int64_t timeout_ms, const struct http_call_events *events)
 {
     static const char *const json[] = { "Content-Type: application/json", NULL };
-    char url[1024];
+    char url[2048];
     const struct http_call_spec spec = {
         .method = method,
         .url = url,
@@ -224,6 +225,7 @@ static enum status take_network(struct docker_driver *d, struct error *err)
         strcmp(found.subnets, d->found.subnets) == 0)
         return STATUS_OK;
     d->found = found;
+    d->base[0] = '\0'; /* where it cannot be listened the next time is no better */
     return d->gateway(d->gateway_arg, found.gateway, found.subnets, d->base, err);
 }
 
@@ -270,16 +272,22 @@ static void take_step(struct docker_driver *d, enum engine_step step)
     docker_send(d, &d->request, step == ENGINE_NETWORK_MAKE ? "POST" : "GET", path, ANSWER_MS);
 }
 
-static void become_ready(struct docker_driver *d)
+/* What waits for the engine is tried. */
+static void go_on(struct docker_driver *d)
 {
-    d->step = ENGINE_READY;
-    d->problem[0] = '\0';
-    log_info("the container engine is ready", LOG_S("version", d->version),
-             LOG_S("api", d->api + 1), LOG_S("gateway", d->found.gateway),
-             LOG_S("container_owner", d->server_id));
     docker_sweep_now(d);
     containers_go_on(d);
     docker_forget_now(d);
+}
+
+static void become_ready(struct docker_driver *d)
+{
+    d->step = ENGINE_READY;
+    d->problem[0] = d->refusal[0] = '\0';
+    log_info("the container engine is ready", LOG_S("version", d->version),
+             LOG_S("api", d->api + 1), LOG_S("gateway", d->found.gateway),
+             LOG_S("container_owner", d->server_id));
+    go_on(d);
 }
 
 void engine_lost(struct docker_driver *d, const struct error *err)
@@ -289,6 +297,21 @@ void engine_lost(struct docker_driver *d, const struct error *err)
     snprintf(d->problem, sizeof(d->problem), "%s", err->text);
     d->step = ENGINE_VERSION;
     if (!d->request.is_open)
+        timer_start(&d->retry, RETRY_MS);
+}
+
+void engine_failed(struct docker_request *r, const struct error *err)
+{
+    struct docker_driver *d = r->driver;
+
+    if (!r->was_answered) {
+        engine_lost(d, err);
+        return;
+    }
+    if (strcmp(d->refusal, err->text) != 0)
+        log_warning("the container engine could not do it; it is asked again", LOG_ERR(err));
+    snprintf(d->refusal, sizeof(d->refusal), "%s", err->text);
+    if (!timer_armed(&d->retry))
         timer_start(&d->retry, RETRY_MS);
 }
 
@@ -337,7 +360,9 @@ static void on_retry(struct timer *t)
 {
     struct docker_driver *d = container_of(t, struct docker_driver, retry);
 
-    if (!d->request.is_open && d->step != ENGINE_READY)
+    if (d->step == ENGINE_READY)
+        go_on(d);
+    else if (!d->request.is_open)
         take_step(d, ENGINE_VERSION);
 }
 

@@ -9,6 +9,7 @@
 enum { IMAGE_MS = 60000 };
 
 struct image_call {
+    struct list node;
     struct docker_request request;
     struct docker_image_request *of;
 };
@@ -18,6 +19,7 @@ static void on_image(struct docker_request *r, const struct error *err)
     struct image_call *x = container_of(r, struct image_call, request);
     struct docker_image_request *of = x->of;
 
+    list_remove(&x->node);
     of->impl = NULL;
     of->done(of, err ? STR_NULL : buf_str(&r->call.body), err);
     docker_request_deinit(r);
@@ -31,6 +33,7 @@ static void ask_image(struct docker_driver *d, struct docker_image_request *r, c
 
     x->of = r;
     r->impl = x;
+    list_push(&d->asked, &x->node);
     docker_request_init(d, &x->request, on_image);
     docker_send(d, &x->request, method, path, IMAGE_MS);
 }
@@ -48,7 +51,7 @@ static void add_name(struct buf *path, const char *name)
 
 void docker_image_inspect(struct driver *d, struct docker_image_request *r, const char *name)
 {
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1500);
 
     buf_adds(&path, "/images/");
     add_name(&path, name);
@@ -59,7 +62,7 @@ void docker_image_inspect(struct driver *d, struct docker_image_request *r, cons
 void docker_image_keep(struct driver *d, struct docker_image_request *r, const char *id,
                        const char *name, const char *tag)
 {
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1500);
     struct docker_driver *driver = docker_of(d);
 
     buf_adds(&path, "/images/");
@@ -137,7 +140,7 @@ static void name_free(struct old_name *n)
  */
 static void forget_next(struct docker_driver *d)
 {
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1500);
     struct old_name *n;
 
     if (d->step != ENGINE_READY || d->forgetting.is_open || list_empty(&d->old_names))
@@ -156,7 +159,7 @@ static void on_forgotten(struct docker_request *r, const struct error *err)
     struct old_name *n = container_of(list_first(&d->old_names), struct old_name, node);
 
     if (err && err->status == STATUS_UNREACHABLE) {
-        engine_lost(d, err); /* again when it is back */
+        engine_failed(r, err);
         return;
     }
     if (err && err->status == STATUS_CONFLICT) {
@@ -204,6 +207,7 @@ void docker_image_forget_pulled(struct driver *driver, const char *reference)
 
 void docker_images_init(struct docker_driver *d)
 {
+    list_init(&d->asked);
     list_init(&d->fetches);
     list_init(&d->old_names);
     docker_request_init(d, &d->forgetting, on_forgotten);
@@ -211,11 +215,14 @@ void docker_images_init(struct docker_driver *d)
 
 void docker_images_deinit(struct docker_driver *d)
 {
+    struct image_call *asked;
     struct image_pull *x;
     struct old_name *n;
     struct error err;
 
     FAIL(&err, STATUS_CANCELED, "the server stops");
+    list_each (&d->asked, asked, struct image_call, node)
+        on_image(&asked->request, &err);
     list_each (&d->fetches, x, struct image_pull, node)
         on_fetched(&x->pull, &err);
 

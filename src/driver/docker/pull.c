@@ -95,7 +95,7 @@ void docker_pull_init(struct docker_driver *d, struct docker_pull *p,
 
 void docker_pull_start(struct docker_pull *p, const char *image)
 {
-    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1000);
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(1500);
 
     buf_clear(&p->text);
     p->layer[0] = p->failure[0] = '\0';

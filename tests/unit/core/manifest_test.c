@@ -88,6 +88,10 @@ static void digests_and_tags(void **state)
 {
     static const char *const tags[] = { "v1", "latest", "_x", "1.0-rc.1_2" };
     static const char *const none[] = { "", ".a", "-a", "a/b", "a:b", "a b", "a%b" };
+    static const char *const names[] = { "shout", "shout:v2", "r.example.com:5000/team/shout",
+                                         "localhost/a_b@sha256:" DIGITS, "sha256:" DIGITS };
+    static const char *const no_names[] = { "",     "/a",  "a//b",  "a/",    "../info", "a/./b",
+                                            "a/..", "a b", "a?b=c", "a%2fb", "\xc3\xbc" };
     char longest[130];
 
     (void)state;
@@ -103,6 +107,10 @@ static void digests_and_tags(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(none); i++)
         assert_false(image_tag_ok(str_of(none[i])));
     memset(longest, 'a', sizeof(longest));
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        assert_true(image_name_ok(str_of(names[i])));
+    for (size_t i = 0; i < ARRAY_SIZE(no_names); i++)
+        assert_false(image_name_ok(str_of(no_names[i])));
     assert_true(image_tag_ok(str_make(longest, 128)));
     assert_false(image_tag_ok(str_make(longest, 129)));
     assert_false(image_tag_ok(str_make("a\0b", 3)));

@@ -294,6 +294,7 @@ static void a_container_is_held_tightly(void **state)
     assert_true(str_is(json_to_str(json_get(root, "Image")), "sha256:1"));
     assert_true(str_is(json_to_str(json_get(json_get(root, "Labels"), "berth.server")), "me"));
     assert_true(str_is(json_to_str(json_get(json_get(root, "Labels"), "berth.instance")), "01i"));
+    assert_true(str_is(json_to_str(json_get(json_get(root, "Labels"), "berth.port")), "5000"));
     assert_true(has_text(json_get(root, "Env"), "COG_MAX_CONCURRENCY=2"));
     assert_null(json_get(root, "Cmd"));
     assert_int_equal(number(host, "NanoCpus"), 2000000000); /* all that the engine has */
