@@ -90,10 +90,10 @@ static void show_waiting(struct json_writer *w, struct http_request *r, const st
     struct lane **by = capacity_holders(l, r->arena);
     int64_t since = 0;
 
-    if (l->n_queue > 0)
+    if (l->line.n > 0)
         since = container_of(list_first(&l->queue), struct prediction, node)->row.created_at;
     json_member_string(w, "waits_for", lacks ? l->waits_for : NULL);
-    json_member_int(w, "waiting_predictions", l->n_queue);
+    json_member_int(w, "waiting_predictions", l->line.n);
     show_time(w, "waiting_since", since);
     json_member_int(w, "weight", scaling_weight(l->pool));
     json_key(w, "held_by");

@@ -69,7 +69,7 @@ static void on_ended(struct http_request *r, struct store_op *op)
     list_each (&p->lanes, l, struct lane, node) {
         struct instance *in;
 
-        waiting += l->n_queue;
+        waiting += l->line.n;
         if (capacity_is_lacking(l))
             waits = l->waits_for;
         list_each (&l->instances, in, struct instance, node)

@@ -64,7 +64,7 @@ static void add_pool(struct row *row, const struct pool *p)
         add_shadow(row, &p->shadow->report);
 
     list_each (&p->lanes, l, struct lane, node)
-        row->queue += l->n_queue;
+        row->queue += l->line.n;
     count_instances(p, row->instances);
     row->min += p->min;
     row->max += p->max;

@@ -27,7 +27,7 @@ static struct counts count(const struct pool *p)
     const struct lane *l;
 
     list_each (&p->lanes, l, const struct lane, node) {
-        c.queue += l->n_queue;
+        c.queue += l->line.n;
         list_each (&l->instances, in, const struct instance, node)
             c.states[metrics_state(in)]++;
     }

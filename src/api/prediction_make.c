@@ -257,12 +257,12 @@ static bool choose(struct http_request *r, struct prediction_spec *spec)
 }
 
 /* Of a model that runs without a deployment; true: the request was answered. */
-static bool queue_is_full(struct http_request *r, const struct lane *l)
+static bool refuse_if_full(struct http_request *r, const struct lane *l)
 {
-    if (l->n_queue < api_of(r)->options->max_queue)
+    if (!queue_is_full(l->line.n, api_of(r)->options->max_queue))
         return false;
     http_set_header(r, "Retry-After", "10");
-    http_problem(r, 429, NULL, "The queue of this version is full (%d waiting).", l->n_queue);
+    http_problem(r, 429, NULL, "The queue of this version is full (%d waiting).", l->line.n);
     return true;
 }
 
@@ -328,7 +328,7 @@ static void on_checked(struct work *w)
             api_invalid_input(r, c->problems);
         else if (c->spec.release && !choose_known(r, &c->spec))
             ; /* answered */
-        else if (!c->spec.release && !c->spec.destination && queue_is_full(r, c->lane))
+        else if (!c->spec.release && !c->spec.destination && refuse_if_full(r, c->lane))
             ; /* likewise: others came meanwhile */
         else if (!str_eq(c->spec.lane->version->schema_text, checked->schema_text))
             prediction_make_with(r, &c->spec);
@@ -442,7 +442,7 @@ static void make_on_model(struct http_request *r, const struct version_row *row)
         return;
     }
     spec.pool = spec.lane->pool;
-    if (!queue_is_full(r, spec.lane))
+    if (!refuse_if_full(r, spec.lane))
         prediction_make_with(r, &spec);
 }
 

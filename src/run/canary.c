@@ -280,7 +280,7 @@ static bool can_take(const struct pool *p)
 
     return current && canary_has(p, current->lane) &&
            lane_count(current->lane, INSTANCE_READY) > 0 &&
-           current->lane->n_queue < scaling_max_queue(p);
+           !queue_is_full(current->lane->line.n, scaling_max_queue(p));
 }
 
 struct release *canary_choose(struct pool *p, struct release *serving)

@@ -52,7 +52,7 @@ bool capacity_is_lacking(const struct lane *l)
     bool still_asks = loop_now_ms(p->fleet->loop) <= l->refused_at + STILL_ASKS_MS;
 
     return l->no_capacity && still_asks && !p->held[0] && !p->is_deleted &&
-           (l->n_queue > 0 || must_prove(p, l) || pool_live(p) < pool_min(p, now));
+           (l->line.n > 0 || must_prove(p, l) || pool_live(p) < pool_min(p, now));
 }
 
 static int64_t measured_boot_ms(const struct pool *p)
@@ -223,14 +223,14 @@ static void give_up(const struct seen *s, const struct capacity_step *step, stru
     struct lane *to = s->lanes[step->lane], *from = s->lanes[step->from];
     struct instance *in = s->instances[step->from][step->instance];
     const struct capacity_lane *w = &s->view.lanes[step->lane];
-    bool is_idle = in->in_flight == 0 && from->n_queue == 0;
+    bool is_idle = in->in_flight == 0 && from->line.n == 0;
     int live = pool_live(from->pool);
     const char *words;
 
     words = arena_printf(
         a, "%s gives up its place for %s, of which %d wait%s, the first for %.1f s (target %.1f s)",
         is_idle ? "an idle instance" : "an instance that had its turn ends what it does and",
-        name_for(to->pool, from->pool, a), to->n_queue, to->n_queue == 1 ? "s" : "",
+        name_for(to->pool, from->pool, a), to->line.n, to->line.n == 1 ? "s" : "",
         (double)waiting_ms(w, s->view.now) / 1000, (double)w->target_ms / 1000);
     if (!to->promised_at)
         to->promised_at = s->view.now;

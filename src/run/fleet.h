@@ -13,6 +13,7 @@
 #include "core/input.h"
 #include "core/option.h"
 #include "core/prediction.h"
+#include "core/queue.h"
 #include "core/rollout.h"
 #include "core/scale.h"
 #include "driver/driver.h"
@@ -88,10 +89,9 @@ struct lane {
     struct version *version;
     const struct sku *sku;
     char *sku_name;
-    int refs;          /* live predictions that were bound to it */
-    struct list queue; /* struct prediction.node, in the order they will run */
-    int n_queue;
-    int n_gaps; /* how many left the queue from its middle since it was empty last */
+    int refs;               /* live predictions that were bound to it */
+    struct list queue;      /* struct prediction.node, in the order they will run */
+    struct queue_line line; /* their numbers; line.n is how many wait */
     struct list instances;
     int failures;         /* boots that failed in a row, for whatever reason */
     int setup_failures;   /* of these, the ones that were the model's own */
@@ -148,7 +148,7 @@ struct watcher {
 
 struct prediction {
     struct list node;     /* lane->queue while it waits */
-    int64_t queue_at;     /* rises along the queue, by one but where there are gaps */
+    int64_t queue_at;     /* its number in lane->line */
     struct list run_node; /* instance->runs while it runs */
     struct fleet *fleet;
     struct lane *lane;

@@ -8,31 +8,18 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { LOOK_AHEAD = 16 }; /* predictions whose files are fetched at a time */
-
-static struct prediction *queued(struct list *node)
-{
-    return container_of(node, struct prediction, node);
-}
-
 void lane_push(struct lane *l, struct prediction *p, bool at_head)
 {
     assert(!p->is_queued && !p->instance);
     p->is_queued = true;
-    p->queue_at = 0;
+    p->queue_at = queue_join(&l->line, at_head);
     if (p->waits_since == 0)
         p->waits_since = MIN(p->row.created_at, loop_wall_ms(p->fleet->loop));
-    p->lane->n_queue++;
     metrics_queue(l->pool, 1);
-    if (at_head) {
-        if (!list_empty(&l->queue))
-            p->queue_at = queued(l->queue.next)->queue_at - 1;
+    if (at_head)
         list_push_front(&l->queue, &p->node);
-    } else {
-        if (!list_empty(&l->queue))
-            p->queue_at = queued(l->queue.prev)->queue_at + 1;
+    else
         list_push(&l->queue, &p->node);
-    }
     pool_wake(l->pool);
 }
 
@@ -42,12 +29,9 @@ void lane_take(struct prediction *p)
 
     if (!p->is_queued)
         return;
-    if (l->queue.next != &p->node && l->queue.prev != &p->node)
-        l->n_gaps++;
     list_remove(&p->node);
     p->is_queued = false;
-    if (--l->n_queue == 0)
-        l->n_gaps = 0;
+    queue_leave(&l->line, p->queue_at);
     metrics_queue(l->pool, -1);
 }
 
@@ -57,31 +41,32 @@ struct instance *lane_free_instance(const struct lane *l)
     struct instance *best = NULL, *in;
 
     list_each (&l->instances, in, struct instance, node)
-        if (in->state == INSTANCE_READY && in->in_flight + in->n_copies < slots &&
-            (!best || in->in_flight + in->n_copies < best->in_flight + best->n_copies))
+        if (in->state == INSTANCE_READY &&
+            queue_prefers(in->in_flight + in->n_copies, slots,
+                          best ? best->in_flight + best->n_copies : -1))
             best = in;
     return best;
 }
 
-/* In their order, but for those whose files are still on their way: these are passed over. A few
- * that will have to wait for an instance are prepared meanwhile. */
 void lane_dispatch(struct lane *l)
 {
     struct instance *in = lane_free_instance(l);
     struct prediction *p;
-    int n_ahead = 0;
+    int waiting = 0;
 
     if (l->pool->fleet->is_stopping)
         return;
     list_each (&l->queue, p, struct prediction, node) {
-        if (prediction_prepare(p) && in) {
-            lane_take(p);
-            scaling_started(p);
-            prediction_begin(p, in);
-            in = lane_free_instance(l);
-        } else if (++n_ahead >= LOOK_AHEAD) {
+        enum queue_turn turn = queue_turn(prediction_prepare(p), in != NULL, &waiting);
+
+        if (turn == QUEUE_ENOUGH)
             break;
-        }
+        if (turn == QUEUE_WAITS)
+            continue;
+        lane_take(p);
+        scaling_started(p);
+        prediction_begin(p, in);
+        in = lane_free_instance(l);
     }
 }
 

@@ -301,8 +301,8 @@ static void count_queue(struct pool *p)
     struct lane *l;
 
     list_each (&p->lanes, l, struct lane, node)
-        if (l->n_queue > 0)
-            metrics_queue(p, l->n_queue);
+        if (l->line.n > 0)
+            metrics_queue(p, l->line.n);
 }
 
 struct metrics *metrics_new(struct fleet *f)

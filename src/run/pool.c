@@ -369,9 +369,9 @@ enum status pool_choose(struct pool *p, struct lane **out_lane, struct release *
                     (long long)current->number, p->owner, p->name,
                     current->failure ? current->failure : "");
     r = canary_choose(p, r);
-    if (r->lane->n_queue >= max_queue)
+    if (queue_is_full(r->lane->line.n, max_queue))
         return FAIL(err, STATUS_BUSY, "The queue of the deployment %s/%s is full (%d waiting).",
-                    p->owner, p->name, r->lane->n_queue);
+                    p->owner, p->name, r->lane->line.n);
     *out_lane = r->lane;
     *out_release = r;
     return STATUS_OK;

@@ -194,7 +194,7 @@ static void begin_to_live(struct prediction *p)
     if (p->row.stream_secret)
         map_put(&f->streams, str_of(p->row.stream_secret), p);
     if (p->row.deadline)
-        timer_start(&p->deadline, MAX(p->row.deadline - loop_wall_ms(f->loop), 0));
+        timer_start(&p->deadline, queue_time_left(p->row.deadline, loop_wall_ms(f->loop)));
     if (f->deliveries)
         deliveries_follow(f->deliveries, p);
 }

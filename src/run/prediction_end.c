@@ -471,7 +471,9 @@ void prediction_on_deadline(struct timer *t)
 {
     struct prediction *p = container_of(t, struct prediction, deadline);
 
-    if (p->row.status == PREDICTION_STARTING && !p->instance && !p->is_ending)
+    if (p->is_ending)
+        return;
+    if (queue_expires_as(p->row.status, p->instance) == PREDICTION_ABORTED)
         prediction_end(p, PREDICTION_ABORTED,
                        "The deadline (Cancel-After) passed before the prediction began.");
     else

@@ -99,7 +99,7 @@ static void view_lane(struct pool *p, const struct lane *l, struct arena *a, str
             .ready_since = in->ready_at,
         };
     *out = (struct scale_lane){
-        .waiting = l->n_queue,
+        .waiting = l->line.n,
         .slots = (int)MAX(l->version->config.concurrency, 1),
         .is_current = p->is_model || (leading && leading->lane == l),
         .tries = canary_has(p, l),
@@ -286,7 +286,7 @@ static uint64_t appearance(const struct pool *p)
         const char *waits_for = capacity_is_lacking(l) ? l->waits_for : "-";
 
         h = hash_bytes(h, str_of(waits_for));
-        h = hash_number(h, (uint64_t)l->n_queue);
+        h = hash_number(h, (uint64_t)l->line.n);
         list_each (&l->instances, in, struct instance, node)
             h = hash_number(h, (uint64_t)in->state ^ (uint64_t)in->in_flight << 4);
     }
@@ -364,7 +364,7 @@ static void pool_reconcile(struct pool *p, bool by_clock)
         if (l->no_capacity && l->retry_at > now)
             plan.look_again_at = MIN(plan.look_again_at, l->retry_at);
     list_each (&p->lanes, l, struct lane, node)
-        if (l->n_queue > 0) /* an event that was lost costs a minute, not a prediction */
+        if (l->line.n > 0) /* an event that was lost costs a minute, not a prediction */
             plan.look_again_at = MIN(plan.look_again_at, now + LOOK_AT_LEAST_MS);
     lane_collect(p);
     capacity_wake(p->fleet);

@@ -139,7 +139,7 @@ static int waiting(const struct pool *p)
     int n = 0;
 
     list_each (&p->lanes, l, struct lane, node)
-        n += l->n_queue;
+        n += l->line.n;
     return n;
 }
 
@@ -263,9 +263,9 @@ static void check_going_on(struct sim *s)
 
     for (size_t at = 0; map_next(&s->p->fleet.pools, &at, NULL, (void **)&p);)
         list_each (&p->lanes, l, struct lane, node)
-            if (l->n_queue > 0 && !budget_holds(p, why) && pool_all_instances(p) == 0 &&
+            if (l->line.n > 0 && !budget_holds(p, why) && pool_all_instances(p) == 0 &&
                 !(p->scaling && p->scaling->is_unpaid) && !capacity_is_lacking(l))
-                fail_msg("budget: %d wait in %s, whose budget has begun anew", l->n_queue, p->name);
+                fail_msg("budget: %d wait in %s, whose budget has begun anew", l->line.n, p->name);
 }
 
 void sim_new_day(struct sim *s)

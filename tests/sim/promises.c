@@ -86,7 +86,7 @@ static void check_canary(struct sim *s, struct sim_deployment *d)
     const struct canary *c = &pool->canary->is;
     const struct lane *l = pool_current(pool)->lane;
     int64_t now = loop_now_ms(s->p->loop), new = c->sides[CANARY_NEW].requests;
-    bool waits = l->n_queue > 0 && lane_count(l, INSTANCE_READY) == 0 && canary_base(pool);
+    bool waits = l->line.n > 0 && lane_count(l, INSTANCE_READY) == 0 && canary_base(pool);
 
     if (new *CANARY_WHOLE > s->nature.share *(new + c->sides[CANARY_OLD].requests) + CANARY_WHOLE)
         fail_msg("a canary was given %lld of %lld predictions", (long long)new,
@@ -95,7 +95,7 @@ static void check_canary(struct sim *s, struct sim_deployment *d)
     if (!waits || !d->stuck_since || d->stuck_since < s->started_at)
         d->stuck_since = waits ? now : 0;
     if (waits && now > d->stuck_since + STUCK_MS)
-        fail_msg("P4: %d wait for a release that has no instance", l->n_queue);
+        fail_msg("P4: %d wait for a release that has no instance", l->line.n);
 }
 
 /* Copies are few, and run where nothing else does, in places that are free. */

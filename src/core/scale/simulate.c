@@ -5,6 +5,7 @@
 #include "core/scale/simulate.h"
 
 #include "base/mem.h"
+#include "core/queue.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,8 +160,8 @@ static struct scale_instance *free_instance(struct engine *e, size_t *out_row)
     for (size_t i = 0; i < e->sim.n; i++) {
         struct scale_instance *in = &e->sim.instances[i];
 
-        if (in->state == SCALE_READY && in->in_flight < e->spec->slots &&
-            (!best || in->in_flight < best->in_flight)) {
+        if (in->state == SCALE_READY &&
+            queue_prefers(in->in_flight, e->spec->slots, best ? best->in_flight : -1)) {
             best = in;
             *out_row = i;
             if (in->in_flight == 0)

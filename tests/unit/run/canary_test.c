@@ -208,11 +208,11 @@ static void one_whose_instance_is_lost(void **state)
         jobs[i] = place_ask(p, "d", "{\"n\":1,\"pieces\":[],\"ms\":1000}");
     place_run(p, 100);
     l = pool_current(pool)->lane;
-    assert_int_equal(l->n_queue, 4);
+    assert_int_equal(l->line.n, 4);
     in = container_of(list_first(&l->instances), struct instance, node);
     instance_kill(in, "the test", 0);
     place_run(p, 20);
-    assert_int_equal(l->n_queue, 0);
+    assert_int_equal(l->line.n, 0);
     place_run(p, 20000);
     for (size_t i = 0; i < ARRAY_SIZE(jobs); i++)
         assert_job(jobs[i], PREDICTION_SUCCEEDED);

@@ -345,7 +345,7 @@ static void the_order_after_a_loss(void **state)
     instance_kill(pool_first_instance(pool), "a test", 0);
     place_run(p, 0);
     l = container_of(list_first(&pool->lanes), struct lane, node);
-    assert_int_equal(l->n_queue, 3);
+    assert_int_equal(l->line.n, 3);
     assert_ptr_equal(list_first(&l->queue), &job_live(a)->node);
     assert_ptr_equal(job_live(a)->node.next, &job_live(b)->node);
     assert_ptr_equal(job_live(b)->node.next, &job_live(c)->node);
