@@ -50,6 +50,7 @@ def images(engine, tmp_path_factory):
             "files:v1": engines.make_image(engine, base, MODELS / "files", "files:v1", ref="predict.py:One"),
             "look:v1": engines.make_image(engine, base, MODELS / "files", "look:v1", ref="predict.py:Look"),
             "escape:v1": engines.make_image(engine, base, MODELS / "escape", "escape:v1"),
+            "escape-image:v1": engines.make_image(engine, base, MODELS / "escape_image", "escape-image:v1"),
             "chat:v1": engines.make_server_image(engine, base, MODELS / "vllm", "chat:v1", CHAT),
             "plain:v1": engines.make_server_image(engine, base, MODELS / "plain", "plain:v1"),
             "bare:v1": engines.make_image(engine, base, MODELS / "ctl", "bare:v1", labels=False)}

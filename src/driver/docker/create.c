@@ -183,7 +183,7 @@ static int64_t nano_cpus(const struct docker_driver *d, int64_t milli)
 {
     int64_t nano = milli * 1000000;
 
-    return d->cpus > 0 ? MIN(nano, d->cpus * 1000000000) : nano;
+    return d->info.cpus > 0 ? MIN(nano, d->info.cpus * 1000000000) : nano;
 }
 
 /* An engine that may not raise limits (it runs on this machine, as we do) fails to start what asks

@@ -146,6 +146,12 @@ static const struct driver_ops docker_ops = {
 
 struct driver *docker_driver_new(struct loop *l, const struct docker_driver_config *c)
 {
+    /* Until it has answered. */
+    static const struct docker_info usual = { .limits_memory = true,
+                                              .limits_swap = true,
+                                              .limits_cpus = true,
+                                              .limits_processes = true,
+                                              .filters_calls = true };
     struct docker_driver *d = xnew(struct docker_driver);
 
     assert(loop_uv(l) && c->socket[0] == '/');
@@ -164,11 +170,8 @@ struct driver *docker_driver_new(struct loop *l, const struct docker_driver_conf
         .name = "docker",
         .hides_files = true,
         .hides_processes = true,
-        .limits_memory = true,
-        .limits_cpus = true,
-        .missing = { "containers reach the network beyond this machine, and what others than this "
-                     "server listen with on its bridge addresses: a model can call that" },
     };
+    docker_tell_missing(&usual, &(struct docker_network){ .is_closed = true }, true, &d->facts);
     engine_init(d);
     return &d->driver;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside the Docker driver: docker.c (the driver), engine.c (finding the engine, and requests to
  * it), container.c (one container's life), create.c (what a container is made of), lines.c (its
- * log), pull.c (getting an image), images.c (images and their names), facts.c (what the engine's
- * answers say). */
+ * log), pull.c (getting an image), images.c (images and their names), facts.c (what the engine says
+ * of a container), missing.c (what it does not enforce here). */
 #pragma once
 
 #include "base/list.h"
@@ -34,6 +34,14 @@ struct docker_request {
 struct docker_network {
     char gateway[64];  /* "172.18.0.1" */
     char subnets[256]; /* "172.18.0.0/16, fd00::/64" */
+    bool is_closed;    /* they do not reach one another */
+};
+
+/* Of the engine, as it is set up. */
+struct docker_info {
+    int64_t cpus; /* of its machine; 0: not known */
+    bool limits_memory, limits_swap, limits_cpus, limits_processes;
+    bool filters_calls; /* seccomp */
 };
 
 /* How far the engine was found. */
@@ -54,7 +62,7 @@ struct docker_driver {
     struct timer retry;
     char api[32]; /* "/v1.41"; "" before it is known */
     char architecture[32], version[64];
-    int64_t cpus; /* of the engine's machine; 0: not known */
+    struct docker_info info;
     struct docker_network found;
     char base[192];    /* of the internal listener, as containers reach it; "": not there yet */
     char problem[512]; /* why the engine is not ready; "": nothing was tried, or it is */
@@ -138,6 +146,15 @@ enum status docker_pull_end(struct docker_pull *p, struct error *err) NODISCARD;
 void docker_images_init(struct docker_driver *d);
 void docker_images_deinit(struct docker_driver *d);
 void docker_forget_now(struct docker_driver *d); /* tries the names that wait for it again */
+
+/* --- missing.c --- */
+
+enum status docker_read_info(struct str answer, struct docker_info *out,
+                             struct error *err) NODISCARD;
+bool docker_bridges_are_filtered(void);
+/* Makes f->missing, and what of the limits holds, anew. */
+void docker_tell_missing(const struct docker_info *info, const struct docker_network *network,
+                         bool bridges_are_filtered, struct driver_facts *f);
 
 /* --- docker.c --- */
 

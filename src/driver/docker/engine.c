@@ -14,6 +14,9 @@ enum { RETRY_MS = 1000, ANSWER_MS = 30000, MAX_ANSWER = 16 << 20 };
 /* The versions whose form of requests this driver knows: Docker 19.03 to 28. */
 enum { LEAST_MINOR = 40, MOST_MINOR = 48 };
 
+/* Whether containers of one network reach one another. */
+#define WITHIN "com.docker.network.bridge.enable_icc"
+
 /* --- requests --- */
 
 void docker_request_init(struct docker_driver *d, struct docker_request *r,
@@ -159,6 +162,8 @@ bool docker_read_network(struct str inspected, struct docker_network *out)
     *out = (struct docker_network){ 0 };
     if (json_parse(&a, inspected, NULL, &root, NULL) != STATUS_OK)
         return false;
+    /* Its name has dots in it. */
+    out->is_closed = str_is(json_to_str(json_get(json_get(root, "Options"), WITHIN)), "false");
     json_each (json_path(root, "IPAM.Config"), one) {
         struct str gateway = json_to_str(json_get(one, "Gateway"));
         struct str subnet = json_to_str(json_get(one, "Subnet"));
@@ -201,17 +206,6 @@ static enum status take_version(struct docker_driver *d, struct error *err)
     return st;
 }
 
-static enum status take_info(struct docker_driver *d, struct error *err)
-{
-    struct arena a CLEANUP(arena_deinit) = { 0 };
-    struct json *root = NULL;
-    enum status st = json_parse(&a, buf_str(&d->request.call.body), NULL, &root, err);
-
-    if (st == STATUS_OK && !json_to_i64(json_get(root, "NCPU"), &d->cpus))
-        d->cpus = 0;
-    return st;
-}
-
 static enum status take_network(struct docker_driver *d, struct error *err)
 {
     struct docker_network found;
@@ -221,6 +215,8 @@ static enum status take_network(struct docker_driver *d, struct error *err)
                     "the network %s has no gateway: remove it (docker "
                     "network rm %s), and it is made anew",
                     d->network, d->network);
+    d->found.is_closed = found.is_closed;
+    docker_tell_missing(&d->info, &found, docker_bridges_are_filtered(), &d->facts);
     if (d->base[0] && strcmp(found.gateway, d->found.gateway) == 0 &&
         strcmp(found.subnets, d->found.subnets) == 0)
         return STATUS_OK;
@@ -258,7 +254,7 @@ static void take_step(struct docker_driver *d, enum engine_step step)
         json_member_string(&w, "Driver", "bridge");
         json_key(&w, "Options"); /* instances do not reach one another */
         json_begin_object(&w);
-        json_member_string(&w, "com.docker.network.bridge.enable_icc", "false");
+        json_member_string(&w, WITHIN, "false");
         json_end_object(&w);
         json_key(&w, "Labels");
         json_begin_object(&w);
@@ -286,6 +282,7 @@ static void become_ready(struct docker_driver *d)
     d->problem[0] = d->refusal[0] = '\0';
     log_info("the container engine is ready", LOG_S("version", d->version),
              LOG_S("api", d->api + 1), LOG_S("gateway", d->found.gateway),
+             LOG_S("subnets", d->found.subnets), LOG_S("internal", d->base),
              LOG_S("container_owner", d->server_id));
     go_on(d);
 }
@@ -337,7 +334,7 @@ static void on_step(struct docker_request *r, const struct error *err)
             take_step(d, ENGINE_INFO);
         break;
     case ENGINE_INFO:
-        st = take_info(d, &why);
+        st = docker_read_info(buf_str(&r->call.body), &d->info, &why);
         if (st == STATUS_OK)
             take_step(d, ENGINE_NETWORK);
         break;

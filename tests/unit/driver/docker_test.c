@@ -228,11 +228,70 @@ static void the_network_is_read(void **state)
         STR("{\"IPAM\":{\"Config\":[{\"Subnet\":\"fd00::/64\",\"Gateway\":\"fd00::1\"},"
             "{\"Subnet\":\"172.18.0.0/16\",\"Gateway\":\"172.18.0.1\"}]}}"),
         &out));
+    assert_false(out.is_closed);
     assert_string_equal(out.gateway, "172.18.0.1");
     assert_string_equal(out.subnets, "fd00::/64, 172.18.0.0/16");
     assert_false(docker_read_network(STR("{\"IPAM\":{\"Config\":[]}}"), &out));
     assert_string_equal(out.subnets, "");
     assert_false(docker_read_network(STR("nonsense"), &out));
+}
+
+#define INFO(limits, filter)                                                                       \
+    STR("{\"NCPU\":4,\"MemoryLimit\":" limits ",\"SwapLimit\":" limits ",\"CpuCfsQuota\":" limits  \
+        ",\"PidsLimit\":" limits ",\"SecurityOptions\":[\"name=apparmor\"" filter "]}")
+
+static size_t count(const struct driver_facts *f, const char *word)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(f->missing) && f->missing[i]; i++)
+        n += strstr(f->missing[i], word) != NULL;
+    return n;
+}
+
+static void what_it_does_not_enforce_is_told(void **state)
+{
+    struct docker_network network;
+    struct driver_facts f = { 0 };
+    struct docker_info info;
+    struct error err;
+
+    (void)state;
+    assert_true(docker_read_network(
+        STR("{\"IPAM\":{\"Config\":[{\"Subnet\":\"172.18.0.0/16\",\"Gateway\":\"172.18.0.1\"}]},"
+            "\"Options\":{\"com.docker.network.bridge.enable_icc\":\"false\"}}"),
+        &network));
+    assert_int_equal(
+        docker_read_info(INFO("true", ",\"name=seccomp,profile=default\""), &info, &err),
+        STATUS_OK);
+    assert_int_equal(info.cpus, 4);
+    docker_tell_missing(&info, &network, true, &f);
+    assert_true(f.limits_memory && f.limits_cpus);
+    assert_int_equal(count(&f, ""), 1);
+    assert_int_equal(count(&f, "bridge addresses"), 1);
+
+    docker_tell_missing(&info, &network, false, &f);
+    assert_int_equal(count(&f, ""), 2);
+    assert_int_equal(count(&f, "bridge-nf-call-iptables"), 1);
+    network.is_closed = false;
+    docker_tell_missing(&info, &network, true, &f);
+    assert_int_equal(count(&f, "enable_icc"), 1);
+
+    assert_int_equal(
+        docker_read_info(INFO("true", ",\"name=seccomp,profile=unconfined\""), &info, &err),
+        STATUS_OK);
+    assert_false(info.filters_calls);
+    assert_int_equal(docker_read_info(INFO("false", ""), &info, &err), STATUS_OK);
+    docker_tell_missing(&info, &network, true, &f);
+    assert_int_equal(count(&f, ""), 6);
+    assert_int_equal(count(&f, "seccomp") + count(&f, "limit memory") + count(&f, "limit cpus") +
+                         count(&f, "limit processes"),
+                     4);
+    assert_false(f.limits_memory || f.limits_cpus);
+    info.limits_memory = true;
+    docker_tell_missing(&info, &network, true, &f);
+    assert_int_equal(count(&f, "limit swap"), 1);
+    assert_int_not_equal(docker_read_info(STR("no"), &info, &err), STATUS_OK);
 }
 
 /* --- what is asked for --- */
@@ -277,7 +336,7 @@ static void a_container_is_held_tightly(void **state)
                                            .concurrency = 2 };
     char id[] = "me", network[] = "berth-me";
     const struct docker_driver d = {
-        .server_id = id, .network = network, .read_only = true, .cpus = 2
+        .server_id = id, .network = network, .read_only = true, .info = { .cpus = 2 }
     };
     struct launch_spec s = { .id = "01i",
                              .config = &config,
@@ -385,6 +444,7 @@ int main(void)
         cmocka_unit_test(an_end_is_told_as_it_was),
         cmocka_unit_test(the_version_is_negotiated),
         cmocka_unit_test(the_network_is_read),
+        cmocka_unit_test(what_it_does_not_enforce_is_told),
         cmocka_unit_test(a_container_is_held_tightly),
         cmocka_unit_test(another_server_is_told_its_own),
     };
