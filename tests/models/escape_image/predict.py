@@ -14,7 +14,7 @@ import time
 from cog import BasePredictor, Input
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWUSER, PTRACE_ATTACH = 0x20000, 0x40000000, 0x10000000, 16
+CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWUSER = 0x20000, 0x40000000, 0x10000000
 ETH_P_ALL, IP_TRANSPARENT = 3, 19
 MB = 1 << 20
 SOON = 10  # seconds until what answers nothing has not been reached
@@ -277,7 +277,6 @@ def calls(**_):
         ("name", lambda: called("sethostname", LIBC.sethostname(b"escape", 6))),
         ("time", lambda: called("clock_settime", LIBC.clock_settime(0, now))),
         ("priority", lambda: os.nice(-5)),
-        ("trace", lambda: called("ptrace", LIBC.ptrace(PTRACE_ATTACH, 1, None, None))),
         ("swap", lambda: called("swapon", LIBC.swapon(b"/tmp/none", 0))),
         ("accounts", lambda: called("acct", LIBC.acct(b"/tmp/none"))),
         ("modules", lambda: called("init_module", LIBC.init_module(b"x", 1, b"")))])
