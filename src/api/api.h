@@ -367,6 +367,9 @@ struct new_token {
     const char *account;
 };
 void api_token_revoke(struct http_request *r, const char *account_id);
+/* The deployment of the caller's that ?deployment= names, with or without its owner; NULL where it
+ * is not there. False: 404 was answered. */
+bool api_query_deployment(struct http_request *r, const struct pool **out);
 /* image.c */
 void admin_image_push(struct http_request *r);
 /* A version that is an image was deleted: the engine may forget it. */

@@ -314,15 +314,6 @@ static void say_hello(struct reader *d)
     send(d, &out);
 }
 
-static bool read_filter(struct http_request *r, struct str *out)
-{
-    *out = http_query(r, "deployment");
-    if (!out->p || (out->n > 0 && out->n < NAME_SIZE))
-        return true;
-    http_problem(r, 400, NULL, "deployment must be the OWNER/NAME of a deployment.");
-    return false;
-}
-
 void events_show(struct http_request *r)
 {
     struct api *a = api_of(r);
@@ -330,9 +321,9 @@ void events_show(struct http_request *r)
     const struct api_token *token = api_token_of(r);
     const unsigned char *session = session_hash(r);
     struct reader *d;
-    struct str only;
+    const struct pool *only;
 
-    if (!read_filter(r, &only) || !streams_have_room(r, account))
+    if (!api_query_deployment(r, &only) || !streams_have_room(r, account))
         return;
     http_set_header(r, "Cache-Control", "no-store");
     http_set_header(r, "X-Accel-Buffering", "no");
@@ -351,7 +342,8 @@ void events_show(struct http_request *r)
         memcpy(d->session, session, sizeof(d->session));
         d->has_session = true;
     }
-    snprintf(d->only, sizeof(d->only), "%.*s", STR_ARG(only));
+    if (only)
+        snprintf(d->only, sizeof(d->only), "%s/%s", only->owner, only->name);
     list_init(&d->notes);
     map_init(&d->by_key);
     list_push(&a->readers, &d->node);

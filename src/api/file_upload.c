@@ -15,7 +15,13 @@
 
 #include <stdlib.h>
 
-enum { MAX_METADATA = 64 * 1024, MAX_TEXT = 1024, MAX_ANSWER = 1 << 20, PARTS_ALLOWANCE = 1 << 20 };
+enum {
+    MAX_METADATA = 64 * 1024,
+    MAX_TEXT = 1024,
+    MAX_ANSWER = 1 << 20,
+    PARTS_ALLOWANCE = 1 << 20,
+    MAX_SHOWN = 60
+};
 
 #define TOO_LARGE "Files must be less than %s in size"
 
@@ -171,7 +177,9 @@ static bool read_metadata(struct upload *u, struct file_row *row, struct error *
         return false;
     }
     if (v && !json_is(v, JSON_OBJECT)) {
-        FAIL(err, STATUS_INVALID, "metadata: must be a JSON object, not %s.", json_type_name(v));
+        FAIL(err, STATUS_INVALID,
+             "metadata: must be a JSON object such as {\"name\": \"value\"}, not %s (%.*s).",
+             json_type_name(v), (int)utf8_prefix(given, MAX_SHOWN), given.p);
         return false;
     }
     if (u->members.n > 0) {

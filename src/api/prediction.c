@@ -105,38 +105,40 @@ static bool read_time(struct http_request *r, const char *key, int64_t *out)
     return false;
 }
 
-/* The id of the deployment that ?deployment= names, NULL where it does not; false: 404 was
- * answered.
- */
-static bool read_deployment(struct http_request *r, const char **out_id)
+bool api_query_deployment(struct http_request *r, const struct pool **out)
 {
-    struct str name = http_query(r, "deployment"), owner;
+    struct str asked = http_query(r, "deployment"), name = asked, owner;
+    const struct account *me = &account_of(r)->info;
     const struct pool *p;
 
-    *out_id = NULL;
-    if (!name.p)
+    *out = NULL;
+    if (!asked.p)
         return true;
     str_split(&name, '/', &owner);
-    p = pool_find(api_of(r)->fleet, owner, name.p ? name : STR(""));
-    if (p && strcmp(p->owner_id, account_of(r)->info.id) == 0)
-        *out_id = p->id;
+    p = name.p ? pool_find(api_of(r)->fleet, owner, name)
+               : pool_find(api_of(r)->fleet, str_of(me->username), asked);
+    if (p && strcmp(p->owner_id, me->id) == 0)
+        *out = p;
     else
-        http_problem(r, 404, NULL, "You have no deployment \"%.*s\": deployment is OWNER/NAME.",
-                     (int)MIN(name.n + owner.n, (size_t)MAX_REF), owner.p);
-    return *out_id != NULL;
+        http_problem(r, 404, NULL,
+                     "You have no deployment \"%.*s\": deployment is NAME or OWNER/NAME, as `berth "
+                     "deployments list` shows them.",
+                     (int)MIN(asked.n, (size_t)MAX_REF), asked.p);
+    return *out != NULL;
 }
 
 void prediction_list(struct http_request *r)
 {
     struct store_prediction_list *op = api_op_new(sizeof(*op));
     struct str source = http_query(r, "source");
-    const char *deployment;
+    const struct pool *deployment;
     int64_t two_weeks_ago = loop_wall_ms(r->loop) - 14LL * 24 * 3600 * 1000;
 
     if (!page_read(r, &op->op, PAGE_LARGE, &op->page))
         return;
     if (!read_time(r, "created_after", &op->created_after) ||
-        !read_time(r, "created_before", &op->created_before) || !read_deployment(r, &deployment)) {
+        !read_time(r, "created_before", &op->created_before) ||
+        !api_query_deployment(r, &deployment)) {
         api_op_drop(&op->op);
         return;
     }
@@ -147,7 +149,7 @@ void prediction_list(struct http_request *r)
         return;
     }
     op->only_web = source.p != NULL;
-    op->deployment_id = store_keep(&op->op, str_of(deployment));
+    op->deployment_id = deployment ? store_keep(&op->op, str_of(deployment->id)) : NULL;
     if (op->only_web)
         op->created_after = MAX(op->created_after, two_weeks_ago);
     op->max_bytes = MAX_LIST;

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 
@@ -259,12 +260,25 @@ void version_push(struct http_request *r)
 
 /* --- following a build --- */
 
+enum { MAX_ID_SHOWN = 60 };
+
+static void refuse_build(struct http_request *r, const struct store_build_get *get)
+{
+    struct str id = str_of(get->id);
+
+    if (get->op.status == STATUS_NOT_FOUND)
+        http_problem(r, 404, NULL, "You have no build \"%.*s\"; the answer to the push has its id.",
+                     (int)utf8_prefix(id, MAX_ID_SHOWN), id.p);
+    else
+        api_refuse(r, &get->op.error);
+}
+
 static void on_build(struct http_request *r, struct store_op *op)
 {
     struct store_build_get *get = container_of(op, struct store_build_get, op);
 
     if (op->status != STATUS_OK)
-        api_refuse(r, &op->error);
+        refuse_build(r, get);
     else
         answer_build(r, 200, &get->row);
 }
@@ -337,7 +351,7 @@ static void on_log_wanted(struct http_request *r, struct store_op *op)
     struct following *f;
 
     if (op->status != STATUS_OK) {
-        api_refuse(r, &op->error);
+        refuse_build(r, get);
         return;
     }
     if (!read_log(r, str_of(get->row.id), &text))

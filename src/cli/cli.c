@@ -85,20 +85,20 @@ static const struct flag logs_flags[] = {
 
 static const struct flag deployment_create_flags[] = {
     { .name = "--model", .takes_value = true, .help = "OWNER/NAME, or OWNER/NAME:VERSION" },
-    DEPLOYMENT_FLAGS,
+    DEPLOYMENT_FLAGS(OTHERWISE),
     JSON_FLAG,
     PUBLIC_FLAGS,
     { .name = NULL },
 };
 
 static const struct flag deployment_flags[] = {
-    DEPLOYMENT_FLAGS, JSON_FLAG, PUBLIC_FLAGS, { .name = NULL }
+    DEPLOYMENT_FLAGS(AS_IT_IS), JSON_FLAG, PUBLIC_FLAGS, { .name = NULL }
 };
 
 static const struct flag simulate_flags[] = {
     { .name = "--deployment",
       .takes_value = true,
-      .help = "OWNER/NAME, whose traffic is replayed" },
+      .help = "[OWNER/]NAME, whose traffic is replayed" },
     { .name = "--days", .takes_value = true, .help = "how much of it (default 7)" },
     { .name = "--trace",
       .takes_value = true,
@@ -217,7 +217,7 @@ static const struct command commands[] = {
       .help = "Check a token and keep it, with the server's address. It is read from the terminal "
               "or a pipe." },
     { .words = "run",
-      .usage = "OWNER/NAME[:VERSION]",
+      .usage = "[OWNER/]NAME[:VERSION]",
       .run = run_command,
       .flags = run_flags,
       .help = "Run a prediction and print its output. Logs and progress go to standard error; "
@@ -485,9 +485,17 @@ int cli_main(int argc, char **argv)
         print_help(stdout);
         return 0;
     }
-    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0 ||
+        strcmp(argv[1], "version") == 0) {
         puts("berth " BERTH_VERSION);
         return 0;
+    }
+    if (argv[1][0] == '-') {
+        fprintf(stderr,
+                "berth: the command comes first and its flags behind it: berth COMMAND %s. `berth "
+                "--help` lists the commands.\n",
+                argv[1]);
+        return 2;
     }
     c = find_command(argc, argv, &words);
     if (!c) {

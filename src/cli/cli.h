@@ -91,13 +91,13 @@ void remote_follow(const struct remote *r, const char *path, size_t *shown);
     {                                                                                              \
         .name = "--json", .takes_value = false, .help = "print what the server answers"            \
     }
-#define DEPLOYMENT_FLAGS                                                                           \
-    { .name = "--version",                                                                         \
-      .takes_value = true,                                                                         \
-      .help = "id of a version (new ones: the latest)" },                                          \
-        { .name = "--hardware", .takes_value = true, .help = "SKU (new ones: cpu-small)" },        \
-        { .name = "--min-instances", .takes_value = true, .help = "number (new ones: 0)" },        \
-        { .name = "--max-instances", .takes_value = true, .help = "number (new ones: 1)" },        \
+#define OTHERWISE(usual) " (otherwise: " usual ")"
+#define AS_IT_IS(usual)  ""
+#define DEPLOYMENT_FLAGS(usual)                                                                    \
+    { .name = "--version", .takes_value = true, .help = "id of a version" usual("the latest") },   \
+        { .name = "--hardware", .takes_value = true, .help = "SKU" usual("cpu-small") },           \
+        { .name = "--min-instances", .takes_value = true, .help = "number" usual("0") },           \
+        { .name = "--max-instances", .takes_value = true, .help = "number" usual("1") },           \
         { .name = "--target-wait",                                                                 \
           .takes_value = true,                                                                     \
           .help = "seconds or a duration: how long a prediction may wait; \"\" takes it back" },   \
@@ -189,6 +189,8 @@ int deployments_rollback_command(const struct command *c, const char *const *arg
 int replay_decisions(const char *path, bool is_json);
 int simulate_command(const struct command *c, const char *const *args);
 int deployments_delete_command(const struct command *c, const char *const *args);
+/* "owner/name" of [OWNER/]NAME: without an owner it is the caller's. False after a message. */
+bool remote_full_name(const struct remote *r, const char *given, struct buf *out);
 /* "/v1/deployments/owner/name" of the first position, [OWNER/]NAME; false after a message. */
 bool own_deployment_path(const struct given *g, const struct remote *r, struct buf *path);
 

@@ -236,21 +236,27 @@ int deployments_list_command(const struct command *c, const char *const *args)
     return look_call(&g, &r, "GET", "/v1/deployments", STR_NULL, show_deployments);
 }
 
-/* The path of the deployment that was named: with its owner, or by its name alone for one of the
- * caller's own. */
-bool own_deployment_path(const struct given *g, const struct remote *r, struct buf *path)
+bool remote_full_name(const struct remote *r, const char *given, struct buf *out)
 {
     struct answer a CLEANUP(answer_deinit) = { 0 };
 
-    buf_adds(path, "/v1/deployments/");
-    if (strchr(g->positions[0], '/'))
-        return add_ref(path, g, g->positions[0]);
+    if (strchr(given, '/'))
+        return buf_adds(out, given);
     if (!remote_call(r, "GET", "/v1/account", STR_NULL, NULL, &a))
         return false;
-    percent_add(path, look_text(a.json, "username"));
-    buf_addc(path, '/');
-    percent_add(path, str_of(g->positions[0]));
-    return true;
+    buf_add_str(out, look_text(a.json, "username"));
+    buf_addc(out, '/');
+    return buf_adds(out, given);
+}
+
+bool own_deployment_path(const struct given *g, const struct remote *r, struct buf *path)
+{
+    struct buf name CLEANUP(buf_deinit) = BUF_INIT(8192);
+
+    if (!remote_full_name(r, g->positions[0], &name))
+        return false;
+    buf_adds(path, "/v1/deployments/");
+    return add_ref(path, g, name.p);
 }
 
 static int one_deployment(const struct command *c, const char *const *args, const char *method)

@@ -77,18 +77,22 @@ static bool find_deployment(const struct remote *r, struct str owner, struct str
 
 static bool find_target(const struct given *g, const struct remote *r, struct target *t)
 {
+    struct buf whole CLEANUP(buf_deinit) = BUF_INIT(8192);
     struct str owner, name, version;
 
     buf_init(&t->path, 8192);
     buf_init(&t->version, 8192);
-    if (!model_ref_split(str_of(g->positions[0]), &owner, &name, &version)) {
-        fprintf(stderr, "berth run: \"%s\" must have the form OWNER/NAME or OWNER/NAME:VERSION.\n",
+    if (!remote_full_name(r, g->positions[0], &whole))
+        return false;
+    if (!model_ref_split(buf_str(&whole), &owner, &name, &version)) {
+        fprintf(stderr,
+                "berth run: \"%s\" must have the form [OWNER/]NAME or [OWNER/]NAME:VERSION.\n",
                 g->positions[0]);
         return false;
     }
     if (version.p) {
         buf_adds(&t->path, "/v1/predictions");
-        buf_adds(&t->version, g->positions[0]);
+        buf_add_str(&t->version, buf_str(&whole));
         return get_version(r, owner, name, version, t);
     }
     if (given_flag(g, "--deployment"))

@@ -195,17 +195,20 @@ static int simulate_deployment(const struct given *g, const char *ref)
 {
     struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
     struct buf body CLEANUP(buf_deinit) = BUF_INIT(64 * 1024);
+    struct buf whole CLEANUP(buf_deinit) = BUF_INIT(4096);
     struct answer a CLEANUP(answer_deinit) = { 0 };
     struct str owner, name, version;
     struct json_writer w;
     struct remote r;
 
-    if (!model_ref_split(str_of(ref), &owner, &name, &version) || version.p) {
-        fprintf(stderr, "berth simulate: \"%s\" must have the form OWNER/NAME.\n", ref);
-        return 2;
-    }
     if (!remote_public(g, &r))
         return 2;
+    if (!remote_full_name(&r, ref, &whole))
+        return 1;
+    if (!model_ref_split(buf_str(&whole), &owner, &name, &version) || version.p) {
+        fprintf(stderr, "berth simulate: \"%s\" must have the form NAME or OWNER/NAME.\n", ref);
+        return 2;
+    }
     buf_adds(&path, "/v1/deployments/");
     percent_add(&path, owner);
     buf_addc(&path, '/');
@@ -236,8 +239,9 @@ int simulate_command(const struct command *c, const char *const *args)
     trace = given_flag(&g, "--trace");
     recorded = given_flag(&g, "--recorded");
     if (!!deployment + !!trace + !!recorded != 1) {
-        fprintf(stderr, "berth simulate: give --deployment OWNER/NAME, or --trace FILE with --boot "
-                        "SECONDS, or --recorded FILE.\n");
+        fprintf(stderr,
+                "berth simulate: give --deployment [OWNER/]NAME, or --trace FILE with --boot "
+                "SECONDS, or --recorded FILE.\n");
         return 2;
     }
     if (recorded)

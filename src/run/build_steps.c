@@ -302,6 +302,34 @@ static enum status read_requirements(struct build *b, struct buf *out)
     return add_requirements(b, buf_str(&text), b->cog.requirements_file, out);
 }
 
+/* A program that is named by its path in the folder has to be there; any other is the machine's or
+ * the environment's, which is not there yet. */
+static enum status check_program(struct build *b)
+{
+    const char *program = b->model.http.command[0];
+    struct buf path CLEANUP(buf_deinit) = BUF_INIT(4096);
+    struct stat st;
+
+    if (program[0] == '/' || !strchr(program, '/') || strstr(program, "..") ||
+        strstr(program, "{port}"))
+        return STATUS_OK;
+    build_path(b, "src/", &path);
+    buf_adds(&path, program);
+    if (path.failed || lstat(path.p, &st) != 0)
+        return FAIL(
+            &b->error, STATUS_INVALID,
+            "model.yaml: command begins with \"%.200s\", which the folder does not have; it "
+            "must be a program of the folder, or the name of one that is installed.",
+            program);
+    if (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && !(st.st_mode & S_IXUSR)))
+        return FAIL(&b->error, STATUS_INVALID,
+                    "model.yaml: command begins with \"%.200s\", which cannot be executed. Make it "
+                    "executable (chmod +x), or put its interpreter before it, such as [python3, "
+                    "%.100s].",
+                    program, program);
+    return STATUS_OK;
+}
+
 /* cog.yaml, or model.yaml for a server that is not Cog's. */
 static enum status read_description(struct build *b)
 {
@@ -328,6 +356,8 @@ static enum status read_description(struct build *b)
                              &b->error);
     s = model_yaml_read(&b->arena, str_of(arena_copy(&b->arena, buf_str(&model))),
                         MODEL_YAML_FOLDER, &b->model, &b->cog, &b->error);
+    if (s == STATUS_OK)
+        s = check_program(b);
     b->needs_env = b->cog.packages[0] || b->cog.requirements_file || b->cog.python_version;
     return s;
 }

@@ -74,13 +74,34 @@ def test_run_a_deployment(house, org, berth):
     assert "no model and no deployment" in berth("run", "some-org/nothing", code=1).stderr
 
 
+def test_without_an_owner_it_is_the_callers(house, org, berth):
+    org.deploy("by-name", "some-org/some-model", house.version)
+    for flags in ((), ("--deployment",)):
+        assert json.loads(berth("run", "by-name", *flags, "-i", "text=x", "--json").stdout)["deployment"] == "by-name"
+    assert json.loads(berth("run", f"some-model:{house.version}", "-i", "text=x", "--json").stdout)["status"] == "succeeded"
+    assert "no deployment some-org/nothing" in berth("run", "nothing", code=1).stderr
+    for name in ("by-name", "some-org/by-name"):
+        assert "cost" in berth("simulate", "--deployment", name).stdout, name
+    assert "[OWNER/]NAME" in berth("run", "a/b/c", code=1).stderr
+    assert "OWNER/NAME" in berth("simulate", "--deployment", "a/b:c", code=2).stderr
+
+
+def test_flags_stand_behind_the_command(berth):
+    for words in (("--url", "http://127.0.0.1:1", "models", "list"), ("--json", "account")):
+        assert f"berth COMMAND {words[0]}" in berth(*words, code=2, token=False).stderr
+    version = berth("--version", token=False).stdout
+    assert version.startswith("berth ") and berth("-v", token=False).stdout == version
+    assert "otherwise: 0" in berth("deployments", "create", "--help").stdout
+    assert "otherwise" not in berth("deployments", "update", "--help").stdout
+
+
 def test_run_that_fails(berth, tmp_path):
     done = berth("run", "some-org/some-model", "-i", "mode=raise", code=1)
     assert "failed" in done.stderr
     assert "steps" in berth("run", "some-org/some-model", "-i", "steps=many", code=1).stderr
     assert "KEY=VALUE" in berth("run", "some-org/some-model", "-i", "steps", code=1).stderr
     assert "cannot read" in berth("run", "some-org/some-model", "-i", f"text=@{tmp_path}/no", code=1).stderr
-    assert "OWNER/NAME" in berth("run", "model", code=1).stderr
+    assert "no deployment some-org/model" in berth("run", "model", code=1).stderr
 
 
 def test_predictions_and_logs(org, berth, tmp_path):

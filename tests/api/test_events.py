@@ -126,7 +126,12 @@ def test_only_of_one_deployment(house, acme, running, listen):
     made = acme.predict(running, {"text": "x"})
     heard.until("prediction", id=made["id"], status="succeeded")
     assert not any("not-told" in json.dumps(data) for _, data in heard.got)
-    assert acme.get("/events?deployment=" + "x" * 200).status == 400
+    for name in ("x" * 200, "", "none", "acme/none", "/", "some-org/running"):
+        refused = acme.get(f"/events?deployment={name}")
+        assert refused.status == 404 and f'no deployment "{name[:100]}' in refused.json["detail"], (name, refused)
+    by_name = listen(acme, "?deployment=running")
+    made = acme.predict(running, {"text": "x"})
+    by_name.until("prediction", id=made["id"], status="succeeded")
 
 
 def test_a_page_says_for_whom_in_the_address(house, acme, org, listen):
@@ -291,6 +296,7 @@ def test_predictions_of_one_deployment(acme, org, running):
     listed = [one["id"] for one in acme.get("/predictions?deployment=acme/running").json["results"]]
     assert made in listed and other not in listed
     assert [one["id"] for one in acme.get("/predictions?deployment=acme/elsewhere").json["results"]] == [other]
-    for name in ("acme/none", "acme", "", "/", "running"):
+    assert made in [one["id"] for one in acme.get("/predictions?deployment=running").json["results"]]
+    for name in ("acme/none", "acme", "", "/", "none"):
         assert acme.get(f"/predictions?deployment={name}").status == 404, name
     assert org.get("/predictions?deployment=acme/running").status == 404

@@ -97,7 +97,7 @@ def test_forms_of_an_upload(acme, parts, expected):
 @pytest.mark.parametrize("parts, status, words", [
     ([part("metadata", "{}")], 400, "content"),
     ([part("content", "x"), part("content", "y")], 400, "more than one"),
-    ([part("content", "x"), part("metadata", "[1]")], 400, "must be a JSON object"),
+    ([part("content", "x"), part("metadata", "[1]")], 400, "must be a JSON object such as"),
     ([part("content", "x"), part("metadata", "{a")], 400, "metadata"),
     ([part("content", "x"), part("filename", "n" * 256)], 400, "255"),
     ([part("content", "x"), part("type", "nonsense")], 400, "media type"),

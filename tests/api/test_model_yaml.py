@@ -233,6 +233,21 @@ def test_a_server_that_cannot_start(house, lab, tmp_path):
     assert lab.post(f"/predictions/{made['id']}/cancel").status == 200
 
 
+def test_a_program_of_the_folder(house, lab, tmp_path):
+    folder = variant(tmp_path, "protocol: plain\ncommand: [bin/serve, -x]\n")
+    assert 'begins with "bin/serve", which the folder does not have' in house.push(lab, folder, "own", fails=True)
+    program = folder / "bin/serve"
+    program.mkdir(parents=True)
+    assert "cannot be executed" in house.push(lab, folder, "own", fails=True)
+    program.rmdir()
+    program.write_text("#!/bin/sh\nexec sleep 1000\n")
+    said = house.push(lab, folder, "own", fails=True)
+    assert "cannot be executed. Make it executable (chmod +x), or put its interpreter before it" in said, said
+    program.chmod(0o755)
+    house.push(lab, folder, "own")
+    house.push(lab, variant(tmp_path, "protocol: plain\ncommand: [./bin/serve]\n"), "own")
+
+
 def test_packages_of_its_own(house, lab, tmp_path):
     """They are there under the environment's interpreter, and no other's."""
     folder = variant(tmp_path, "protocol: plain\ncommand: [python, server.py]\nhealth: /up\npath: /run\n"

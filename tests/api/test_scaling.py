@@ -48,7 +48,12 @@ def test_settings_from_the_start(acme, made):
     ({"max_queue": 0}, "scaling/max_queue", "0"),
     ({"weight": 1001}, "scaling/weight", "from 1 to 1000"),
     ({"max_cost_per_hour": 0.000001}, "scaling/max_cost_per_hour", "pays for no instance: one of cpu-small costs"),
-    ({"schedule": [{**HOURS, "to": "25:00"}]}, "scaling/schedule", "UTC"),
+    ({"schedule": [{**HOURS, "to": "25:00"}]}, "scaling/schedule", 'to is "25:00"; they must be different times of the day in UTC'),
+    ({"schedule": [{"to": "08:00", "min_instances": 1}]}, "scaling/schedule", "from is missing"),
+    ({"schedule": [{**HOURS, "days": ["monday"]}]}, "scaling/schedule", 'days is ["monday"]; it must be a list of mon'),
+    ({"schedule": [{**HOURS, "min_instances": -1}]}, "scaling/schedule", "min_instances is -1; it must be an integer from 0"),
+    ({"schedule": ["\u00fc" * 100]}, "scaling/schedule", "it must be an object such as {"),
+    ({"schedule": {}}, "scaling/schedule", "must be a list of objects"),
 ])
 def test_settings_that_are_not_right(acme, house, wish, key, says):
     answer = acme.post("/deployments", body(house, "never-made", scaling=wish))
@@ -161,7 +166,7 @@ def test_simulate_a_table(tmp_path):
 
 
 @pytest.mark.parametrize("words, says", [
-    (["--trace", "FILE"], "--boot SECONDS"), ([], "--deployment OWNER/NAME, or --trace"),
+    (["--trace", "FILE"], "--boot SECONDS"), ([], "--deployment [OWNER/]NAME, or --trace"),
     (["--trace", "FILE", "--boot", "x"], '"x"'), (["--trace", "FILE", "--boot", "1", "--keep-alive", "y"], '"y"'),
     (["--trace", "/nowhere/at-all.csv", "--boot", "1"], "/nowhere/at-all.csv"),
     (["--trace", "BAD", "--boot", "1"], "line 2"),

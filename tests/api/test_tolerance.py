@@ -83,6 +83,12 @@ def test_a_word_that_is_not_known(acme):
     assert answer.status == 400 and '"yes"' in answer.json["detail"] and "follow=1" in answer.json["detail"]
 
 
+def test_a_build_that_is_not_there_is_named(acme):
+    for path in ("/builds/nobody-made-it", "/builds/nobody-made-it/log"):
+        answer = acme.get(path)
+        assert answer.status == 404 and '"nobody-made-it"' in answer.json["detail"], answer
+
+
 @pytest.mark.parametrize("query", ["cursor=%", "cursor=%00", "a%zz=1", "cursor=%ff"])
 def test_a_query_that_cannot_be_read(acme, query):
     """It is not taken as if it were not there."""

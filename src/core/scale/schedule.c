@@ -2,10 +2,16 @@
 #include "core/scale/schedule.h"
 
 #include "base/compiler.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 
-enum { MINUTE_MS = 60000, EPOCH_DAY = 3 /* 1970 began on a Thursday */, MOST_MIN = 10000 };
+enum {
+    MINUTE_MS = 60000,
+    EPOCH_DAY = 3 /* 1970 began on a Thursday */,
+    MOST_MIN = 10000,
+    MAX_SHOWN = 60
+};
 
 static const char *const DAYS[] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
 
@@ -80,13 +86,23 @@ static bool read_days(const struct json *v, unsigned *out)
     return json_is(v, JSON_ARRAY) && *out;
 }
 
+/* What was given, as a message shows it. */
+static struct str shown(const struct json *v)
+{
+    return v ? str_make(v->span.p, utf8_prefix(v->span, MAX_SHOWN)) : STR("missing");
+}
+
 static enum status read_row(const struct json *v, int number, struct scale_hours *out,
                             struct error *err)
 {
     int64_t min = -1;
 
     if (!json_is(v, JSON_OBJECT))
-        return FAIL(err, STATUS_INVALID, "Entry %d of schedule must be an object.", number);
+        return FAIL(
+            err, STATUS_INVALID,
+            "Entry %d of schedule is %.*s; it must be an object such as {\"from\": \"08:00\", "
+            "\"to\": \"18:30\", \"min_instances\": 1}.",
+            number, STR_ARG(shown(v)));
     json_each (v, member)
         if (!str_is(member->key, "days") && !str_is(member->key, "from") &&
             !str_is(member->key, "to") && !str_is(member->key, "min_instances"))
@@ -96,19 +112,21 @@ static enum status read_row(const struct json *v, int number, struct scale_hours
                         number, (int)MIN(member->key.n, (size_t)60), member->key.p);
     if (!read_days(json_get(v, "days"), &out->days))
         return FAIL(err, STATUS_INVALID,
-                    "Entry %d of schedule: days must be a list of mon, tue, wed, thu, fri, sat and "
-                    "sun (without it: each day).",
-                    number);
+                    "Entry %d of schedule: days is %.*s; it must be a list of mon, tue, wed, thu, "
+                    "fri, sat and sun (without it: each day).",
+                    number, STR_ARG(shown(json_get(v, "days"))));
     if (!read_time(json_to_str(json_get(v, "from")), &out->from) || out->from == DAY_MINUTES ||
         !read_time(json_to_str(json_get(v, "to")), &out->until) || out->from == out->until)
-        return FAIL(err, STATUS_INVALID,
-                    "Entry %d of schedule: from and to must be different times of the day in UTC, "
-                    "such as \"08:00\" and \"18:30\".",
-                    number);
+        return FAIL(
+            err, STATUS_INVALID,
+            "Entry %d of schedule: from is %.*s and to is %.*s; they must be different times "
+            "of the day in UTC, such as \"08:00\" and \"18:30\".",
+            number, STR_ARG(shown(json_get(v, "from"))), STR_ARG(shown(json_get(v, "to"))));
     if (!json_to_i64(json_get(v, "min_instances"), &min) || min < 0 || min > MOST_MIN)
         return FAIL(err, STATUS_INVALID,
-                    "Entry %d of schedule: min_instances must be an integer from 0 to %d.", number,
-                    MOST_MIN);
+                    "Entry %d of schedule: min_instances is %.*s; it must be an integer from 0 to "
+                    "%d.",
+                    number, STR_ARG(shown(json_get(v, "min_instances"))), MOST_MIN);
     out->min = (int)min;
     return STATUS_OK;
 }
@@ -119,7 +137,10 @@ enum status scale_schedule_read(const struct json *list, struct scale_schedule *
     struct scale_schedule s = { .n = 0 };
 
     if (!json_is(list, JSON_ARRAY))
-        return FAIL(err, STATUS_INVALID, "The schedule must be a list, not %s.",
+        return FAIL(err, STATUS_INVALID,
+                    "The schedule must be a list of objects such as {\"from\": \"08:00\", \"to\": "
+                    "\"18:30\", "
+                    "\"min_instances\": 1}, not %s.",
                     json_type_name(list));
     if (list->n > SCALE_MAX_HOURS)
         return FAIL(err, STATUS_INVALID, "The schedule has %zu entries; %d is the limit.", list->n,

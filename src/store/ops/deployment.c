@@ -366,7 +366,8 @@ static enum status deployment_update(struct db *db, struct store_op *base)
     if (rel.max_instances < rel.min_instances) {
         op->bad_bounds = true;
         return FAIL(&base->error, STATUS_UNPROCESSABLE,
-                    "max_instances (%lld) is less than min_instances (%lld)",
+                    "max_instances (%lld) is less than min_instances (%lld): it must be at least "
+                    "as large.",
                     (long long)rel.max_instances, (long long)rel.min_instances);
     }
     if ((op->version || op->hardware) &&
