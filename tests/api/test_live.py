@@ -2,7 +2,7 @@
 """Real models under load: from nothing to a burst and back, updates while requests come, two deployments and one GPU.
 
 ./test makes short versions of the long ones; ./test long (BERTH_TEST_LONG) all of them. Times are told (pytest -s shows
-them), not judged: machines differ."""
+them), not judged, because machines differ: only what is promised is, by the machine's own measure."""
 
 import http.client
 import json
@@ -46,50 +46,75 @@ def share(values, q):
 
 
 class Lifetimes:
-    """Follows the supervisors of a server's instances: one each, as long as the instance. From outside of the server:
-    their beginning is what the kernel says, their end is told by their process descriptors."""
+    """Follows the instances of a server from outside of it. The ledger has an instance's time from the decision to boot
+    until the server hears that nothing of it runs any more. Nobody outside sees these two moments, but two intervals
+    between which it lies:
 
-    TIDY = 0.25  # seconds that a supervisor may outlive its model, and that we may see it late, on a busy machine
+    - the shorter, from the beginning of its supervisor, which the kernel says, to the end of the last process below that,
+      which its descriptor tells;
+    - the longer, from a look at all processes at which nothing of it was there to the end of its supervisor, which stays
+      until the server lets it go. It has the start of the supervisor by another process (a sanitizer looks for leaks at the
+      end of both) and the way of the news.
+    """
 
-    def __init__(self, data):
-        self.data, self.seen, self.over, self.seconds = data, {}, threading.Event(), 0.0
-        self.count = 0
-        self.poll = select.poll()
-        self.thread = threading.Thread(target=self._follow, daemon=True)
-        self.thread.start()
+    def __init__(self, server):
+        self.server, self.over = server, threading.Event()
+        self.lives = {}  # by folder: the longer one's beginning and end, and the shorter one's
+        self.folders, self.open = {}, {}  # of each process below a supervisor, and its own; processes by their descriptors
+        self.poll = select.epoll()
+        self.threads = [threading.Thread(target=work, daemon=True) for work in (self._look, self._follow)]
+        for one in self.threads:
+            one.start()
+
+    def _meet(self, pid, all_of_them, before):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        parent, session, began = int(stat[1]), int(stat[3]), int(stat[19]) / os.sysconf("SC_CLK_TCK")
+        folder = self.folders.get(parent)
+        if not folder:
+            if b"init" not in words[:2]:
+                return  # its parent is not known yet: it is met the next time
+            folder = words[words.index(b"init") + 1]
+            life = self.lives.setdefault(folder, {"longer": [before, None], "shorter": [None, None], "supervisor": None})
+            if session != pid or parent in (self.server.process.pid, *all_of_them):
+                return  # it starts the supervisor, or was just started by that
+            life["shorter"][0], life["supervisor"] = began, pid
+        fd = os.pidfd_open(pid)
+        self.folders[pid], self.open[fd] = folder, pid
+        self.poll.register(fd, select.EPOLLIN)
 
     def _look(self):
-        for pid in instance_processes(self.data):
-            try:
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if pid in self.seen.values() or b"init" not in words[:2]:
+        before = now()
+        while not self.over.wait(0.05):
+            this = now()
+            found = instance_processes(self.server.data)
+            for pid in found:
+                try:
+                    if pid not in self.folders:
+                        self._meet(pid, found, before)
+                except OSError:
                     continue
-                stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                parent = Path(f"/proc/{stat[1]}/cmdline").read_bytes().split(b"\0")
-                if b"init" in parent[:2]:
-                    continue  # what a supervisor starts looks like it until it has its own program
-                fd = os.pidfd_open(pid)
-            except OSError:
-                continue
-            self.seen[fd] = pid
-            self.poll.register(fd, select.POLLIN)
-            self.count += 1
-            self.seconds -= int(stat[19]) / os.sysconf("SC_CLK_TCK")
+            before = this
 
     def _follow(self):
-        while not self.over.is_set() or self.seen:
-            if not self.over.is_set():
-                self._look()
-            for fd, _ in self.poll.poll(50):
-                self.seconds += time.clock_gettime(time.CLOCK_BOOTTIME)
+        while not self.over.is_set() or self.open:
+            for fd, _ in self.poll.poll(0.1):
+                pid = self.open.pop(fd)
+                life = self.lives[self.folders[pid]]
+                life["longer" if life["supervisor"] == pid else "shorter"][1] = now()
                 self.poll.unregister(fd)
                 os.close(fd)
-                del self.seen[fd]
 
     def total(self):
+        """Of all, the shorter and the longer."""
         self.over.set()
-        self.thread.join(LIMIT)
-        return self.seconds
+        for one in self.threads:
+            one.join(LIMIT)
+        return [sum(end - begin for begin, end in (life[which] for life in self.lives.values())) for which in ("shorter", "longer")]
+
+
+def now():
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def test_a_burst_from_nothing_and_back(new_server, paced):
@@ -98,12 +123,12 @@ def test_a_burst_from_nothing_and_back(new_server, paced):
     version = server.push(me, paced(2, 0.5), "paced")
     path = me.deploy("burst", "me/paced", version, high=4)
     me.patch(path, {"scaling": {"target_wait": 5, "keep_alive": 2}})
-    lifetimes = Lifetimes(server.data)
+    lifetimes = Lifetimes(server)
     made = [me.predict(path, {"text": str(n)}, wait=False) for n in range(50)]
     ended = [me.ended(one) for one in made]
     assert [(one["status"], one["output"]) for one in ended] == [("succeeded", str(n)) for n in range(50)]
     wait_for(lambda: not me.get(path + "/instances").json["results"], "that it stops again")
-    lived = lifetimes.total()
+    shorter, longer = lifetimes.total()
     cost = me.get(path + "/cost").json
     decisions = me.get(path + "/decisions").json["results"][::-1]
     assert decisions[0]["instances_before"] == 0 and decisions[-1]["instances_after"] == 0
@@ -112,8 +137,9 @@ def test_a_burst_from_nothing_and_back(new_server, paced):
         print(one["sentence"])
     waits = [waited(one) for one in ended]
     print(f"waits: median {share(waits, 0.5):.1f} s, longest {max(waits):.1f} s; instance-seconds: {cost['seconds']:.3f} in the "
-          f"ledger, {lived:.3f} of processes ({(cost['seconds'] / lived - 1) * 100:+.2f} %)")
-    assert 0.99 * (lived - Lifetimes.TIDY * lifetimes.count) <= cost["seconds"] <= 1.01 * lived
+          f"ledger, {shorter:.3f} to {longer:.3f} of processes ({(cost['seconds'] / shorter - 1) * 100:+.2f} and "
+          f"{(cost['seconds'] / longer - 1) * 100:+.2f} %)")
+    assert 0.99 * shorter <= cost["seconds"] <= 1.01 * longer
 
 
 class Load:
@@ -157,7 +183,8 @@ def test_updates_under_load(new_server, paced):
     good = [server.push(me, paced(1, pace), "paced") for pace in (0.001, 0.002)]
     bad = server.push(me, paced(0, 0, "broken"), "paced")
     path = me.deploy("updated", "me/paced", good[0], low=1, high=3)
-    me.patch(path, {"scaling": {"target_wait": 5}})
+    target = 5
+    me.patch(path, {"scaling": {"target_wait": target}})
     assert me.predict(path, {"text": "first"})["status"] == "succeeded"
     load = Load(me, path, rate)
 
@@ -186,8 +213,10 @@ def test_updates_under_load(new_server, paced):
     versions = {one["version"] for one, _ in ended}
     assert versions == set(good)
     print(f"{len(ended)} predictions at {reached:.0f}/s through {updates} updates, one of which failed: none lost; waits: median "
-          f"{share(waits, 0.5) * 1000:.0f} ms, 99 % {share(waits, 0.99):.2f} s, longest {max(waits):.2f} s; target 5 s + boot of "
+          f"{share(waits, 0.5) * 1000:.0f} ms, 99 % {share(waits, 0.99):.2f} s, longest {max(waits):.2f} s; target {target} s + boot of "
           f"{max(boots):.1f} s at most")
+    if LONG:  # what is promised, measured in boots of this machine at this time
+        assert max(waits) <= target + max(boots)
 
 
 ONE_GPU = """gpus:
