@@ -72,5 +72,6 @@ struct output_facts {
     bool files_listed;    /* an array or iterator whose items are files */
     bool is_array;        /* type: array (an iterator included) */
     bool supports_stream; /* x-cog-streaming on POST /predictions */
+    bool is_typed;        /* it says more than that it is an array */
 };
 struct output_facts output_facts(struct str openapi);

@@ -53,6 +53,18 @@ static bool is_array(const struct json *schema)
            json_get(schema, "x-cog-array-type");
 }
 
+/* Titles and our own words say nothing, nor do items of which nothing is said. */
+static bool is_typed(const struct json *schema)
+{
+    if (json_is(schema, JSON_OBJECT))
+        json_each (schema, v)
+            if (!str_is(v->key, "title") && !str_is(v->key, "description") &&
+                !str_starts(v->key, "x-") && !(str_is(v->key, "type") && is_array(schema)) &&
+                !(str_is(v->key, "items") && !is_typed(v)))
+                return true;
+    return false;
+}
+
 struct output_facts output_facts(struct str openapi)
 {
     struct arena a CLEANUP(arena_deinit) = { 0 };
@@ -69,6 +81,7 @@ struct output_facts output_facts(struct str openapi)
     facts.concatenates =
         str_is(json_to_str(json_get(output, "x-cog-array-display")), "concatenate");
     facts.is_array = is_array(output);
+    facts.is_typed = is_typed(output);
     facts.has_files = has_files(document, output, MAX_HOPS, &steps);
     steps = MAX_STEPS;
     facts.files_listed =

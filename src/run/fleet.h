@@ -275,6 +275,8 @@ void fleet_deinit(struct fleet *f);
 
 /* What runs the version: its kind decides. NULL: nothing here does. */
 struct driver *fleet_driver(const struct fleet *f, const struct version *v);
+/* What a server of its own answers is held to what its model.yaml says under output.schema. */
+bool version_checks_output(const struct version *v);
 /* How its model servers are spoken to. */
 struct protocol *fleet_protocol(const struct fleet *f, const struct version *v);
 

@@ -123,6 +123,29 @@ bool output_files_needed(struct str output, const struct list *uploads)
     return output.n > 0 && (!list_empty(uploads) || memmem(output.p, output.n, "data:", 5));
 }
 
+static const char *misfit_of(const struct input_schema *s, struct arena *a, const struct json *v)
+{
+    const struct input_problem *p = input_validate(s, a, v);
+
+    if (!p)
+        return NULL;
+    return arena_printf(a,
+                        "The model's output is not what its output.schema promises: output%.200s: "
+                        "%.300s",
+                        str_starts(str_of(p->field), "input") ? p->field + strlen("input") : "",
+                        p->description);
+}
+
+const char *output_misfit(const struct input_schema *s, struct arena *a, struct str output)
+{
+    const struct json_limits limits = { .max_depth = JSON_DEPTH_MOST, .max_values = MAX_VALUES };
+    struct json *v = NULL;
+
+    if (json_parse(a, output.n ? output : STR("null"), &limits, &v, NULL) != STATUS_OK)
+        return NULL;
+    return misfit_of(s, a, v);
+}
+
 static struct str quoted(struct arena *a, struct str text)
 {
     struct buf out CLEANUP(buf_deinit) = BUF_INIT(BUF_UNBOUNDED);
@@ -267,10 +290,14 @@ static void store_work(struct work *w)
     bool has_inline = false;
     struct json *v;
 
+    const char *misfit;
+
     s->result.output = s->spec.output;
-    if (!output_files_needed(s->spec.output, &s->uploads) ||
+    if (!(s->spec.must_fit || output_files_needed(s->spec.output, &s->uploads)) ||
         json_parse(&a, s->spec.output, &limits, &v, &s->error) != STATUS_OK)
         return; /* as it is */
+    misfit = s->spec.must_fit ? misfit_of(s->spec.schema, &a, v) : NULL;
+    s->result.misfit = misfit ? arena_copy(s->arena, str_of(misfit)) : NULL;
     p.n = input_uris(s->spec.schema, &a, v, true, &p.uris);
     p.n_data = count_data(&p);
     p.stored = arena_array(&a, struct str, p.n + 1);

@@ -38,6 +38,7 @@ struct output_files_spec {
     /* A file with the same bytes as one of these, not used yet, has its address; marked there until
      * `done`. NULL: none. */
     struct output_told *told;
+    bool must_fit;   /* the output is checked against the schema */
     bool is_listed;  /* names are numbered, though there be one only, */
     size_t n_before; /* from here on */
 };
@@ -47,11 +48,15 @@ struct output_files_result {
     struct str inlined;          /* the same with the files themselves; p == NULL: not made */
     const struct file_row *rows; /* to be recorded together with the output */
     size_t n;
-    size_t n_found; /* files, with those that had an address */
+    size_t n_found;     /* files, with those that had an address */
+    const char *misfit; /* must_fit: why it does not; NULL: it does */
 };
 
 /* Whether there may be anything to do: only then start. */
 bool output_files_needed(struct str output, const struct list *uploads);
+/* Why an output (JSON; "": null) is none of the schema, a sentence in the arena; NULL: it is. One
+ * with more than two million values is not looked at. Any thread. */
+const char *output_misfit(const struct input_schema *s, struct arena *a, struct str output);
 /* `done` comes once, never from inside; what it is given lives in `a`. With an error nothing is
  * left of the files. What is not recorded in the end is to be removed by its id. */
 void output_files_start(struct files *f, struct arena *a, const struct output_files_spec *spec,

@@ -152,6 +152,15 @@ static void store_end(struct end_op *e)
     store_start(f->store, &e->op.op, &STORE_PREDICTION_END, on_end_stored);
 }
 
+/* It is shown as it came, so that one sees what is wrong. */
+static void refuse_output(struct end_op *e, const char *why)
+{
+    if (!why)
+        return;
+    e->op.status = PREDICTION_FAILED;
+    e->op.error = why;
+}
+
 static void on_output_stored(void *arg, const struct output_files_result *r,
                              const struct error *err)
 {
@@ -164,6 +173,7 @@ static void on_output_stored(void *arg, const struct output_files_result *r,
         try_again(e);
         return;
     }
+    refuse_output(e, r->misfit);
     e->op.output = r->output;
     e->inlined = r->inlined;
     e->op.files = r->rows;
@@ -212,10 +222,14 @@ static void store_output(struct end_op *e)
     };
 
     check_output(e, p->lane->version);
+    spec.must_fit = e->op.status == PREDICTION_SUCCEEDED && version_checks_output(p->lane->version);
     if (f->files && (e->op.output.n > KEEP_INPUT || output_files_needed(e->op.output, &p->uploads)))
         output_files_start(f->files, &e->op.op.arena, &spec, on_output_stored, e);
-    else
+    else {
+        if (spec.must_fit)
+            refuse_output(e, output_misfit(spec.schema, &e->op.op.arena, e->op.output));
         store_end(e);
+    }
 }
 
 /* What was on its way to be told has its address now. */

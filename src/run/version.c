@@ -86,6 +86,11 @@ struct driver *fleet_driver(const struct fleet *f, const struct version *v)
     return v->is_image ? f->images : f->driver;
 }
 
+bool version_checks_output(const struct version *v)
+{
+    return strcmp(v->config.dialect, "plain") == 0 && v->output.is_typed;
+}
+
 struct protocol *fleet_protocol(const struct fleet *f, const struct version *v)
 {
     if (f->openai && strcmp(v->config.dialect, "openai") == 0)

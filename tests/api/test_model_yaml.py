@@ -2,6 +2,7 @@
 """Folders with a model.yaml: servers that speak OpenAI's protocol, as vLLM's does, or plain HTTP."""
 
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -231,6 +232,35 @@ def test_a_server_that_cannot_start(house, lab, tmp_path):
     answer = lab.post(path + "/predictions", {"input": {}})
     assert answer.status == 422 and "no-such-program" in answer.text, answer
     assert lab.post(f"/predictions/{made['id']}/cancel").status == 200
+
+
+def typed(house, lab, tmp_path, name, output):
+    """The plain server, with an output that is said to be of a kind."""
+    folder = tmp_path / name
+    shutil.copytree(MODELS / "plain", folder)
+    text = (folder / "model.yaml").read_text()
+    (folder / "model.yaml").write_text(f"{text}output: {json.dumps(output)}\n")
+    return lab.deploy(name, f"lab/{name}", house.push(lab, folder, name))
+
+
+def test_an_output_is_what_its_schema_says(house, lab, tmp_path):
+    path = typed(house, lab, tmp_path, "text", {"schema": {"type": "string", "maxLength": 100000, "pattern": "^(hello|x)"}})
+    assert done(lab, path, kind="text", name="you")["output"] == "hello you"
+    assert done(lab, path, kind="big", count=100000)["status"] == "succeeded"
+    for values, words in (({"kind": "json"}, "output: Invalid type"), ({"kind": "big", "count": 100001}, "output: String length"),
+                          ({"kind": "picture"}, "output: ")):
+        ended = done(lab, path, **values)
+        assert ended["status"] == "failed" and "output.schema" in ended["error"] and words in ended["error"], ended
+    assert ended["output"].startswith("data:image/png"), "it is shown as it came"
+
+
+def test_a_member_and_a_piece_that_do_not_fit(house, lab, tmp_path):
+    greeting = {"type": "object", "properties": {"greeting": {"type": "integer"}}}
+    ended = done(lab, typed(house, lab, tmp_path, "member", {"schema": greeting}), kind="json")
+    assert ended["status"] == "failed" and "output.greeting: " in ended["error"] and ended["output"]["greeting"] == "hello", ended
+    one = {"type": "object", "properties": {"word": {"type": "string", "maxLength": 3, "enum": ["one"]}}}
+    ended = done(lab, typed(house, lab, tmp_path, "pieces", {"schema": one, "stream": True}), kind="stream")
+    assert ended["status"] == "failed" and "output.1.word: " in ended["error"] and len(ended["output"]) == 2, ended
 
 
 def test_a_program_of_the_folder(house, lab, tmp_path):

@@ -275,6 +275,13 @@ static void outputs_have_facts(void **state)
         { "{'$ref':'#/components/schemas/loop'}", "{}", { 0 } },
         { "{'title':'Any'}", "null", { 0 } },
     };
+    static const char *const typed[] = { "{'title':'Output','type':'string'}",
+                                         "{'type':'array','items':{'type':'string'}}",
+                                         "{'type':'array','maxItems':2}", "{'enum':['a']}" };
+    static const char *const untyped[] = {
+        "{}", "{'title':'Output','description':'what comes'}",
+        "{'title':'Output','type':'array','items':{},'x-cog-array-type':'iterator'}", "true"
+    };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -289,6 +296,20 @@ static void outputs_have_facts(void **state)
         assert_int_equal(f.files_listed, rows[i].facts.files_listed);
         assert_int_equal(f.is_array, rows[i].facts.is_array);
         assert_int_equal(f.supports_stream, rows[i].facts.supports_stream);
+        arena_deinit(&a);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(typed); i++) {
+        struct arena a = { 0 };
+
+        arena_init(&a);
+        assert_true(facts_of(&a, typed[i], "{}").is_typed);
+        arena_deinit(&a);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(untyped); i++) {
+        struct arena a = { 0 };
+
+        arena_init(&a);
+        assert_false(facts_of(&a, untyped[i], "{}").is_typed);
         arena_deinit(&a);
     }
     assert_false(output_facts(STR("")).is_array);
