@@ -367,9 +367,12 @@ void prediction_create(struct fleet *f, struct prediction_request *r,
     c->op.key_after = p->row.created_at - KEY_MS;
     p->is_early = may_overlap(f, p, spec);
     p->refs += p->is_early;
-    store_start(f->store, &c->op.op, &STORE_PREDICTION_CREATE, on_created);
-    if (!p->is_early)
+    if (!p->is_early) {
+        store_start(f->store, &c->op.op, &STORE_PREDICTION_CREATE, on_created);
         return;
+    }
+    /* Where its end comes at once, one commit has both. */
+    store_start_later(f->store, &c->op.op, &STORE_PREDICTION_CREATE, on_created);
     begin_to_live(p);
     scaling_arrived(p);
     lane_push(p->lane, p, false);

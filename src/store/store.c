@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store's threads. One writer takes all writes that wait, runs them as one group, and hands
  * them back; two readers take reads one at a time. What is done goes to `finished` and the loop is
- * woken. The queue batches by itself: while one group is made durable, the next one gathers.
+ * woken. The queue batches by itself: while one group is made durable, the next one gathers. What
+ * nobody waits for yet (store_start_later()) does not wake the writer: it goes with the next write,
+ * or when its timer fires.
  *
  * A read that starts after a write's `done` sees it, since the write was committed before and every
  * read begins a snapshot of its own.
@@ -21,7 +23,7 @@
 #include <assert.h>
 #include <pthread.h>
 
-enum { N_READERS = 2, MAX_GROUP = 512 };
+enum { N_READERS = 2, MAX_GROUP = 512, LATER_MS = 5 };
 
 struct reader_thread {
     struct store *store;
@@ -37,6 +39,7 @@ struct shared {
     struct list writes, reads, finished;
     struct store_stats stats;
     size_t n_pending; /* started, `done` not called yet */
+    bool is_due;      /* a write has been waited for since the writer last took all of them */
     bool stopping;
 };
 
@@ -50,7 +53,9 @@ struct store {
     pthread_t writer;
     bool writer_running;
     struct reader_thread readers[N_READERS];
-    struct wakeup *wakeup;    /* threads */
+    struct wakeup *wakeup; /* threads */
+    struct timer later;    /* threads: when what waits is due */
+    bool is_closing;
     struct deferred deferred; /* inline */
     store_trouble trouble;
     void *trouble_arg;
@@ -141,10 +146,11 @@ static void read_one(struct store *s, struct db *db, struct store_op *op)
 static bool take_work(struct shared *sh, struct list *queue, pthread_cond_t *ready, size_t max,
                       struct list *out, size_t *out_n)
 {
+    bool is_write = queue == &sh->writes;
     size_t n = 0;
 
     (void)pthread_mutex_lock(&sh->lock);
-    while (list_empty(queue) && !sh->stopping)
+    while ((list_empty(queue) || (is_write && !sh->is_due)) && !sh->stopping)
         (void)pthread_cond_wait(ready, &sh->lock);
     for (; n < max && !list_empty(queue); n++) {
         struct list *node = list_first(queue);
@@ -154,6 +160,8 @@ static bool take_work(struct shared *sh, struct list *queue, pthread_cond_t *rea
         container_of(node, struct store_op, node)->waits = false;
     }
     sh->stats.queue_length -= n;
+    if (is_write)
+        sh->is_due = !list_empty(queue);
     (void)pthread_mutex_unlock(&sh->lock);
     *out_n = n;
     return n > 0;
@@ -185,6 +193,22 @@ static void *reader_main(void *arg)
         finish(r->store, &taken);
     }
     return NULL;
+}
+
+static void wake_writer(struct shared *sh)
+{
+    sh->is_due = true;
+    (void)pthread_cond_signal(&sh->write_ready);
+}
+
+static void on_later(struct timer *t)
+{
+    struct shared *sh = container_of(t, struct store, later)->shared;
+
+    (void)pthread_mutex_lock(&sh->lock);
+    if (!list_empty(&sh->writes))
+        wake_writer(sh);
+    (void)pthread_mutex_unlock(&sh->lock);
 }
 
 static enum status start_threads(struct store *s, const char *path, struct error *err)
@@ -232,6 +256,7 @@ enum status store_open(struct loop *l, const char *path, struct store **out, str
     s->shared = shared_new();
     (void)pthread_mutex_init(&s->db_lock, NULL);
     deferred_init(l, &s->deferred, on_deferred);
+    timer_init(l, &s->later, on_later);
     st = s->engine->open(path, false, &s->db, err);
     if (st == STATUS_OK)
         st = s->engine->migrate(s->db, err);
@@ -250,7 +275,10 @@ static void wait_for_all(struct store *s)
 {
     struct shared *sh = s->shared;
 
+    s->is_closing = true;
+    timer_stop(&s->later);
     (void)pthread_mutex_lock(&sh->lock);
+    wake_writer(sh);
     while (sh->n_pending > 0) {
         while (list_empty(&sh->finished))
             (void)pthread_cond_wait(&sh->finished_ready, &sh->lock);
@@ -320,8 +348,8 @@ static void run_here(struct store *s, struct store_op *op)
     (void)pthread_mutex_unlock(&s->db_lock);
 }
 
-void store_start(struct store *s, struct store_op *op, const struct store_op_type *type,
-                 store_done done)
+static void start(struct store *s, struct store_op *op, const struct store_op_type *type,
+                  store_done done, bool later)
 {
     struct shared *sh = s->shared;
     struct list one = LIST_INIT(one);
@@ -336,7 +364,10 @@ void store_start(struct store *s, struct store_op *op, const struct store_op_typ
         sh->stats.queue_length++;
         op->waits = true;
         list_push(type->is_write ? &sh->writes : &sh->reads, &op->node);
-        (void)pthread_cond_signal(type->is_write ? &sh->write_ready : &sh->read_ready);
+        if (!type->is_write)
+            (void)pthread_cond_signal(&sh->read_ready);
+        else if (!later)
+            wake_writer(sh);
     }
     (void)pthread_mutex_unlock(&sh->lock);
     if (!s->is_inline)
@@ -347,6 +378,21 @@ void store_start(struct store *s, struct store_op *op, const struct store_op_typ
         run_here(s, op);
     list_push(&one, &op->node);
     finish(s, &one);
+}
+
+void store_start(struct store *s, struct store_op *op, const struct store_op_type *type,
+                 store_done done)
+{
+    start(s, op, type, done, false);
+}
+
+void store_start_later(struct store *s, struct store_op *op, const struct store_op_type *type,
+                       store_done done)
+{
+    assert(type->is_write);
+    start(s, op, type, done, !s->is_closing);
+    if (!s->is_inline && !s->is_closing && !timer_armed(&s->later))
+        timer_start(&s->later, LATER_MS);
 }
 
 void store_set_trouble(struct store *s, store_trouble trouble, void *arg)

@@ -60,6 +60,10 @@ struct store_stats store_stats(const struct store *s);
  * into the caller's memory or were copied with store_keep(). */
 void store_start(struct store *s, struct store_op *op, const struct store_op_type *type,
                  store_done done);
+/* As store_start(), for a write that nobody waits for yet: it is written with the next one that is
+ * started, and a few milliseconds later at the latest. The order of writes stays. */
+void store_start_later(struct store *s, struct store_op *op, const struct store_op_type *type,
+                       store_done done);
 /* Takes back an operation that was started and that no thread has begun: true, and `done` does not
  * come. */
 bool store_take_back(struct store *s, struct store_op *op);

@@ -42,14 +42,24 @@ static void count_any(struct store_op *op)
         loop_stop(f->loop);
 }
 
-static void start_put(struct fixture *f, struct put *p, int n, store_done done)
+static struct store_op *make_put(struct fixture *f, struct put *p, int n)
 {
     *p = (struct put){ .fixture = f };
     (void)snprintf(p->name, sizeof(p->name), "name%d", n);
     p->op.name = p->name;
     p->op.value = "value";
     p->op.op.user = f;
-    store_start(f->store, &p->op.op, &STORE_SETTING_PUT, done);
+    return &p->op.op;
+}
+
+static void start_put(struct fixture *f, struct put *p, int n, store_done done)
+{
+    store_start(f->store, make_put(f, p, n), &STORE_SETTING_PUT, done);
+}
+
+static void start_put_later(struct fixture *f, struct put *p, int n)
+{
+    store_start_later(f->store, make_put(f, p, n), &STORE_SETTING_PUT, count);
 }
 
 static bool has(struct fixture *f, const char *name)
@@ -148,6 +158,41 @@ static void a_write_is_taken_back_until_it_has_begun(void **state)
     assert_false(store_take_back(f->store, &puts[0].op.op));
     assert_true(has(f, "name0"));
     assert_false(has(f, "name1"));
+    assert_true(has(f, "name2"));
+}
+
+static void what_may_wait_goes_with_the_next_write(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t commits = store_stats(f->store).commits;
+    struct put puts[4];
+
+    n_done = 0;
+    for (int i = 0; i < 3; i++)
+        start_put_later(f, &puts[i], i);
+    assert_true(store_take_back(f->store, &puts[1].op.op));
+    start_put(f, &puts[3], 3, count);
+    run_until(f, 3);
+    assert_int_equal(store_stats(f->store).commits, commits + 1);
+    assert_true(has(f, "name0"));
+    assert_false(has(f, "name1"));
+    assert_true(has(f, "name3"));
+}
+
+static void what_may_wait_does_not_wait_for_ever(void **state)
+{
+    struct fixture *f = *state;
+    struct put puts[2];
+
+    n_done = 0;
+    start_put_later(f, &puts[0], 0);
+    run_until(f, 1);
+    start_put_later(f, &puts[1], 1); /* when the writer has written and waits again */
+    run_until(f, 2);
+    assert_true(has(f, "name1"));
+    start_put_later(f, &puts[0], 2);
+    fixture_reopen(f); /* nor does the store close without it */
+    assert_int_equal(n_done, 3);
     assert_true(has(f, "name2"));
 }
 
@@ -348,6 +393,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FILE_TEST(writes_share_a_commit),
         FILE_TEST(a_write_is_taken_back_until_it_has_begun),
+        FILE_TEST(what_may_wait_goes_with_the_next_write),
+        FILE_TEST(what_may_wait_does_not_wait_for_ever),
         FILE_TEST(a_failing_write_undoes_only_itself),
         FILE_TEST(a_single_failing_write_leaves_nothing),
         MEMORY_TEST(a_single_failing_write_leaves_nothing),
