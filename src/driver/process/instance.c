@@ -34,6 +34,7 @@ static void on_closed(uv_handle_t *h)
 
     list_remove(&i->node);
     buf_deinit(&i->in);
+    buf_deinit(&i->to_clean);
     buf_deinit(&i->complaint);
     if (i->dirfd >= 0)
         close(i->dirfd);
@@ -47,6 +48,7 @@ void process_instance_drop(struct process_instance *i)
         return;
     if (i->phase == PROCESS_STARTING)
         child_forget(&i->child);
+    process_clean_now(i); /* it may go on running, and nobody else would */
     i->phase = PROCESS_GONE;
     i->launch = NULL;
     deferred_cancel(&i->later);
@@ -335,8 +337,10 @@ struct process_instance *process_instance_new(struct process_driver *p, struct l
     i->dirfd = -1;
     i->in = BUF_INIT(EVENT_MAX);
     i->complaint = BUF_INIT(COMPLAINT_MAX + 16);
+    i->to_clean = BUF_INIT(BUF_UNBOUNDED);
     deferred_init(p->driver.loop, &i->later, on_later);
     timer_init(p->driver.loop, &i->retry, on_retry);
+    timer_init(p->driver.loop, &i->cleaning, process_on_cleaning);
     uv_pipe_init(loop_uv(p->driver.loop), &i->pipe, 0);
     i->pipe.data = i;
     list_push(&p->instances, &i->node);

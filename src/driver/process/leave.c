@@ -94,11 +94,15 @@ void process_instance_leave(struct process_instance *i, bool kill_leftovers)
     work_start(i->driver->driver.loop, &i->removal, run_removal, on_removed);
 }
 
+/* What predictions left is removed some time after them, many at once: the files that the next one
+ * makes and the log of the store would wait for it, each for a part of a millisecond. */
+enum { CLEAN_MS = 100, CLEAN_MAX = 4096 };
+
 struct clean {
     struct work work;
     struct process_driver *driver;
-    int dirfd; /* the folder that holds `coglet` */
-    char prediction_id[64];
+    int dirfd;      /* the folder that holds `coglet` */
+    struct buf ids; /* each ends with NUL */
 };
 
 /* The folders on the way belong to the model, which may have put a link there. */
@@ -109,10 +113,10 @@ static void run_clean(struct work *w)
     int coglet = openat(c->dirfd, "coglet", FLAGS);
     int predictions = coglet < 0 ? -1 : openat(coglet, "predictions", FLAGS);
 
-    if (predictions >= 0) {
-        folder_remove(predictions, c->prediction_id);
+    for (size_t at = 0; predictions >= 0 && at < c->ids.n; at += strlen(c->ids.p + at) + 1)
+        folder_remove(predictions, c->ids.p + at);
+    if (predictions >= 0)
         close(predictions);
-    }
     if (coglet >= 0)
         close(coglet);
     close(c->dirfd);
@@ -123,24 +127,44 @@ static void on_clean_done(struct work *w)
     struct clean *c = container_of(w, struct clean, work);
 
     removal_done(c->driver);
+    buf_deinit(&c->ids);
     free(c);
 }
 
-void process_clean(struct process_driver *p, const struct process_instance *i,
-                   const char *prediction_id)
+void process_clean_now(struct process_instance *i)
 {
-    struct clean *c = xnew(struct clean);
+    struct process_driver *p = i->driver;
+    struct clean *c;
+    int fd;
 
-    c->driver = p;
-    c->dirfd = i->state.has_own_coglet ? fcntl(i->dirfd, F_DUPFD_CLOEXEC, 0)
-                                       : open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (c->dirfd < 0 || strlen(prediction_id) >= sizeof(c->prediction_id)) {
-        if (c->dirfd >= 0)
-            close(c->dirfd);
-        free(c);
+    timer_stop(&i->cleaning);
+    if (i->to_clean.n == 0)
+        return;
+    fd = i->state.has_own_coglet ? fcntl(i->dirfd, F_DUPFD_CLOEXEC, 0)
+                                 : open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        buf_clear(&i->to_clean);
         return;
     }
-    memcpy(c->prediction_id, prediction_id, strlen(prediction_id) + 1);
+    c = xnew(struct clean);
+    c->driver = p;
+    c->dirfd = fd;
+    c->ids = i->to_clean;
+    i->to_clean = BUF_INIT(BUF_UNBOUNDED);
     p->n_removals++;
     work_start(p->driver.loop, &c->work, run_clean, on_clean_done);
+}
+
+void process_on_cleaning(struct timer *t)
+{
+    process_clean_now(container_of(t, struct process_instance, cleaning));
+}
+
+void process_clean(struct process_instance *i, const char *prediction_id)
+{
+    buf_add(&i->to_clean, prediction_id, strlen(prediction_id) + 1);
+    if (i->to_clean.n > CLEAN_MAX)
+        process_clean_now(i);
+    else if (!timer_armed(&i->cleaning))
+        timer_start(&i->cleaning, CLEAN_MS);
 }

@@ -61,7 +61,8 @@ static void process_release(struct driver *d, struct launch *l)
 
 static void process_clean_op(struct driver *d, struct launch *l, const char *prediction_id)
 {
-    process_clean(process_of(d), l->impl, prediction_id);
+    (void)d;
+    process_clean(l->impl, prediction_id);
 }
 
 static bool is_known(const struct process_driver *p, const char *id)

@@ -61,7 +61,9 @@ struct process_instance {
     bool told_handle, told_address, is_swept, is_failed;
     bool stop_wanted; /* before there was a connection */
     int64_t stop_grace_ms;
-    struct error error; /* is_failed */
+    struct error error;  /* is_failed */
+    struct buf to_clean; /* predictions whose folders are to be removed, each ends with NUL */
+    struct timer cleaning;
     /* PROCESS_LEAVING */
     struct work removal;
     bool kill_leftovers, is_removed;
@@ -84,8 +86,9 @@ void process_instance_drop(
 /* leave.c: the end of an instance, its folder, and what a dead supervisor left running. */
 void process_instance_leave(struct process_instance *i, bool kill_leftovers);
 void process_instance_tell_end(struct process_instance *i);
-void process_clean(struct process_driver *p, const struct process_instance *i,
-                   const char *prediction_id);
+void process_clean(struct process_instance *i, const char *prediction_id); /* soon */
+void process_clean_now(struct process_instance *i); /* all that is to be cleaned soon */
+void process_on_cleaning(struct timer *t);
 
 /* command.c: the supervisor's spec; strings live in the arena. */
 struct init_spec process_command(const struct process_driver *p, struct arena *a,

@@ -164,7 +164,7 @@ static void coglet_folder_is_private_where_mounts_are_allowed(void **state)
 {
     struct world *w = *state;
     struct watch x;
-    char path[200];
+    char path[200], other[200];
 
     world_start(w, "mkdir -p /tmp/coglet/predictions/berthtestp1; echo big > "
                    "/tmp/coglet/predictions/berthtestp1/out; "
@@ -187,8 +187,14 @@ static void coglet_folder_is_private_where_mounts_are_allowed(void **state)
         uv_run(loop_uv(w->loop), UV_RUN_ONCE);
     snprintf(path, sizeof(path), "%s/instances/i1/coglet/predictions/berthtestp2", w->data);
     assert_int_equal(access(path, F_OK), 0);
-    snprintf(path, sizeof(path), "%s/instances/i1/home", w->data);
-    assert_int_equal(access(path, F_OK), 0);
+    snprintf(other, sizeof(other), "%s/instances/i1/home", w->data);
+    assert_int_equal(access(other, F_OK), 0);
+    driver_clean(&x.launch, "berthtestp2");
+    driver_release(&x.launch); /* what is to be removed soon does not wait for the next server */
+    world_restart(w);
+    assert_int_equal(access(path, F_OK), -1);
+    recover(w, &x, "i1");
+    until_address(w, &x);
     world_go(w);
     until_ended(w, &x);
     watch_deinit(&x);
