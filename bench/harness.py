@@ -23,7 +23,9 @@ WORK = OUT / "work"
 BERTH = BUILD / "src/berth"
 LIMIT = 120
 
-# Hardware that the machine lacks: what is created for it waits.
+# "absent" is hardware that the machine lacks: what is created for it waits. "small" is for many instances: a tenth of a
+# processor, which a real model uses up in a moment and then stands still for the rest of each tenth of a second. "whole"
+# takes nothing from a model that is compared with itself.
 CONFIG = """\
 rate_limit_predictions: 0
 rate_limit_requests: 0
@@ -32,6 +34,7 @@ max_queue: 10000000
 max_instances_limit: 100
 hardware:
   - {sku: small, name: Small, price: 0, cpus: 0.1, memory: 1GB}
+  - {sku: whole, name: Whole, price: 0, cpus: %CPUS%, memory: 1GB}
   - {sku: absent, name: Absent, price: 0, cpus: 1, memory: 64MB, gpus: 8, gpu_kind: absent}
 """
 
@@ -124,7 +127,7 @@ class Server:
         self.data = data or fresh(name)
         self.options = options
         self.port, self.token = None, None
-        (self.data / "berth.yaml").write_text(CONFIG)
+        (self.data / "berth.yaml").write_text(CONFIG.replace("%CPUS%", str(len(os.sched_getaffinity(0)))))
         uv = shutil.which("uv", path=f"{BUILD}/venv/bin:{os.environ['PATH']}")
         if uv and not (self.data / "tools").exists():
             (self.data / "tools/bin").mkdir(parents=True)
