@@ -24,6 +24,9 @@ from berth import LIMIT, ROOT
 
 PYTHON = "/usr/bin/python3"
 COG = ["cog==0.23.1", "coglet==0.23.1"]
+# An engine that is not installed (tools/other-engine): the folder with its programs in `bin`.
+OTHER = os.environ.get("BERTH_TEST_ENGINE")
+SEARCHED = os.pathsep.join([f"{OTHER}/bin"] * bool(OTHER) + [os.environ["PATH"]])
 LIBRARIES = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
@@ -32,8 +35,11 @@ def missing():
     """Why no engine can run here; None where one can: one is started, and runs a container as the server makes them."""
     if os.geteuid() != 0:
         return "a container engine needs root"
+    if OTHER and not Path(OTHER, "bin/dockerd").exists():
+        why = Path(OTHER, "why")
+        return why.read_text().strip() if why.exists() else f"there is no engine in {OTHER}: tools/other-engine fetches one"
     for program in ("dockerd", "containerd", "iptables", "unshare"):
-        if not shutil.which(program):
+        if not shutil.which(program, path=SEARCHED):
             return f"there is no {program}: install docker.io"
     if not Path(PYTHON).exists():
         return f"there is no {PYTHON} to make an image of"
@@ -82,7 +88,8 @@ class Engine:
         self.socket = self.folder / "docker.sock"
         self.keeper = subprocess.Popen(["unshare", "--mount", "--propagation", "private", sys.executable,
                                         str(Path(__file__).with_name("keeper.py")), str(self.folder)],
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+                                       env={**os.environ, "PATH": SEARCHED})
 
     def tell(self, word, answer):
         try:

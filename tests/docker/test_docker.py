@@ -49,6 +49,13 @@ def test_push_deploy_predict_scale_to_zero(engine, images, new_server):
     assert again["output"] == ["again"], again
 
 
+def test_the_newest_api_that_both_know(engine, new_server):
+    """1.41 of the engine that Debian 12 has, 1.45 of Debian 13's."""
+    told = engine.ask("GET", "/version")
+    ready = new_server().records("the container engine is ready")[0]
+    assert (ready["version"], ready["api"]) == (told["Version"], "v" + told["ApiVersion"])
+
+
 def test_what_a_container_is_made_of(engine, new_server):
     server = new_server()
     client, path = ready(server, low=1)
