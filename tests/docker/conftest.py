@@ -42,9 +42,14 @@ def engine(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def images(engine, tmp_path_factory):
+def base(engine, tmp_path_factory):
+    """The files that all images begin with."""
+    return engines.make_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="session")
+def images(engine, base):
     """The names of the images there are, and the ids the engine gave them."""
-    base = engines.make_base(tmp_path_factory.mktemp("base"))
     return {"ctl:v1": engines.make_image(engine, base, MODELS / "ctl", "ctl:v1"),
             "ctl:v2": engines.make_image(engine, base, MODELS / "ctl", "ctl:v2", config={"image": "another"}),
             "files:v1": engines.make_image(engine, base, MODELS / "files", "files:v1", ref="predict.py:One"),
