@@ -256,7 +256,7 @@ def test_files_in_memory_have_an_end(prison, what):
 
 def test_memory_has_an_end(prison):
     made = prison.ended("memory")
-    assert made["status"] == "failed" and "process ended" in made["error"], made
+    assert made["status"] == "failed" and "more memory than its hardware has" in made["error"], made
     fails(prison.attempt("capabilities"))
     assert prison.server.process.poll() is None
 

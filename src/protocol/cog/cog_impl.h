@@ -14,6 +14,12 @@
 
 struct cog_run;
 
+/* The server above it lives on, and is not told how: where the kernel ended the largest process of
+ * a control group, nobody can say more. */
+#define COG_CRASH_TEXT                                                                             \
+    "The model's process ended by itself while it ran this prediction. It may have used more "     \
+    "memory than its hardware has."
+
 enum cog_dialect { COG_UNKNOWN, COG_COGLET, COG_LEGACY };
 
 /* Everything that waits or is bounded, so that tests need neither long nor much. */

@@ -5,8 +5,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define CRASH_TEXT "The model's process ended by itself while it ran this prediction"
-
 static bool status_of(const struct json *root, enum prediction_status *out)
 {
     struct str s = json_to_str(json_get(root, "status"));
@@ -59,7 +57,7 @@ static void judge(struct run_result *out, struct str cleaned)
         return;
     case FAULT_CRASH:
         out->verdict = RUN_CRASHED;
-        out->error = CRASH_TEXT;
+        out->error = COG_CRASH_TEXT;
         break;
     case FAULT_IDLE:
         out->verdict = RUN_NEVER_RAN;

@@ -33,7 +33,6 @@
 
 #define LOST_RESULT_TEXT "The result was lost: the model server has forgotten this prediction"
 #define LOST_TEXT        "The connection to the model server ended before the result came"
-#define CRASH_TEXT       "The model's process ended by itself while it ran this prediction"
 
 static const struct flow_state states[] = {
     [AT_WAITING] = { "waiting", FLOW_TO(AT_CREATING) | FLOW_TO(AT_JOINING) | FLOW_TO(AT_AWAITING) |
@@ -181,7 +180,7 @@ static void on_late(struct cog_run *cr)
         cog_run_fail(cr, RUN_LOST, LOST_TEXT);
         return;
     case LATE_CRASHED:
-        cog_run_fail(cr, RUN_CRASHED, CRASH_TEXT);
+        cog_run_fail(cr, RUN_CRASHED, COG_CRASH_TEXT);
         return;
     case LATE_CANCELED:
         cr->canceled = true;

@@ -126,7 +126,8 @@ static void test_crash_in_the_middle(void **state)
     assert_string_equal(
         pl.w.trail.p,
         "accepted log:before\n crashed logs=before\n err=The model's process ended by "
-        "itself while it ran this prediction sick");
+        "itself while it ran this prediction. It may have used more memory than its hardware has. "
+        "sick");
     cog_place_pass(&pl, 1);
     assert_string_equal(pl.at.trail.p, "ready;sick the model's process ended by itself;");
     cog_place_close(&pl);
