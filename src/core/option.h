@@ -84,7 +84,9 @@ enum option_type {
       "FIRST-LAST, used by nobody else; off runs them as the server's own user")                   \
     X("Instances", instance_network, STRING, 0, 0, "host",                                         \
       "host: instances share the server's network; isolated: each has one of its own without a "   \
-      "way out, but for what the server gives it (needs root, and instance_uids)")                 \
+      "way out, but for what the server gives it (needs root, and instance_uids); containers "     \
+      "then "                                                                                      \
+      "reach nothing beyond this machine")                                                         \
     X("Instances", instance_folders, STRING, 0, 0, "",                                             \
       "folders that instances may read beside their own (weights that many models share, say), "   \
       "with colons between; PATH=rw also lets them write, where its mode does")                    \

@@ -115,6 +115,7 @@ enum status engine_open(struct engine_listener *e, const struct options *o, stru
         .socket = o->docker_socket,
         .server_id = server_id,
         .read_only = o->docker_read_only,
+        .isolated = strcmp(o->instance_network, "isolated") == 0,
         .gateway = listen_at,
         .arg = e,
     };

@@ -199,12 +199,69 @@ def test_what_only_a_firewall_closes(prison, neighbour):
         told = prison.me.get("/capacity").json["container_engine"]["not_enforced"]
         assert len(told) == 1 and "bridge addresses" in told[0] and "beyond this machine" in told[0], told
         assert prison.attempt("host_port", hosts=[prison.ready["gateway"]], port=port) == f"did: {prison.ready['gateway']}: b'here'"
-        assert prison.attempt("way_out").startswith("did: ")
         with firewall(prison):
             fails(prison.attempt("host_port", hosts=own_addresses(), port=port))
             assert "Connection refused" in prison.attempt("beyond")
             host, _, internal = prison.ready["internal"].removeprefix("http://").rpartition(":")
             assert "all refused" in prison.attempt("other_secret", host=host, port=int(internal)), "it was reached"
+
+
+@contextlib.contextmanager
+def way_out():
+    """Counts what would leave the machine for the address that nobody has, and lets none of it go."""
+    rule = ["POSTROUTING", "-d", "192.0.2.1", "-j", "DROP"]
+
+    def count():
+        said = subprocess.run(["iptables", "-w", "-t", "mangle", "-nvxL", "POSTROUTING"], capture_output=True, text=True, check=True)
+        line, = [one for one in said.stdout.splitlines() if "192.0.2.1" in one]
+        return int(line.split()[0])
+
+    subprocess.run(["iptables", "-w", "-t", "mangle", "-I", *rule], check=True)
+    try:
+        yield count
+    finally:
+        subprocess.run(["iptables", "-w", "-t", "mangle", "-D", *rule], check=True)
+
+
+def test_nothing_beyond_the_machine(engine, new_server):
+    """instance_network is of containers, too; what is changed holds as soon as none is left of before."""
+    server = new_server("--instance-network", "isolated", "--keep-instances")
+    client = server.account("acme")
+    path = client.deploy("closed", "acme/escape", push(server, "escape-image:v1", "acme/escape"), low=1)
+
+    def attempt(what):
+        return client.predict(path, {"attempt": what})["output"]
+
+    def told():
+        return client.get("/capacity").json["container_engine"]["not_enforced"]
+
+    def start(network):
+        server.options = (*server.options, "--instance-network", network)  # the last one counts
+        before = len(server.records("the container engine is ready"))
+        server.start()
+        wait_for(lambda: len(server.records("the container engine is ready")) > before, "that it has found the engine")
+
+    with way_out() as count:
+        fails(attempt("beyond"))
+        assert count() == 0
+    assert len(told()) == 1 and "beyond this machine" not in told()[0], told()
+    server.kill()
+    start("host")
+    assert server.records("the containers' network stays as it is while there are containers in it")
+    assert "beyond this machine" not in told()[0], "its container is in the network of before"
+    with way_out() as count:
+        fails(attempt("beyond"))
+        assert count() == 0
+    assert client.patch(path, {"min_instances": 0, "max_instances": 0}).status == 200
+    wait_for(lambda: not engine.containers(f"berth.server={server.records('the container engine is ready')[0]['container_owner']}"),
+             "the end of its container")
+    server.stop()
+    start("host")
+    assert "beyond this machine" in told()[0]
+    assert client.patch(path, {"max_instances": 1}).status == 200
+    with way_out() as count:
+        fails(attempt("beyond"))
+        assert count() > 0, "it is what the option stops"
 
 
 # --- sockets, files, devices, rights ---

@@ -161,6 +161,7 @@ struct driver *docker_driver_new(struct loop *l, const struct docker_driver_conf
     d->server_id = xstrdup(c->server_id);
     d->network = xasprintf("berth-%s", c->server_id);
     d->read_only = c->read_only;
+    d->isolated = c->isolated;
     d->gateway = c->gateway;
     d->gateway_arg = c->arg;
     list_init(&d->containers);
@@ -171,7 +172,9 @@ struct driver *docker_driver_new(struct loop *l, const struct docker_driver_conf
         .hides_files = true,
         .hides_processes = true,
     };
-    docker_tell_missing(&usual, &(struct docker_network){ .is_closed = true }, true, &d->facts);
+    docker_tell_missing(&usual,
+                        &(struct docker_network){ .is_closed = true, .is_internal = c->isolated },
+                        true, &d->facts);
     engine_init(d);
     return &d->driver;
 }

@@ -14,6 +14,7 @@ struct docker_driver_config {
     const char *socket;    /* absolute path of the engine's unix socket */
     const char *server_id; /* a plain word, kept over restarts: whose containers these are */
     bool read_only;        /* containers cannot write to their image's files, but for /tmp */
+    bool isolated;         /* they reach nothing beyond this machine */
     /* The network of our containers has this address of the host's, and its containers have those
      * of `subnets` ("172.18.0.0/16, fd00::/64"). The owner listens there and writes the base of the
      * addresses that instances reach it at ("http://172.18.0.1:4711"), or says why it cannot. Comes

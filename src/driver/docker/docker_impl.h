@@ -35,6 +35,7 @@ struct docker_network {
     char gateway[64];  /* "172.18.0.1" */
     char subnets[256]; /* "172.18.0.0/16, fd00::/64" */
     bool is_closed;    /* they do not reach one another */
+    bool is_internal;  /* nor anything beyond this machine */
 };
 
 /* Of the engine, as it is set up. */
@@ -45,7 +46,14 @@ struct docker_info {
 };
 
 /* How far the engine was found. */
-enum engine_step { ENGINE_VERSION, ENGINE_INFO, ENGINE_NETWORK, ENGINE_NETWORK_MAKE, ENGINE_READY };
+enum engine_step {
+    ENGINE_VERSION,
+    ENGINE_INFO,
+    ENGINE_NETWORK,
+    ENGINE_NETWORK_REMOVE,
+    ENGINE_NETWORK_MAKE,
+    ENGINE_READY
+};
 
 struct docker_driver {
     struct driver driver;
@@ -67,6 +75,8 @@ struct docker_driver {
     char base[192];    /* of the internal listener, as containers reach it; "": not there yet */
     char problem[512]; /* why the engine is not ready; "": nothing was tried, or it is */
     char refusal[512]; /* what it said last to what it could not do */
+    bool isolated;     /* what the network is to be */
+    bool was_remade;   /* since the engine was found: once is enough */
     bool wants_sweep;
 
     struct list containers;

@@ -3,6 +3,7 @@
  *
  *   VERSION -> INFO -> NETWORK -> READY        [each answered]
  *              NETWORK -> MAKE -> NETWORK      [there is none of ours yet]
+ *              NETWORK -> REMOVE -> NETWORK    [it is of another kind; refused while it is in use]
  *   any     -> VERSION                         [no answer, after a while]
  */
 #include "base/json.h"
@@ -164,6 +165,8 @@ bool docker_read_network(struct str inspected, struct docker_network *out)
         return false;
     /* Its name has dots in it. */
     out->is_closed = str_is(json_to_str(json_get(json_get(root, "Options"), WITHIN)), "false");
+    if (!json_to_bool(json_get(root, "Internal"), &out->is_internal))
+        out->is_internal = false;
     json_each (json_path(root, "IPAM.Config"), one) {
         struct str gateway = json_to_str(json_get(one, "Gateway"));
         struct str subnet = json_to_str(json_get(one, "Subnet"));
@@ -206,25 +209,6 @@ static enum status take_version(struct docker_driver *d, struct error *err)
     return st;
 }
 
-static enum status take_network(struct docker_driver *d, struct error *err)
-{
-    struct docker_network found;
-
-    if (!docker_read_network(buf_str(&d->request.call.body), &found))
-        return FAIL(err, STATUS_UNREACHABLE,
-                    "the network %s has no gateway: remove it (docker "
-                    "network rm %s), and it is made anew",
-                    d->network, d->network);
-    d->found.is_closed = found.is_closed;
-    docker_tell_missing(&d->info, &found, docker_bridges_are_filtered(), &d->facts);
-    if (d->base[0] && strcmp(found.gateway, d->found.gateway) == 0 &&
-        strcmp(found.subnets, d->found.subnets) == 0)
-        return STATUS_OK;
-    d->found = found;
-    d->base[0] = '\0'; /* where it cannot be listened the next time is no better */
-    return d->gateway(d->gateway_arg, found.gateway, found.subnets, d->base, err);
-}
-
 /* --- the steps --- */
 
 static void take_step(struct docker_driver *d, enum engine_step step)
@@ -237,12 +221,17 @@ static void take_step(struct docker_driver *d, enum engine_step step)
     buf_clear(body);
     switch (step) {
     case ENGINE_VERSION:
+        d->was_remade = false;
         snprintf(path, sizeof(path), "/version");
         break;
     case ENGINE_INFO:
         snprintf(path, sizeof(path), "/info");
         break;
     case ENGINE_NETWORK:
+        snprintf(path, sizeof(path), "/networks/%s", d->network);
+        break;
+    case ENGINE_NETWORK_REMOVE:
+        d->was_remade = true;
         snprintf(path, sizeof(path), "/networks/%s", d->network);
         break;
     case ENGINE_NETWORK_MAKE:
@@ -252,6 +241,7 @@ static void take_step(struct docker_driver *d, enum engine_step step)
         json_member_string(&w, "Name", d->network);
         json_member_bool(&w, "CheckDuplicate", true);
         json_member_string(&w, "Driver", "bridge");
+        json_member_bool(&w, "Internal", d->isolated);
         json_key(&w, "Options"); /* instances do not reach one another */
         json_begin_object(&w);
         json_member_string(&w, WITHIN, "false");
@@ -265,7 +255,33 @@ static void take_step(struct docker_driver *d, enum engine_step step)
     case ENGINE_READY:
         return;
     }
-    docker_send(d, &d->request, step == ENGINE_NETWORK_MAKE ? "POST" : "GET", path, ANSWER_MS);
+    docker_send(d, &d->request,
+                step == ENGINE_NETWORK_MAKE     ? "POST"
+                : step == ENGINE_NETWORK_REMOVE ? "DELETE"
+                                                : "GET",
+                path, ANSWER_MS);
+}
+
+static enum status take_network(struct docker_driver *d, struct error *err)
+{
+    struct docker_network found;
+
+    if (!docker_read_network(buf_str(&d->request.call.body), &found))
+        return FAIL(err, STATUS_UNREACHABLE,
+                    "the network %s has no gateway: remove it (docker "
+                    "network rm %s), and it is made anew",
+                    d->network, d->network);
+    if (!d->was_remade && (!found.is_closed || found.is_internal != d->isolated)) {
+        take_step(d, ENGINE_NETWORK_REMOVE);
+        return STATUS_OK;
+    }
+    docker_tell_missing(&d->info, &found, docker_bridges_are_filtered(), &d->facts);
+    if (d->base[0] && strcmp(found.gateway, d->found.gateway) == 0 &&
+        strcmp(found.subnets, d->found.subnets) == 0)
+        return STATUS_OK;
+    d->found = found;
+    d->base[0] = '\0'; /* where it cannot be listened the next time is no better */
+    return d->gateway(d->gateway_arg, found.gateway, found.subnets, d->base, err);
 }
 
 /* What waits for the engine is tried. */
@@ -322,6 +338,12 @@ static void on_step(struct docker_request *r, const struct error *err)
         take_step(d, ENGINE_NETWORK_MAKE);
         return;
     }
+    if (err && d->step == ENGINE_NETWORK_REMOVE && r->was_answered) {
+        log_warning("the containers' network stays as it is while there are containers in it",
+                    LOG_ERR(err));
+        take_step(d, ENGINE_NETWORK);
+        return;
+    }
     /* Somebody made it meanwhile: it is looked for again. */
     if (err && !(d->step == ENGINE_NETWORK_MAKE && err->status == STATUS_CONFLICT)) {
         engine_lost(d, err);
@@ -340,9 +362,10 @@ static void on_step(struct docker_request *r, const struct error *err)
         break;
     case ENGINE_NETWORK:
         st = take_network(d, &why);
-        if (st == STATUS_OK)
+        if (st == STATUS_OK && d->step == ENGINE_NETWORK)
             become_ready(d);
         break;
+    case ENGINE_NETWORK_REMOVE:
     case ENGINE_NETWORK_MAKE:
         take_step(d, ENGINE_NETWORK);
         break;

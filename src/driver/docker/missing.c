@@ -55,8 +55,12 @@ void docker_tell_missing(const struct docker_info *info, const struct docker_net
     memset(f->missing, 0, sizeof(f->missing));
     f->limits_memory = info->limits_memory;
     f->limits_cpus = info->limits_cpus;
-    f->missing[n++] = "containers reach the network beyond this machine, and what others than this "
-                      "server listen with on its bridge addresses: a model can call that";
+    f->missing[n++] =
+        network->is_internal
+            ? "containers reach what others than this server listen with on this machine's bridge "
+              "addresses: a model can call that"
+            : "containers reach the network beyond this machine, and what others than this server "
+              "listen with on its bridge addresses: a model can call that";
     if (!network->is_closed)
         f->missing[n++] = "the containers' network was made with enable_icc: a model can call "
                           "other instances";

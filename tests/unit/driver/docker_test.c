@@ -228,9 +228,12 @@ static void the_network_is_read(void **state)
         STR("{\"IPAM\":{\"Config\":[{\"Subnet\":\"fd00::/64\",\"Gateway\":\"fd00::1\"},"
             "{\"Subnet\":\"172.18.0.0/16\",\"Gateway\":\"172.18.0.1\"}]}}"),
         &out));
-    assert_false(out.is_closed);
+    assert_false(out.is_closed || out.is_internal);
     assert_string_equal(out.gateway, "172.18.0.1");
     assert_string_equal(out.subnets, "fd00::/64, 172.18.0.0/16");
+    assert_true(docker_read_network(
+        STR("{\"Internal\":true,\"IPAM\":{\"Config\":[{\"Gateway\":\"172.18.0.1\"}]}}"), &out));
+    assert_true(out.is_internal);
     assert_false(docker_read_network(STR("{\"IPAM\":{\"Config\":[]}}"), &out));
     assert_string_equal(out.subnets, "");
     assert_false(docker_read_network(STR("nonsense"), &out));
@@ -273,7 +276,11 @@ static void what_it_does_not_enforce_is_told(void **state)
     docker_tell_missing(&info, &network, false, &f);
     assert_int_equal(count(&f, ""), 2);
     assert_int_equal(count(&f, "bridge-nf-call-iptables"), 1);
-    network.is_closed = false;
+    network.is_internal = true;
+    docker_tell_missing(&info, &network, true, &f);
+    assert_int_equal(count(&f, "beyond this machine"), 0);
+    assert_int_equal(count(&f, "bridge addresses"), 1);
+    network.is_closed = network.is_internal = false;
     docker_tell_missing(&info, &network, true, &f);
     assert_int_equal(count(&f, "enable_icc"), 1);
 
