@@ -4,7 +4,7 @@ answer, it comes back as another."""
 
 import threading
 
-import engine as engines
+import engine_in_memory as engines
 import pytest
 from berth import Server, wait_for
 from registry import HARDWARE
