@@ -104,6 +104,9 @@ bool registry_refuse(struct http_request *r, int status, struct str detail)
 
     if (!registry_is(r))
         return false;
+    if (status == 404 && !r->route)
+        detail = STR("There is nothing here: an image is HOST/OWNER/NAME, with one slash between "
+                     "the account and the model.");
     json_writer_init(&w, &body);
     json_begin_object(&w);
     json_key(&w, "errors");

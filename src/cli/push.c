@@ -164,11 +164,19 @@ int push_command(const struct command *c, const char *const *args)
     struct packed x CLEANUP(packed_deinit) = { 0 };
     struct remote r;
     struct given g;
+    int code;
 
     if (!given_read(c, args, 2, 2, &g))
         return 2;
-    if (names_image(&g))
-        return push_image(&g);
+    if (names_image(&g)) {
+        code = push_image(&g);
+        if (code && !given_flag(&g, "--image"))
+            fprintf(stderr,
+                    "berth push: there is no folder \"%s\", so it was taken for the name of an "
+                    "image.\n",
+                    g.positions[0]);
+        return code;
+    }
     if (!remote_public(&g, &r))
         return 2;
     if (!pack(g.positions[0], &x) || !send_folder(&g, &r, &x, &build))

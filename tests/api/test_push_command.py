@@ -114,3 +114,9 @@ def test_patterns_that_cannot_be_read(tmp_path):
     done = subprocess.run([binary(), "push", str(tmp_path), "me/x"], capture_output=True, text=True, check=False,
                           timeout=LIMIT, env={**os.environ, "BERTH_TOKEN": "t", "BERTH_URL": "http://127.0.0.1:9"})
     assert done.returncode == 1 and ".dockerignore" in done.stderr and "Is a directory" in done.stderr
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    done = subprocess.run([binary(), "push", "shoutt", "acme/shout", "--data", str(tmp_path)], capture_output=True, text=True,
+                          check=False, timeout=LIMIT, cwd=tmp_path)
+    assert done.returncode == 1 and 'there is no folder "shoutt", so it was taken for the name of an image' in done.stderr, done

@@ -100,6 +100,7 @@ def test_anothers_repository(server, behind):
         answer = ask(other, method, f"/v2/acme/shout/{path}", b"{}" if method in ("POST", "PUT") else None)
         assert answer[0] == 403, (method, path, answer)
     refused(ask(other, "GET", "/v2/nobody/shout/manifests/v1"), 403, "DENIED", "other/MODEL")
+    refused(ask(other, "POST", "/v2/other/team/shout/blobs/uploads/", ""), 404, "NAME_UNKNOWN", "HOST/OWNER/NAME")
     assert len(behind.seen) == n, "the registry hears nothing of it"
     assert ask(other, "GET", f"/v2/other/mine/blobs/{digest_of(layer)}")[0] == 404
     answer = ask(other, "POST", f"/v2/other/mine/blobs/uploads/?mount={digest_of(layer)}&from=acme/shout")
