@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tarfile
+import urllib.request
 
 import distribution
 import pytest
@@ -229,6 +230,27 @@ def test_a_skopeo_that_is_killed(front, behind, tmp_path):
     assert client.get("/models/acme/shout").status == 404
     skopeo(*command[1:])
     assert client.get("/models/acme/shout").json["latest_version"]["openapi_schema"] == SCHEMA  # its digest is skopeo's, which packs
+
+
+def test_what_a_deleted_version_had_is_collected(front, behind):
+    """As docs/images.md says."""
+    client, layer = front.account("acme"), os.urandom(100000)
+    text, answer = push(client, layers=(layer,))
+    assert answer[0] == 201
+    version = digest_of(text)
+    assert client.delete(f"/models/acme/shout/versions/{version.removeprefix('sha256:')}").status == 202
+    request = urllib.request.Request(f"{behind.url}/v2/acme/shout/manifests/{version}", method="DELETE")
+    assert urllib.request.urlopen(request, timeout=LIMIT).status == 202
+    digest = digest_of(layer).removeprefix("sha256:")
+    blob = behind.folder / f"data/docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
+    assert blob.exists()
+    subprocess.run(["docker-registry", "garbage-collect", str(behind.folder / "config.yml")], check=True, capture_output=True,
+                   timeout=LIMIT)
+    assert not blob.exists()
+    behind.kill()  # it remembers what it has seen
+    behind.start()
+    assert push(client, layers=(layer,))[1][0] == 201, "and comes again as new"
+    assert ask(client, "GET", f"/v2/acme/shout/blobs/{digest_of(layer)}")[2] == layer
 
 
 def open_to(behind):
