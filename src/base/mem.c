@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,4 +66,15 @@ void mem_free(void *p)
     /* The variable may be a pointer to any type. */
     memcpy(&memory, p, sizeof(memory));
     free(memory);
+}
+
+/* Blocks above the first are the kernel's again as soon as they are freed, wherever they lay. */
+enum { OWN_PAGES_MIN = 8 << 20, KEPT_MAX = 32 << 20 };
+
+void mem_keep_freed(void)
+{
+#ifdef M_TRIM_THRESHOLD /* glibc; others have their own ways */
+    (void)mallopt(M_MMAP_THRESHOLD, OWN_PAGES_MIN);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_MAX);
+#endif
 }

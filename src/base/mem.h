@@ -18,4 +18,8 @@ char *xasprintf(const char *fmt, ...) PRINTF(1, 2) NODISCARD;
 /* For CLEANUP(): free(*p). */
 void mem_free(void *p);
 
+/* What is freed stays the process's, up to 32 MB of it, for what is allocated next: a large text in
+ * pages that the kernel gives anew costs several times what the copying does. Before any thread. */
+void mem_keep_freed(void);
+
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))

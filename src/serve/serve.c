@@ -397,6 +397,7 @@ int serve_main(int argc, char **argv)
         return print(options_markdown);
     if (wants(argc, argv, "--routes"))
         return print(api_markdown);
+    mem_keep_freed();
     umask(0077);
     trust_nobody_to_look();
     s = xnew(struct serve);

@@ -3,11 +3,25 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_SANITIZED true
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED false
+#endif
 
 static void memory_is_made_and_copied(void **state)
 {
@@ -55,11 +69,41 @@ static void cleanup_frees_what_was_not_taken(void **state)
     assert_null(none);
 }
 
+/* How many pages the kernel had to give for a block of 4 MB (1,024 pages) that is written to. */
+static long pages_for_a_block(void)
+{
+    enum { SIZE = 4 << 20, PAGE = 4096 };
+    struct rusage before, after;
+    volatile char *p;
+
+    assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+    p = xrealloc(NULL, SIZE);
+    for (size_t i = 0; i < SIZE; i += PAGE)
+        p[i] = 1;
+    free((void *)(uintptr_t)p);
+    assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+    return after.ru_minflt - before.ru_minflt;
+}
+
+static void what_was_freed_is_used_again(void **state)
+{
+    (void)state;
+    mem_keep_freed();
+    (void)pages_for_a_block();
+    for (int i = 0; i < 3; i++) {
+        long n = pages_for_a_block();
+
+        if (!IS_SANITIZED) /* their memory is not malloc's */
+            assert_in_range(n, 0, 256);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_made_and_copied),
         cmocka_unit_test(cleanup_frees_what_was_not_taken),
+        cmocka_unit_test(what_was_freed_is_used_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
