@@ -167,12 +167,13 @@ static void attempt_start(struct prediction *p)
     p->refs++;
     p->loading = p->row.started_long ? s : NULL;
     p->starting = s;
-    if (p->row.started_long) {
+    /* What somebody may hear of an attempt shall not be said by the next one under its number. */
+    if (p->is_early && !p->row.started_long)
+        store_start_later(p->fleet->store, &s->op.op, &STORE_PREDICTION_START, on_start_stored);
+    else
         store_start(p->fleet->store, &s->op.op, &STORE_PREDICTION_START, on_start_stored);
-        return;
-    }
-    store_start_later(p->fleet->store, &s->op.op, &STORE_PREDICTION_START, on_start_stored);
-    run_begin(p, false);
+    if (!p->row.started_long)
+        run_begin(p, false);
 }
 
 void prediction_join_start(struct prediction *p, struct store_prediction_end *end)
