@@ -6,5 +6,5 @@
 
 struct fleet;
 
-/* Before decisions. */
+/* Before decisions, and before times are noted that it moves: they would be moved once more. */
 void clock_look(struct fleet *f);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/clock.h"
 #include "run/fleet.h"
 #include "run/instance_impl.h"
 #include "run/scaling.h"
@@ -297,6 +298,7 @@ static void became_ready(struct instance *in)
     struct release *r;
 
     timer_stop(&in->deadline);
+    clock_look(in->fleet);
     meter_count(in);
     if (in->state == INSTANCE_BOOTING)
         in->state = INSTANCE_READY;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/capacity.h"
+#include "run/clock.h"
 #include "run/instance_impl.h"
 #include "run/scaling.h"
 #include "run/shadow.h"
@@ -259,6 +260,7 @@ void instance_ended(struct launch *l, const struct exit_info *how, const struct 
     bool is_failed_boot = was_boot && (!in->stop_is_ours || in->setup_error);
     int64_t ended_at = meter_end(in, how, is_failed_boot);
 
+    clock_look(in->fleet);
     in->has_launch = false;
     in->state = INSTANCE_STOPPING;
     log_info("instance ended", LOG_S("instance", in->id), LOG_S("pool", in->lane->pool->name),

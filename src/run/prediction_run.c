@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/clock.h"
 #include "run/live_output.h"
 #include "run/shadow.h"
 
@@ -17,8 +18,10 @@ void prediction_detach(struct prediction *p)
 {
     struct instance *in = p->instance;
 
-    if (in)
+    if (in) {
+        clock_look(p->fleet);
         meter_leave(p);
+    }
     list_remove(&p->run_node);
     p->instance = NULL;
     p->row.instance_id = NULL;

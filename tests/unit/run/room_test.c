@@ -145,6 +145,38 @@ static void a_clock_that_is_set(void **state)
     }
 }
 
+/* What happens as the first thing after that is no hours away either. */
+static void a_clock_that_is_set_before_an_end(void **state)
+{
+    static const struct fake_launch_script launches[] = {
+        { .address_after_ms = -1, .exit_after_ms = 500, .exit_code = 1 },
+        { .address_after_ms = 50 },
+    };
+
+    (void)state;
+    for (int64_t by = -7200000; by <= 7200000; by += 14400000) {
+        struct place *p = place_new(&(struct place_spec){ .launches = launches, .n_launches = 2 });
+        struct pool *pool;
+        struct job *j;
+
+        p->options.idle_timeout = 30000;
+        p->options.idle_timeout_given = true;
+        pool = place_deploy(p, "d", 1, "cpu", 0, 1);
+        j = place_ask(p, "d", "{\"ms\":60000}");
+        place_run(p, 100);
+        loop_set_wall(p->loop, by); /* and its boot fails */
+        place_run(p, 30000);
+        assert_int_equal(pool_instances(pool, INSTANCE_READY), 1);
+        loop_set_wall(p->loop, by); /* and it ends */
+        place_run(p, 50000);
+        assert_job(j, PREDICTION_SUCCEEDED);
+        assert_int_equal(pool_instances(pool, INSTANCE_READY), 1);
+        place_run(p, 40000);
+        assert_int_equal(pool_all_instances(pool), 0);
+        place_free(p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +184,7 @@ int main(void)
         cmocka_unit_test(who_asks_no_more_keeps_nobody_waiting),
         cmocka_unit_test(waiting_is_told_once),
         cmocka_unit_test(a_clock_that_is_set),
+        cmocka_unit_test(a_clock_that_is_set_before_an_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
