@@ -85,5 +85,4 @@ def new_server(tmp_path, engine, images):
     finally:
         for server in made:
             server.end()
-        for one in engine.containers("berth.instance"):
-            engine.ask("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+            engine.forget(server)

@@ -89,8 +89,7 @@ class Containers(Place):
 
     def end(self):
         super().end()
-        for one in self.containers() if self.owner else []:
-            self.engine.ask("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        self.engine.forget(self.server)
 
     def gate(self):
         path = f"/tmp/gate{next(numbers)}"

@@ -148,6 +148,7 @@ def test_two_servers_do_not_see_each_other(engine, new_server):
     assert [x["Id"] for x in containers(engine, other, running=True)] == [x["Id"] for x in theirs]
     assert engine.inspect(stranger["Id"])["State"]["Status"] == "created"
     assert client2.predict(path2, {})["status"] == "succeeded"
+    engine.ask("DELETE", f"/containers/{stranger['Id']}")
 
 
 def test_a_server_of_openais_protocol_is_an_image(engine, images, new_server):

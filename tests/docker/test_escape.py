@@ -91,8 +91,7 @@ def prison(engine, images, tmp_path_factory):
         made.server.stop()
     finally:
         made.server.end()
-        for one in engine.containers("berth.instance"):
-            engine.ask("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.forget(made.server)
 
 
 @pytest.fixture(scope="module")
