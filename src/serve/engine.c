@@ -31,6 +31,19 @@ static void put(struct store *s, const char *name, const char *value)
     store_start(s, &op->op, &STORE_SETTING_PUT, on_put);
 }
 
+/* At the start, and before anything follows from it: a container whose server's name is forgotten
+ * would be nobody's. */
+static enum status put_now(struct store *s, const char *name, const char *value, struct error *err)
+{
+    struct store_setting_put put = { .name = name, .value = value };
+    enum status st = store_run(s, &put.op, &STORE_SETTING_PUT);
+
+    if (st != STATUS_OK)
+        *err = put.op.error;
+    store_op_deinit(&put.op);
+    return st;
+}
+
 /* What was kept under the name; empty: nothing. */
 static void get(struct store *s, const char *name, char *out, size_t size)
 {
@@ -138,7 +151,8 @@ enum status engine_open(struct engine_listener *e, const struct options *o, stru
         return err->status;
     if (!*server_id) {
         id_secret(loop_rand(e->loop), 13, server_id);
-        put(e->store, SERVER_ID, server_id);
+        if (put_now(e->store, SERVER_ID, server_id, err) != STATUS_OK)
+            return err->status;
     }
     *out = docker_driver_new(e->loop, &config);
     return STATUS_OK;

@@ -565,6 +565,7 @@ void container_release(struct container *c)
 {
     c->launch->impl = NULL;
     c->launch = NULL;
+    docker_sweep_stop(c->driver);
     /* One that is being removed is seen to its end. */
     if (c->phase != CONTAINER_REMOVING)
         leave(c);

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { LIST_MS = 60000 };
+enum { LIST_MS = 60000, SWEEP_AGAIN_MS = 10000 };
 
 static const struct docker_driver *docker_const(const struct driver *d)
 {
@@ -61,10 +61,13 @@ static void on_listed(struct docker_request *r, const struct error *err)
     struct json *root = NULL;
     struct error why;
 
+    if (!d->wants_sweep)
+        return;
     if (err || json_parse(&a, buf_str(&r->call.body), NULL, &root, &why) != STATUS_OK) {
         engine_failed(r, err ? err : &why);
         return;
     }
+    timer_start(&d->sweep_again, SWEEP_AGAIN_MS);
     json_each (root, one) {
         const struct json *labels = json_get(one, "Labels");
         struct str instance = json_to_str(json_get(labels, DOCKER_LABEL_INSTANCE));
@@ -92,11 +95,23 @@ void docker_sweep_now(struct docker_driver *d)
     docker_send(d, &d->listing, "GET", path.p, LIST_MS);
 }
 
-/* Again whenever the engine is back. */
+static void on_sweep_again(struct timer *t)
+{
+    docker_sweep_now(container_of(t, struct docker_driver, sweep_again));
+}
+
+/* Again whenever the engine is back, and now and then: what a server that was killed had just asked
+ * for may be made after the next one looked. */
 static void docker_sweep(struct driver *d)
 {
     docker_of(d)->wants_sweep = true;
     docker_sweep_now(docker_of(d));
+}
+
+void docker_sweep_stop(struct docker_driver *d)
+{
+    d->wants_sweep = false;
+    timer_stop(&d->sweep_again);
 }
 
 void docker_driver_engine(const struct driver *driver, struct docker_engine *out)
@@ -123,6 +138,7 @@ static void docker_free(struct driver *driver)
     http_client_free(d->client); /* what is open ends without a word */
     containers_free(d);
     engine_deinit(d);
+    docker_sweep_stop(d);
     docker_request_deinit(&d->listing);
     docker_images_deinit(d);
     free(d->socket);
@@ -167,6 +183,7 @@ struct driver *docker_driver_new(struct loop *l, const struct docker_driver_conf
     list_init(&d->containers);
     docker_images_init(d);
     docker_request_init(d, &d->listing, on_listed);
+    timer_init(l, &d->sweep_again, on_sweep_again);
     d->facts = (struct driver_facts){
         .name = "docker",
         .hides_files = true,

@@ -78,6 +78,7 @@ struct docker_driver {
     bool isolated;     /* what the network is to be */
     bool was_remade;   /* since the engine was found: once is enough */
     bool wants_sweep;
+    struct timer sweep_again;
 
     struct list containers;
     struct list asked;                /* struct image_call */
@@ -168,7 +169,8 @@ void docker_tell_missing(const struct docker_info *info, const struct docker_net
 
 /* --- docker.c --- */
 
-void docker_sweep_now(struct docker_driver *d); /* if it was asked for, and the engine is there */
+void docker_sweep_now(struct docker_driver *d);  /* if it was asked for, and the engine is there */
+void docker_sweep_stop(struct docker_driver *d); /* what is let go of is nobody's, and stays */
 
 /* --- facts.c --- */
 

@@ -28,6 +28,8 @@ class Predictor(BasePredictor):
             sys.exit(3)
         if HOW == "hang":
             until_there("/there/is/no/such/file")
+        if HOW == "wait":
+            until_there("/tmp/setup")
 
     def predict(
         self,
